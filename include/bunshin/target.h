@@ -1,0 +1,58 @@
+/*
+ * The target table: how the delivery core makes one attempt at one provider.
+ *
+ * Real: http/http_target.h. Tests: a fake in virtual time. A target renders and sends; it does
+ * not judge. What the answer means is the core's outcome table.
+ */
+#ifndef BUNSHIN_TARGET_H
+#define BUNSHIN_TARGET_H
+
+#include "bunshin/queue.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TARGET_EXCERPT_MAX 1024 /* bytes of an answer's body that a result carries */
+
+/* What came of one attempt; borrowed for the callback. */
+struct target_result {
+	/*
+	 * 0: an answer arrived and `status` holds. Otherwise why none did: ERR_TEMPLATE (a missing
+	 * variable, a header value with a line break, a body that is not JSON: nothing was sent),
+	 * ERR_DNS, ERR_CONNECT, ERR_TLS, ERR_TIMEOUT, ERR_NETWORK, ERR_PROTOCOL,
+	 * ERR_ANSWER_TOO_LARGE, ERR_NOMEM.
+	 */
+	int err;
+	int status;		/* 100-599 */
+	int64_t retry_after_ms; /* Retry-After, seconds or date, as a delay; -1: absent or unreadable */
+	const char *reason;	/* for people, never NULL: 'missing variable "name"'; "" with an answer */
+	const char *request_id; /* the provider's own id of the request; "" when it gave none */
+	const char *excerpt;	/* start of the answer's body, at most TARGET_EXCERPT_MAX bytes */
+	size_t excerpt_bytes;
+	uint64_t duration_us; /* from start to the end of the answer */
+};
+
+typedef void target_done(void *arg, const struct target_result *result);
+
+/* An attempt under way; only good for cancel(), and only until its `done` begins. */
+struct target_attempt;
+
+struct target_ops {
+	/*
+	 * Starts one attempt. `message` stays alive until `done` or cancel. Returns 0 and calls
+	 * `done` exactly once, later, from the loop, never from inside start(); or returns a
+	 * negative code (ERR_NOMEM, ERR_LIMIT) and never calls it.
+	 */
+	int (*start)(void *impl, const struct queue_message *message, target_done *done, void *arg,
+		struct target_attempt **ret_attempt);
+	/* Gives the attempt up; `done` is not called. The provider may still have accepted it. */
+	void (*cancel)(void *impl, struct target_attempt *attempt);
+};
+
+/* A value type: copy it freely. `impl` outlives every copy. */
+struct target {
+	const struct target_ops *ops;
+	void *impl;
+};
+
+#endif
