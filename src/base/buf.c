@@ -1,0 +1,207 @@
+#include "base/buf.h"
+
+#include "bunshin/error.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_CAPACITY 64
+
+void buf_init(struct buf *buf, size_t max_bytes)
+{
+	*buf = BUF_INIT(max_bytes);
+}
+
+void buf_free(struct buf *buf)
+{
+	free(buf->data);
+	buf_init(buf, buf->max);
+}
+
+void buf_clear(struct buf *buf)
+{
+	buf->err = 0;
+	buf_truncate(buf, 0);
+}
+
+static int fail(struct buf *buf, int err)
+{
+	buf->err = err;
+	return err;
+}
+
+/* Room for `extra` more bytes and the NUL, which `capacity` does not count. */
+static int make_room(struct buf *buf, size_t extra)
+{
+	size_t wanted, capacity;
+	char *data;
+
+	if (buf->err)
+		return buf->err;
+	if (buf->data && extra <= buf->capacity - buf->len)
+		return 0;
+	if (extra > buf->max - buf->len)
+		return fail(buf, ERR_TOO_LARGE);
+	wanted = buf->len + extra;
+	capacity = buf->capacity < FIRST_CAPACITY / 2 ? FIRST_CAPACITY : buf->capacity;
+	capacity = capacity <= SIZE_MAX / 2 ? capacity * 2 : SIZE_MAX;
+	if (capacity < wanted)
+		capacity = wanted;
+	if (capacity > buf->max)
+		capacity = buf->max;
+	if (capacity == SIZE_MAX)
+		return fail(buf, ERR_NOMEM);
+	data = realloc(buf->data, capacity + 1);
+	if (!data)
+		return fail(buf, ERR_NOMEM);
+	buf->data = data;
+	buf->capacity = capacity;
+	buf->data[buf->len] = '\0';
+	return 0;
+}
+
+int buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+	if (buf->err || len == 0)
+		return buf->err;
+	if (make_room(buf, len) != 0)
+		return buf->err;
+	memcpy(buf->data + buf->len, bytes, len);
+	buf_advance(buf, len);
+	return 0;
+}
+
+int buf_append_string(struct buf *buf, const char *string)
+{
+	return buf_append(buf, string, strlen(string));
+}
+
+int buf_append_char(struct buf *buf, char c)
+{
+	return buf_append(buf, &c, 1);
+}
+
+int buf_vappendf(struct buf *buf, const char *format, va_list args)
+{
+	va_list again;
+	size_t room;
+	int n;
+
+	/* One byte of room at least, so that there is somewhere to print to. */
+	if (make_room(buf, 0) != 0)
+		return buf->err;
+	room = buf->capacity - buf->len;
+	va_copy(again, args);
+	n = vsnprintf(buf->data + buf->len, room + 1, format, args);
+	if (n < 0) {
+		fail(buf, ERR_ARGUMENT);
+	} else if ((size_t)n <= room) {
+		buf->len += (size_t)n;
+	} else if (make_room(buf, (size_t)n) == 0) {
+		vsnprintf(buf->data + buf->len, (size_t)n + 1, format, again);
+		buf->len += (size_t)n;
+	}
+	va_end(again);
+	buf->data[buf->len] = '\0';
+	return buf->err;
+}
+
+int buf_appendf(struct buf *buf, const char *format, ...)
+{
+	va_list args;
+	int err;
+
+	va_start(args, format);
+	err = buf_vappendf(buf, format, args);
+	va_end(args);
+	return err;
+}
+
+/* How one byte stands inside a JSON string; 0: as it is. */
+static size_t escape(unsigned char c, char out[6])
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char letters[0x20] = {
+		['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+	char letter = c < 0x20 ? letters[c] : c == '"' || c == '\\' ? (char)c : '\0';
+
+	if (letter) {
+		out[0] = '\\';
+		out[1] = letter;
+		return 2;
+	}
+	if (c >= 0x20)
+		return 0;
+	memcpy(out, "\\u00", 4);
+	out[4] = hex[c >> 4];
+	out[5] = hex[c & 15];
+	return 6;
+}
+
+int buf_append_json(struct buf *buf, const char *bytes, size_t len)
+{
+	size_t run = 0; /* start of what needs no escape */
+
+	for (size_t i = 0; i < len && !buf->err; i++) {
+		char escaped[6];
+		size_t n = escape((unsigned char)bytes[i], escaped);
+
+		if (n == 0)
+			continue;
+		buf_append(buf, bytes + run, i - run);
+		buf_append(buf, escaped, n);
+		run = i + 1;
+	}
+	return buf_append(buf, bytes + run, len - run);
+}
+
+char *buf_reserve(struct buf *buf, size_t extra)
+{
+	if (make_room(buf, extra) != 0)
+		return NULL;
+	return buf->data + buf->len;
+}
+
+void buf_advance(struct buf *buf, size_t len)
+{
+	buf->len += len;
+	buf->data[buf->len] = '\0';
+}
+
+void buf_truncate(struct buf *buf, size_t len)
+{
+	if (!buf->data)
+		return;
+	buf->len = len;
+	buf->data[len] = '\0';
+}
+
+const char *buf_string(const struct buf *buf)
+{
+	return buf->data ? buf->data : "";
+}
+
+char *buf_take(struct buf *buf, size_t *ret_len)
+{
+	int err = buf->err;
+	char *data = NULL;
+
+	if (ret_len)
+		*ret_len = err ? 0 : buf->len;
+	if (!err && buf->len > 0) {
+		data = buf->data;
+		buf->data = NULL;
+	}
+	buf_free(buf);
+	buf->err = err;
+	return data;
+}
+
+void buf_wipe(struct buf *buf)
+{
+	if (buf->data)
+		explicit_bzero(buf->data, buf->capacity + 1);
+	buf_free(buf);
+}
