@@ -1,0 +1,162 @@
+#include "delivery/batcher.h"
+
+#include "bunshin/error.h"
+#include "delivery/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void call_free(struct batch_call *call)
+{
+	list_remove(&call->node);
+	call->batcher->call_count--;
+	free(call);
+}
+
+/* Moves up to ten waiting messages into the call. */
+static void fill(struct batcher *batcher, struct batch_call *call)
+{
+	size_t bytes = 0;
+
+	while (call->count < QUEUE_BATCH_MAX && batcher->waiting_count) {
+		struct batch_link *link =
+			list_entry(list_first(&batcher->waiting), struct batch_link, node);
+
+		bytes += link->message->queued->body_bytes;
+		if (batcher->max_bytes && call->count && bytes > batcher->max_bytes)
+			break;
+		list_remove(&link->node);
+		batcher->waiting_count--;
+		link->call = call;
+		link->slot = (unsigned)call->count;
+		call->links[call->count] = link;
+		call->messages[call->count++] = link->message;
+	}
+}
+
+static void release_links(struct batch_call *call)
+{
+	for (size_t i = 0; i < call->count; i++) {
+		if (!call->messages[i])
+			continue;
+		call->links[i]->call = NULL;
+		call->links[i]->batcher = NULL;
+	}
+}
+
+/* Hands the messages their results; the call is gone first, so that they may be added again. */
+static void settle_all(struct batch_call *call, const int results[], int common)
+{
+	struct batch_call ended = *call;
+
+	release_links(call);
+	call_free(call);
+	/* No outcome of one message ends another, so the copies stay alive through the loop. */
+	for (size_t i = 0; i < ended.count; i++)
+		if (ended.messages[i])
+			ended.batcher->settled(
+				ended.messages[i], results ? results[i] : common, ended.started_us);
+}
+
+/* False: nothing could be started now. */
+static bool start_call(struct batcher *batcher)
+{
+	struct batch_call *call = calloc(1, sizeof(*call));
+	int err;
+
+	if (!call)
+		return false;
+	call->batcher = batcher;
+	call->started_us = clock_monotonic_us(batcher->delivery->clock);
+	list_append(&batcher->calls, &call->node);
+	batcher->call_count++;
+	fill(batcher, call);
+	err = batcher->start(batcher, call);
+	if (err)
+		settle_all(call, NULL, err);
+	return true;
+}
+
+static void flush(struct batcher *batcher, bool partial)
+{
+	while (batcher->call_count < batcher->max_calls &&
+		(batcher->waiting_count >= QUEUE_BATCH_MAX ||
+			(partial && batcher->waiting_count))) {
+		if (!start_call(batcher))
+			break;
+	}
+	if (!batcher->waiting_count)
+		clock_timer_clear(batcher->delivery->clock, &batcher->linger);
+	else if (!clock_timer_is_set(&batcher->linger) &&
+		 clock_timer_after(batcher->delivery->clock, &batcher->linger, CORE_LINGER_US) &&
+		 !partial)
+		flush(batcher, true); /* out of memory for a timer: the linger is a maximum */
+}
+
+static void linger_fired(struct clock_timer *timer)
+{
+	flush(list_entry(timer, struct batcher, linger), true);
+}
+
+void batcher_init(struct batcher *batcher)
+{
+	list_init(&batcher->waiting);
+	list_init(&batcher->calls);
+	batcher->linger.fire = linger_fired;
+}
+
+void batcher_stop(struct batcher *batcher)
+{
+	struct queue queue = batcher->delivery->options.queue;
+
+	if (batcher == &batcher->delivery->copier)
+		queue = batcher->delivery->options.failure_queue;
+	clock_timer_clear(batcher->delivery->clock, &batcher->linger);
+	list_for_each_safe (node, &batcher->calls) {
+		struct batch_call *call = list_entry(node, struct batch_call, node);
+
+		queue.ops->cancel(queue.impl, call->call);
+		release_links(call);
+		call_free(call);
+	}
+}
+
+void batcher_add(struct batcher *batcher, struct batch_link *link)
+{
+	assert(!link->batcher);
+	link->batcher = batcher;
+	list_append(&batcher->waiting, &link->node);
+	batcher->waiting_count++;
+	flush(batcher, false);
+}
+
+void batcher_forget(struct batch_link *link)
+{
+	if (link->call) {
+		link->call->messages[link->slot] = NULL;
+	} else if (link->batcher) {
+		list_remove(&link->node);
+		link->batcher->waiting_count--;
+	}
+	link->call = NULL;
+	link->batcher = NULL;
+}
+
+void batcher_done(void *arg, const int results[], size_t count, const char *detail)
+{
+	struct batch_call *call = arg;
+	struct batcher *batcher = call->batcher;
+	struct delivery *delivery = batcher->delivery;
+
+	call->call = NULL;
+	assert(count == call->count);
+	for (size_t i = 0; i < count; i++) {
+		if (results[i]) {
+			core_queue_failed(delivery, batcher->operation, results[i], detail);
+			break;
+		}
+	}
+	settle_all(call, results, 0);
+	flush(batcher, false);
+	core_advance(delivery);
+}

@@ -1,0 +1,194 @@
+/* The public face of the core: made, started, counted, freed. */
+#include "delivery/delivery.h"
+
+#include "bunshin/error.h"
+#include "delivery/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int open_metrics(struct delivery *delivery)
+{
+	struct metrics *m = delivery->options.metrics;
+	struct core_metrics *c = &delivery->metrics;
+	const char *messages = "bunshin_messages_total";
+	const char *help = "Messages by what became of them.";
+	const struct {
+		struct counter **counter;
+		const char *name, *help, *labels;
+	} counters[] = {
+		{&c->received, "bunshin_messages_received_total",
+			"Messages received, again or not.", ""},
+		{&c->attempts, "bunshin_attempts_total", "Requests started to providers.", ""},
+		{&c->accepted, messages, help, "outcome=\"accepted\""},
+		{&c->retried, messages, help, "outcome=\"retried\""},
+		{&c->failed, messages, help, "outcome=\"failed\""},
+		{&c->failed_left, messages, help, "outcome=\"failed_left\""},
+		{&c->expired, messages, help, "outcome=\"expired\""},
+		{&c->postponed, messages, help, "outcome=\"postponed\""},
+		{&c->lost, messages, help, "outcome=\"lost\""},
+		{&c->deleted, "bunshin_messages_deleted_total", "Messages deleted from the queue.",
+			""},
+		{&c->returned, "bunshin_messages_returned_total", "Messages put back for now.", ""},
+		{&c->extended, "bunshin_visibility_extended_total", "Visibility extensions.", ""},
+		{&c->queue_errors, "bunshin_queue_errors_total", "Calls to the queue that failed.",
+			""},
+	};
+
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		*counters[i].counter =
+			metrics_counter(m, counters[i].name, counters[i].help, counters[i].labels);
+		if (!*counters[i].counter)
+			return ERR_NOMEM;
+	}
+	for (int state = 0; state < MESSAGE_END_FIRST; state++) {
+		char labels[64] = "state=\"";
+		size_t n = strlen(labels);
+
+		for (const char *p = message_state_name(state); *p; p++)
+			labels[n++] = *p == ' ' ? '_' : *p;
+		labels[n++] = '"';
+		labels[n] = '\0';
+		c->states[state] = metrics_gauge(
+			m, "bunshin_messages_held", "Messages held, by state.", labels);
+		if (!c->states[state])
+			return ERR_NOMEM;
+	}
+	c->held_bytes = metrics_gauge(m, "bunshin_held_bytes", "Memory of held messages.", "");
+	c->latency_us = metrics_histogram(m, "bunshin_acceptance_latency_seconds",
+		"From SentTimestamp to the provider's acceptance.", "");
+	c->attempt_us = metrics_histogram(
+		m, "bunshin_attempt_duration_seconds", "From start to end of an attempt.", "");
+	return c->held_bytes && c->latency_us && c->attempt_us ? 0 : ERR_NOMEM;
+}
+
+static bool are_valid(const struct delivery_options *o)
+{
+	if (o->destination_count < 1 || o->destination_count > DELIVERY_DESTINATIONS_MAX ||
+		!o->metrics || !o->queue.ops || o->wait_s > 20 || o->visibility_s < 1 ||
+		o->visibility_s > QUEUE_VISIBILITY_MAX_S || o->max_attempts < 1 ||
+		o->receivers > DELIVERY_RECEIVERS_MAX || o->backoff.base_ms < 1 ||
+		o->backoff.cap_ms < o->backoff.base_ms || o->grace_ms < 0)
+		return false;
+	for (size_t i = 0; i < o->destination_count; i++)
+		if (!o->destinations[i].name || !o->destinations[i].target.ops ||
+			o->destinations[i].concurrency < 1)
+			return false;
+	return true;
+}
+
+/* One poll for every twenty slots keeps them filled at a queue latency near the provider's. */
+static unsigned receivers_for(const struct delivery_options *options)
+{
+	unsigned slots = 0;
+
+	if (options->receivers)
+		return options->receivers;
+	for (size_t i = 0; i < options->destination_count; i++)
+		slots += options->destinations[i].concurrency;
+	return slots / 20 + 1 > 64 ? 64 : slots / 20 + 1;
+}
+
+int delivery_new(const struct delivery_options *options, struct delivery **ret_delivery)
+{
+	struct delivery *delivery;
+	int err = 0;
+
+	if (!are_valid(options))
+		return ERR_ARGUMENT;
+	delivery = calloc(1, sizeof(*delivery));
+	if (!delivery)
+		return ERR_NOMEM;
+	delivery->options = *options;
+	delivery->options.destinations = NULL; /* copied into the lanes */
+	delivery->clock = options->clock;
+	for (int state = 0; state < MESSAGE_END_FIRST; state++)
+		list_init(&delivery->states[state]);
+	receiver_init(&delivery->receiver, delivery, receivers_for(options));
+	settle_init(delivery);
+	keeper_init(delivery);
+	drain_init(delivery);
+	delivery->lanes = calloc(options->destination_count, sizeof(*delivery->lanes));
+	if (!delivery->lanes)
+		err = ERR_NOMEM;
+	while (!err && delivery->lane_count < options->destination_count) {
+		err = lane_init(&delivery->lanes[delivery->lane_count], delivery,
+			&options->destinations[delivery->lane_count]);
+		if (!err)
+			delivery->lane_count++;
+	}
+	if (!err)
+		err = open_metrics(delivery);
+	if (err) {
+		delivery_free(delivery);
+		return err;
+	}
+	*ret_delivery = delivery;
+	return 0;
+}
+
+void delivery_start(struct delivery *delivery)
+{
+	receiver_pump(&delivery->receiver);
+}
+
+static void drop_all(struct list *messages)
+{
+	while (!list_is_empty(messages))
+		message_drop(list_entry(list_first(messages), struct message, node));
+}
+
+void delivery_free(struct delivery *delivery)
+{
+	if (!delivery)
+		return;
+	receiver_stop(&delivery->receiver);
+	receiver_cancel(&delivery->receiver);
+	batcher_stop(&delivery->deleter);
+	batcher_stop(&delivery->returner);
+	batcher_stop(&delivery->extender);
+	batcher_stop(&delivery->copier);
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		drop_all(&delivery->lanes[i].waiting);
+	for (int state = 0; state < MESSAGE_END_FIRST; state++)
+		drop_all(&delivery->states[state]);
+	clock_timer_clear(delivery->clock, &delivery->drain_timer);
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		lane_free(&delivery->lanes[i]);
+	free(delivery->lanes);
+	free(delivery);
+}
+
+size_t delivery_held(const struct delivery *delivery)
+{
+	return delivery->held;
+}
+
+bool delivery_is_receiving(const struct delivery *delivery)
+{
+	return delivery->receiver.poll_count > 0;
+}
+
+void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *ret_stats)
+{
+	const struct core_metrics *m = &delivery->metrics;
+
+	*ret_stats = (struct delivery_stats){.received = m->received->value,
+		.attempts = m->attempts->value,
+		.accepted = m->accepted->value,
+		.retried = m->retried->value,
+		.failed = m->failed->value,
+		.failed_left = m->failed_left->value,
+		.expired = m->expired->value,
+		.postponed = m->postponed->value,
+		.deleted = m->deleted->value,
+		.returned = m->returned->value,
+		.lost = m->lost->value,
+		.extended = m->extended->value,
+		.sending = delivery->counts[MESSAGE_SENDING]};
+}
+
+const struct histogram *delivery_latency(const struct delivery *delivery)
+{
+	return delivery->metrics.latency_us;
+}

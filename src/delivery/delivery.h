@@ -1,0 +1,131 @@
+/*
+ * The delivery core: receive -> dispatch -> classify -> delete | back off | copy to the failure
+ * queue. It reaches the world through three tables only (bunshin/queue.h, target.h, clock.h) and
+ * runs the same on sockets and in virtual time.
+ *
+ * Not thread-safe; every call is made from the loop that the tables run on.
+ */
+#ifndef DELIVERY_DELIVERY_H
+#define DELIVERY_DELIVERY_H
+
+#include "base/metrics.h"
+#include "bunshin/clock.h"
+#include "bunshin/queue.h"
+#include "bunshin/target.h"
+#include "delivery/backoff.h"
+#include "delivery/outcome.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DELIVERY_DESTINATIONS_MAX 64
+#define DELIVERY_RECEIVERS_MAX 256
+
+struct delivery;
+
+struct delivery_destination {
+	const char *name;
+	struct target target;
+	unsigned concurrency; /* attempts in flight at most; at least 1 */
+	const struct status_range *accept;
+	size_t accept_count;
+};
+
+/*
+ * What happened, for the log at the edge. Borrowed for the call. The observer must not call back
+ * into the delivery.
+ */
+enum delivery_event_kind {
+	DELIVERY_ACCEPTED,	 /* an attempt was accepted */
+	DELIVERY_ATTEMPT_FAILED, /* it will be tried again, delay_ms from now */
+	DELIVERY_FAILED,	 /* terminal: on its way to the failure queue */
+	DELIVERY_FAILED_LEFT,	 /* terminal, but there is no failure queue: left to the queue's
+				    redrive */
+	DELIVERY_EXPIRED,	 /* past its deadline: not sent, being deleted */
+	DELIVERY_POSTPONED,	 /* before its NotBefore: put back */
+	DELIVERY_LOST,		 /* visibility ran out; it will be received again */
+	DELIVERY_BREAKER_OPENED, /* destination refused our credentials */
+	DELIVERY_BREAKER_CLOSED,
+	DELIVERY_QUEUE_FAILED,	  /* a call to the queue failed; `reason` has the words */
+	DELIVERY_QUEUE_CONNECTED, /* the first receive that worked, at the start or after failures
+				   */
+};
+
+struct delivery_event {
+	enum delivery_event_kind kind;
+	const struct queue_message *message; /* NULL for breaker and queue events */
+	const char *destination;	     /* "" when none is known */
+	const struct target_result *result;  /* of the attempt, else NULL */
+	int err;	       /* queue events: its code; FAILED: why, when no attempt */
+	const char *reason;    /* never NULL */
+	const char *operation; /* queue events: "receive", "delete", ... */
+	int64_t delay_ms;
+};
+
+struct delivery_observer {
+	void (*notify)(void *arg, const struct delivery_event *event); /* NULL: nobody listens */
+	void *arg;
+};
+
+struct delivery_options {
+	struct clock clock;
+	struct queue queue;
+	struct queue failure_queue;			 /* ops NULL: none */
+	const struct delivery_destination *destinations; /* at least one; copied, with the names */
+	size_t destination_count;
+	unsigned receivers;    /* concurrent long polls; 0: from the concurrency */
+	unsigned wait_s;       /* 0-20 */
+	unsigned visibility_s; /* 1-43200 */
+	size_t held_bytes;     /* no receive is started while more than this is held */
+	unsigned max_attempts; /* at least 1 */
+	struct backoff backoff;
+	int64_t grace_ms;	 /* of a drain */
+	struct metrics *metrics; /* borrowed, outlives the delivery */
+	struct delivery_observer observer;
+};
+
+/* 0, ERR_NOMEM or ERR_ARGUMENT. Nothing is started. */
+int delivery_new(const struct delivery_options *options, struct delivery **ret_delivery);
+/* Begins to receive. */
+void delivery_start(struct delivery *delivery);
+
+/*
+ * Clean stop: no more receives, what was not started goes back (visibility 0), attempts in flight
+ * may finish, deletes are flushed. `done` runs once, from the loop, when nothing is held any more
+ * or the grace time is over (held: how many messages were still held; they come back by
+ * themselves). It may free the delivery. A second drain is ignored.
+ */
+void delivery_drain(struct delivery *delivery, void (*done)(void *arg, size_t held), void *arg);
+
+/*
+ * Cancels every call and attempt and frees everything at once; what was held comes back by its
+ * visibility timeout. No callback runs afterwards. NULL is fine. Not from inside the observer.
+ */
+void delivery_free(struct delivery *delivery);
+
+/* Messages held here, in any state. */
+size_t delivery_held(const struct delivery *delivery);
+/* True while a receive that has not been answered yet may still bring messages. */
+bool delivery_is_receiving(const struct delivery *delivery);
+
+struct delivery_stats {
+	uint64_t received; /* messages, redeliveries included */
+	uint64_t attempts;
+	uint64_t accepted;
+	uint64_t retried;     /* attempts that ended in a back-off */
+	uint64_t failed;      /* copied to the failure queue */
+	uint64_t failed_left; /* terminal, left to the queue's redrive policy */
+	uint64_t expired;
+	uint64_t postponed;
+	uint64_t deleted;
+	uint64_t returned; /* put back for now: back-off, release, breaker */
+	uint64_t lost;	   /* visibility ran out while held */
+	uint64_t extended;
+	uint64_t sending; /* in flight now */
+};
+void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *ret_stats);
+/* Microseconds from SentTimestamp to the provider's acceptance, resolution 1 ms. */
+const struct histogram *delivery_latency(const struct delivery *delivery);
+
+#endif

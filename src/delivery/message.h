@@ -1,0 +1,131 @@
+/*
+ * A held message and the states it goes through. Private to delivery.
+ *
+ * The state is the list: message_move() takes the message out of one list and puts it into the
+ * other, keeps the counts, and asserts that the edge is in the table. Nothing else changes state.
+ *
+ *	received ---> sending ---> accepted ---------------> deleted
+ *	   |  |          |  `----> failed ---> copied -----> deleted
+ *	   |  |          |            |
+ *	   |  `----------+------------+---> backing off ---> returned
+ *	   |---> expired ----------------------------------> deleted
+ *	   `---> lost, from any state: visibility ran out first
+ */
+#ifndef DELIVERY_MESSAGE_H
+#define DELIVERY_MESSAGE_H
+
+#include "base/list.h"
+#include "bunshin/clock.h"
+#include "bunshin/queue.h"
+#include "bunshin/target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum message_state {
+	MESSAGE_RECEIVED,    /* waits for a slot of its lane */
+	MESSAGE_SENDING,     /* an attempt is out */
+	MESSAGE_ACCEPTED,    /* the provider has it; its delete is wanted */
+	MESSAGE_EXPIRED,     /* past its deadline; its delete is wanted */
+	MESSAGE_FAILED,	     /* terminal; its copy to the failure queue is wanted */
+	MESSAGE_COPIED,	     /* the copy is confirmed; its delete is wanted */
+	MESSAGE_BACKING_OFF, /* its visibility change is wanted */
+	/* The ends. The message is freed on the way in. */
+	MESSAGE_DELETED,
+	MESSAGE_RETURNED,
+	MESSAGE_LOST,
+	MESSAGE_STATES
+};
+
+#define MESSAGE_END_FIRST MESSAGE_DELETED
+
+struct delivery;
+struct lane;
+struct batch_call;
+struct batcher;
+
+/* A message's place in a batcher: waiting in its list, or in slot `slot` of a call under way. */
+struct batch_link {
+	struct list node;
+	struct message *message;
+	struct batcher *batcher; /* NULL: in none */
+	struct batch_call *call; /* NULL: waiting */
+	unsigned slot;
+};
+
+/* Why a message failed for good; what the failure queue's copy says of it. */
+struct failure {
+	char *reason;  /* for people */
+	char *excerpt; /* of the provider's answer; NULL: none */
+	size_t excerpt_bytes;
+	int status; /* 0: no answer */
+};
+
+struct message {
+	enum message_state state;
+	struct list node; /* in the list of its state */
+	struct delivery *delivery;
+	struct lane *lane;	   /* NULL only while it is being routed */
+	struct queue_batch *batch; /* one reference */
+	const struct queue_message *queued;
+	int64_t deadline_epoch_ms; /* INT64_MAX: none */
+	uint64_t received_us;
+	uint64_t visible_us;	   /* the instant, at the earliest, at which SQS shows it again */
+	struct clock_timer keeper; /* extends ahead of visible_us; then ends what is still held */
+	struct clock_timer retry;  /* of a settlement that failed */
+	struct batch_link settle;  /* in the deleter, the copier or the returner */
+	struct batch_link extend;  /* in the extender */
+	struct target_attempt *attempt; /* SENDING only */
+	unsigned settle_attempts;
+	unsigned return_after_s; /* BACKING_OFF: the visibility wanted */
+	struct failure *failure; /* FAILED and COPIED */
+};
+
+const char *message_state_name(enum message_state state); /* "backing off"; static */
+bool message_edge_allowed(enum message_state from, enum message_state to);
+
+/* Visibility is worth extending: something is still to be done that takes time. */
+static inline bool message_is_extendable(const struct message *message)
+{
+	return message->state == MESSAGE_RECEIVED || message->state == MESSAGE_SENDING ||
+	       message->state == MESSAGE_FAILED;
+}
+
+/* Its delete is wanted. */
+static inline bool message_is_done(const struct message *message)
+{
+	return message->state == MESSAGE_ACCEPTED || message->state == MESSAGE_EXPIRED ||
+	       message->state == MESSAGE_COPIED;
+}
+
+/*
+ * Takes one message of a batch over (one more reference on the batch); it is RECEIVED, in no list
+ * yet: the caller routes it with message_route() before anything else. NULL: out of memory.
+ */
+struct message *message_new(struct delivery *delivery, struct queue_batch *batch, size_t index,
+	uint64_t received_us, uint64_t visible_us);
+/* Gives it its lane and appends it to the lane's waiting list. */
+void message_route(struct message *message, struct lane *lane);
+/*
+ * Moves it along one edge of the table. Into an end state frees it: the pointer is dead afterwards.
+ */
+void message_move(struct message *message, enum message_state to);
+/* Frees it wherever it is, its attempt cancelled; for the end of the process. */
+void message_drop(struct message *message);
+
+/* Records why it failed; strings are copied. 0 or ERR_NOMEM. */
+int message_set_failure(
+	struct message *message, const char *reason, const struct target_result *result);
+
+/*
+ * An attribute as an instant: Number (epoch milliseconds) or String (RFC 3339). 0 with *ret set (to
+ * `absent` when the message has no such attribute), or ERR_SYNTAX.
+ */
+int message_instant(const struct queue_message *message, const char *name, int64_t absent,
+	int64_t *ret_epoch_ms);
+/* NULL when it has none of this name. */
+const struct queue_attribute *message_attribute(
+	const struct queue_message *message, const char *name);
+
+#endif

@@ -1,0 +1,184 @@
+#include "delivery/receiver.h"
+
+#include "bunshin/error.h"
+#include "delivery/core.h"
+
+#include <stdlib.h>
+
+/* After a receive that failed: quick at first, never a storm. */
+static const struct backoff failure_backoff = {.base_ms = 200, .cap_ms = 20000};
+
+struct poll {
+	struct list node;
+	struct receiver *receiver;
+	struct queue_call *call;
+	unsigned asked;
+};
+
+static void wake_fired(struct clock_timer *timer)
+{
+	receiver_pump(list_entry(timer, struct receiver, wake));
+}
+
+void receiver_init(struct receiver *receiver, struct delivery *delivery, unsigned max_polls)
+{
+	*receiver = (struct receiver){.delivery = delivery, .max_polls = max_polls, .allowed = 1};
+	list_init(&receiver->polls);
+	receiver->wake.fire = wake_fired;
+}
+
+static void poll_free(struct poll *poll)
+{
+	struct receiver *receiver = poll->receiver;
+
+	list_remove(&poll->node);
+	receiver->poll_count--;
+	receiver->reserved -= poll->asked;
+	free(poll);
+}
+
+/* More polls while messages come, one fewer for each empty answer, one alone after a failure. */
+static void adapt(struct receiver *receiver, unsigned asked, size_t got)
+{
+	if (got == asked)
+		receiver->allowed *= 2;
+	else if (got > 0)
+		receiver->allowed += 1;
+	else
+		receiver->allowed -= 1;
+	if (receiver->allowed > receiver->max_polls)
+		receiver->allowed = receiver->max_polls;
+	if (receiver->allowed < 1)
+		receiver->allowed = 1;
+}
+
+static void back_off(struct receiver *receiver)
+{
+	struct clock clock = receiver->delivery->clock;
+	int64_t delay_ms =
+		backoff_delay_ms(&failure_backoff, receiver->failures, clock_random(clock));
+
+	/* Full jitter may draw next to nothing; a floor keeps a broken queue from a busy loop. */
+	if (delay_ms < failure_backoff.base_ms / 2)
+		delay_ms = failure_backoff.base_ms / 2;
+	receiver->failures++;
+	receiver->connected = false;
+	receiver->allowed = 1;
+	clock_timer_after(clock, &receiver->wake, (uint64_t)delay_ms * 1000);
+}
+
+static void received(void *arg, int err, struct queue_batch *batch, const char *detail)
+{
+	struct poll *poll = arg;
+	struct receiver *receiver = poll->receiver;
+	struct delivery *delivery = receiver->delivery;
+	unsigned asked = poll->asked;
+
+	poll->call = NULL;
+	poll_free(poll);
+	if (err) {
+		core_queue_failed(delivery, "receive", err, detail);
+		back_off(receiver);
+	} else {
+		receiver->failures = 0;
+		if (!receiver->connected) {
+			receiver->connected = true;
+			core_notify(
+				delivery, &(struct delivery_event){.kind = DELIVERY_QUEUE_CONNECTED,
+						  .operation = "receive"});
+		}
+		adapt(receiver, asked, batch->count);
+		core_take(delivery, batch);
+	}
+	core_advance(delivery);
+}
+
+static int start_poll(struct receiver *receiver, unsigned asked)
+{
+	struct delivery *delivery = receiver->delivery;
+	struct queue queue = delivery->options.queue;
+	struct queue_receive params = {.max_messages = asked,
+		.wait_s = delivery->options.wait_s,
+		.visibility_s = delivery->options.visibility_s};
+	struct poll *poll = calloc(1, sizeof(*poll));
+	int err;
+
+	if (!poll)
+		return ERR_NOMEM;
+	poll->receiver = receiver;
+	poll->asked = asked;
+	list_append(&receiver->polls, &poll->node);
+	receiver->poll_count++;
+	receiver->reserved += asked;
+	err = queue.ops->receive(queue.impl, &params, received, poll, &poll->call);
+	if (err)
+		poll_free(poll);
+	return err;
+}
+
+static size_t room(struct delivery *delivery, size_t *ret_total)
+{
+	size_t free_slots = 0, total = 0;
+
+	for (size_t i = 0; i < delivery->lane_count; i++) {
+		free_slots += lane_room(&delivery->lanes[i]);
+		total += delivery->lanes[i].concurrency;
+	}
+	*ret_total = total;
+	return free_slots;
+}
+
+/* What was sent but not yet settled is bounded too, or a queue that fails would fill the memory. */
+static bool is_clogged(struct delivery *delivery, size_t total)
+{
+	size_t working = delivery->counts[MESSAGE_RECEIVED] + delivery->counts[MESSAGE_SENDING];
+
+	return delivery->held_bytes > delivery->options.held_bytes ||
+	       delivery->held - working > 2 * total + 100 * QUEUE_BATCH_MAX;
+}
+
+void receiver_pump(struct receiver *receiver)
+{
+	struct delivery *delivery = receiver->delivery;
+	size_t total, quantum, free_slots;
+
+	if (receiver->stopped || clock_timer_is_set(&receiver->wake))
+		return;
+	free_slots = room(delivery, &total);
+	/*
+	 * Waiting for ten free slots makes full receives, which cost least; with few slots that
+	 * would be a batch barrier, so there an eighth of them is enough.
+	 */
+	quantum = total / 8;
+	quantum = quantum > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : quantum < 1 ? 1 : quantum;
+	while (receiver->poll_count < receiver->allowed && !is_clogged(delivery, total)) {
+		size_t left = free_slots > receiver->reserved ? free_slots - receiver->reserved : 0;
+
+		/* Half open, a destination has room for one message only, and that is the probe. */
+		if (left < quantum && !(left && !delivery->held && !receiver->poll_count))
+			break;
+		if (start_poll(receiver,
+			    (unsigned)(left > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : left))) {
+			back_off(receiver);
+			break;
+		}
+	}
+}
+
+void receiver_stop(struct receiver *receiver)
+{
+	receiver->stopped = true;
+	clock_timer_clear(receiver->delivery->clock, &receiver->wake);
+}
+
+void receiver_cancel(struct receiver *receiver)
+{
+	struct queue queue = receiver->delivery->options.queue;
+
+	list_for_each_safe (node, &receiver->polls) {
+		struct poll *poll = list_entry(node, struct poll, node);
+
+		queue.ops->cancel(queue.impl, poll->call);
+		poll_free(poll);
+	}
+}
