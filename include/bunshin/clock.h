@@ -15,9 +15,9 @@
  * run from the loop, never from inside timer_set or timer_clear.
  */
 struct clock_timer {
-	uint64_t due_us;			  /* monotonic; meaningful while set */
+	uint64_t due_us;			 /* monotonic; meaningful while set */
 	void (*fire)(struct clock_timer *timer); /* the timer is already clear when this runs */
-	size_t slot;				  /* 1-based place in the heap; 0: not set */
+	size_t slot;				 /* 1-based place in the heap; 0: not set */
 };
 
 struct clock_ops {
@@ -62,7 +62,8 @@ static inline int clock_timer_set(struct clock clock, struct clock_timer *timer,
 	return clock.ops->timer_set(clock.impl, timer, due_us);
 }
 
-static inline int clock_timer_after(struct clock clock, struct clock_timer *timer, uint64_t delay_us)
+static inline int clock_timer_after(
+	struct clock clock, struct clock_timer *timer, uint64_t delay_us)
 {
 	return clock_timer_set(clock, timer, clock_monotonic_us(clock) + delay_us);
 }

@@ -154,7 +154,7 @@ int buf_append_json(struct buf *buf, const char *bytes, size_t len)
 		buf_append(buf, escaped, n);
 		run = i + 1;
 	}
-	return buf_append(buf, bytes + run, len - run);
+	return run < len ? buf_append(buf, bytes + run, len - run) : buf->err;
 }
 
 char *buf_reserve(struct buf *buf, size_t extra)

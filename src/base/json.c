@@ -168,7 +168,7 @@ static inline size_t unescape(const char *p, const char *end, char **out)
 	return n ? n + 2 : 0;
 }
 
-/* Copies the run of characters beyond ASCII at p. Returns its bytes, 0 when it is ill-formed. */
+/* Copies the well-formed characters beyond ASCII at p. Returns their bytes. */
 static size_t copy_wide(const char *p, const char *end, char **out)
 {
 	const char *start = p;
@@ -177,7 +177,7 @@ static size_t copy_wide(const char *p, const char *end, char **out)
 		size_t n = utf8_sequence(p, (size_t)(end - p));
 
 		if (n == 0)
-			return 0;
+			break;
 		p += n;
 	}
 	memcpy(*out, start, (size_t)(p - start));

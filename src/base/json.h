@@ -5,7 +5,6 @@
  *
  * Refused: invalid UTF-8, lone surrogates, control characters in strings, anything after the
  * document but white space. A name may repeat: the last one wins on look-up. Numbers stay text.
- *
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -72,7 +71,7 @@ const struct json_value *json_next(const struct json *json, const struct json_va
 
 /* The string's content, or NULL when the value is not a string or holds a NUL. */
 const char *json_text(const struct json_value *value);
-/* An integral JSON number that fits; 0, or ERR_SYNTAX when it is anything else. */
+/* A number written as an integer that fits; ERR_SYNTAX for anything else, 1.0 and 1e3 included. */
 int json_int(const struct json_value *value, int64_t *ret);
 
 #endif

@@ -60,7 +60,7 @@ struct log_field {
 
 /*
  * Until this is called: info, auto, descriptor 2, the system's wall clock. `clock` (may be
- * NULL: the system's) gives the timestamps. fd is borrowed.
+ * NULL: the system's) is copied and gives the timestamps. fd is borrowed.
  */
 void log_configure(enum log_level level, enum log_format format, int fd, const struct clock *clock);
 bool log_enabled(enum log_level level);

@@ -237,8 +237,9 @@ const char *units_format_bytes(uint64_t bytes, char text[UNITS_TEXT_MAX])
 
 const char *units_format_rfc3339(int64_t epoch_ms, char text[UNITS_TEXT_MAX])
 {
-	int64_t days = epoch_ms / 86400000 - (epoch_ms % 86400000 < 0);
-	unsigned ms = (unsigned)(epoch_ms - days * 86400000);
+	int64_t ms_of_day = epoch_ms % 86400000;
+	int64_t days = epoch_ms / 86400000 - (ms_of_day < 0);
+	unsigned ms = (unsigned)(ms_of_day < 0 ? ms_of_day + 86400000 : ms_of_day);
 	/* Hinnant's civil_from_days: years start in March, so a leap day comes last. */
 	int64_t shifted = days + 719468;
 	int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;

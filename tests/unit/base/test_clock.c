@@ -284,6 +284,29 @@ static void loop_timers_fire(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* The handle waits for the far one when the near one is set. */
+static void loop_timer_may_come_before_the_others(void **state)
+{
+	struct loop_clock *real;
+	struct probe near, far;
+	struct clock clock;
+	uv_loop_t loop;
+
+	uv_loop_init(&loop);
+	assert_int_equal(loop_clock_new(&loop, &real), 0);
+	clock = loop_clock_table(real);
+	near = far = probe_on(clock);
+	near.victim = &far.timer;
+	clock_timer_after(clock, &far.timer, UINT64_C(3600000000));
+	clock_timer_after(clock, &near.timer, 1000);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(near.fired, 1);
+	assert_int_equal(far.fired, 0);
+	loop_clock_close(real);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 static int turns;
 
 static void on_turn(uv_prepare_t *prepare)
@@ -383,6 +406,7 @@ int main(void)
 		cmocka_unit_test(heap_survives_failed_allocations),
 		cmocka_unit_test(loop_time_is_real),
 		cmocka_unit_test(loop_timers_fire),
+		cmocka_unit_test(loop_timer_may_come_before_the_others),
 		cmocka_unit_test(loop_timer_set_for_now_waits_for_the_next_turn),
 		cmocka_unit_test(loop_clock_may_be_closed_by_a_timer),
 		cmocka_unit_test(loop_clock_survives_failed_allocations),

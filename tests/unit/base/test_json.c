@@ -228,6 +228,7 @@ static const struct text refused[] = {
 	T("\"\\udbffx\""),
 	T("\"\\udc00\""),
 	T("\"\\udfff\\ud800\""),
+	T("\"\\udc00\\udc00\""),
 	T("\"\\ud800\\ud800\""),
 	T("\"\\ud800\\u0041\""),
 	T("\"\\ud800\\n\""),
