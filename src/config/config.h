@@ -1,0 +1,115 @@
+/*
+ * The configuration: one YAML file, read through the one option table (config/options.h).
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "config/template.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_DEFAULT_PATH "/etc/bunshin/bunshin.yaml"
+#define CONFIG_FILE_MAX_BYTES ((size_t)1 << 20)
+#define CONFIG_DESTINATIONS_MAX 64
+#define CONFIG_HEADERS_MAX 64
+
+struct config_status_range {
+	int first, last; /* 100-599, both included */
+};
+
+struct config_header {
+	char *name; /* a token of RFC 9110 */
+	struct template *value;
+	bool secret; /* hidden in print-outs: Authorization, Cookie, *-Key, *-Token, or
+			${credential:} */
+};
+
+enum config_http_version { CONFIG_HTTP_AUTO, CONFIG_HTTP_1_1, CONFIG_HTTP_2 };
+
+struct config_destination {
+	char *name;
+	struct {
+		char *method;
+		struct template *url;
+		struct config_header *headers;
+		size_t header_count;
+		struct template *body; /* NULL: the message body as it is */
+	} request;
+	int64_t timeout_ms;
+	int64_t connect_timeout_ms;
+	int64_t concurrency; /* attempts in flight at most, per process */
+	struct config_status_range *accept;
+	size_t accept_count;
+	enum config_http_version http_version;
+	char *ca_file; /* NULL: the system's */
+};
+
+struct config {
+	char *path; /* where it was read from; NULL: defaults only */
+	struct {
+		char *url; /* NULL: not set */
+		char *endpoint;
+		char *failure_url;
+		int64_t receivers; /* 0: auto */
+		int64_t wait_ms;
+		int64_t visibility_ms;
+		int64_t held_bytes;
+	} queue;
+	struct config_destination *destinations;
+	size_t destination_count;
+	struct {
+		int64_t max_attempts;
+		int64_t base_ms;
+		int64_t cap_ms;
+	} retry;
+	struct {
+		enum log_level level;
+		enum log_format format;
+	} log;
+	struct {
+		int64_t grace_ms;
+	} drain;
+	/* Private: what config_print() writes for the fields that hold a secret. */
+	struct config_shown *shown;
+	size_t shown_count;
+};
+
+/* Where ${NAME}, ${file:} and ${credential:} come from; injected so that tests need no process. */
+struct config_environment {
+	const char *(*getenv)(void *arg, const char *name); /* NULL: not set */
+	void *arg;
+};
+extern const struct config_environment config_process_environment;
+
+/* What the command line sets over the file: key "queue.url", value, and "--queue-url" for errors.
+ */
+struct config_override {
+	const char *key, *value, *origin;
+};
+
+/*
+ * Reads, substitutes, checks. path NULL: no file, defaults and overrides only. Every secret value
+ * met on the way (${file:}, ${credential:}, secret headers) is registered with log_add_secret().
+ *
+ * 0; ERR_NOMEM; ERR_ARGUMENT (an override of no such key); ERR_IO (cannot be read: `errors` says
+ * why); or ERR_CONFIG with one line an error in `errors`, all of them (the first 100), each ended
+ * by a newline, in the form
+ *   FILE:LINE:COLUMN: queue.wait: expected a duration from 0s to 20s (like 20s), got "20"
+ */
+int config_load(const char *path, const struct config_environment *environment,
+	const struct config_override *overrides, size_t override_count, struct config **ret_config,
+	struct buf *errors);
+void config_free(struct config *config);
+
+/* The effective configuration as YAML that config_load() reads back, secrets as "[hidden]". */
+int config_print(const struct config *config, struct buf *out);
+
+/* By name; NULL: no such destination. */
+const struct config_destination *config_find_destination(
+	const struct config *config, const char *name);
+
+#endif

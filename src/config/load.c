@@ -1,0 +1,144 @@
+#include "bunshin/error.h"
+#include "config/destination.h"
+#include "config/document.h"
+#include "config/reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *process_getenv(void *arg, const char *name)
+{
+	(void)arg;
+	return getenv(name);
+}
+
+const struct config_environment config_process_environment = {.getenv = process_getenv};
+
+static int read_file(struct reader *reader, const char *path, struct where *wheres)
+{
+	struct scope scope = {.prefix = "", .shown = "", .base = reader->config, .wheres = wheres};
+	yaml_document_t document;
+	yaml_node_t *root;
+	int err;
+
+	reader->config->path = strdup(path);
+	if (reader->config->path == NULL)
+		return ERR_NOMEM;
+	err = document_read(path, &document, reader->errors);
+	if (err != 0)
+		return err;
+	reader->document = &document;
+	root = yaml_document_get_root_node(&document);
+	if (root != NULL)
+		err = reader_read_map(reader, &scope, root);
+	yaml_document_delete(&document);
+	return err;
+}
+
+static int apply_overrides(struct reader *reader, const struct config_override *overrides,
+	size_t count, struct where *wheres)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct option *option = option_find(overrides[i].key);
+		int err;
+
+		if (option == NULL || option->type > OPTION_ENDPOINT ||
+			option_is_in_destination(option))
+			return ERR_ARGUMENT;
+		if (overrides[i].value == NULL)
+			continue;
+		err = reader_override(reader, option, &overrides[i], wheres);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+static struct where where_of(const struct where *wheres, const char *path)
+{
+	return wheres[option_find(path) - options];
+}
+
+static bool is_given(struct where where)
+{
+	return where.origin != NULL || where.line != 0;
+}
+
+/* What no single option can tell. */
+static int check_together(struct reader *reader, const struct where *wheres)
+{
+	const struct config *config = reader->config;
+	struct where where = where_of(wheres, "retry.base");
+	int err = 0;
+
+	if (config->retry.base_ms > config->retry.cap_ms)
+		err = reader_report(reader, is_given(where) ? where : where_of(wheres, "retry.cap"),
+			is_given(where) ? "retry.base" : "retry.cap",
+			"retry.base is longer than retry.cap");
+	if (err == 0 && config->queue.url != NULL && config->queue.failure_url != NULL &&
+		strcmp(config->queue.url, config->queue.failure_url) == 0)
+		err = reader_report(reader, where_of(wheres, "queue.failure_url"),
+			"queue.failure_url", "the same queue as queue.url");
+	return err;
+}
+
+static int load(struct reader *reader, const char *path, const struct config_override *overrides,
+	size_t override_count)
+{
+	struct where *wheres = calloc(option_count, sizeof(*wheres));
+	int err = wheres == NULL ? ERR_NOMEM : option_set_defaults(false, reader->config);
+
+	if (err == 0 && path != NULL)
+		err = read_file(reader, path, wheres);
+	if (err == 0)
+		err = apply_overrides(reader, overrides, override_count, wheres);
+	if (err == 0)
+		err = check_together(reader, wheres);
+	if (err == 0 && reader_is_full(reader))
+		buf_appendf(reader->errors, "%s: too many errors, stopped here\n",
+			path != NULL ? path : "configuration");
+	if (err == 0 && reader->error_count > 0)
+		err = ERR_CONFIG;
+	free(wheres);
+	return err;
+}
+
+int config_load(const char *path, const struct config_environment *environment,
+	const struct config_override *overrides, size_t override_count, struct config **ret_config,
+	struct buf *errors)
+{
+	struct config *config = calloc(1, sizeof(*config));
+	struct reader reader = {.environment = environment, .config = config, .errors = errors};
+	int err = config == NULL ? ERR_NOMEM : load(&reader, path, overrides, override_count);
+
+	if (err != 0) {
+		config_free(config);
+		return err;
+	}
+	*ret_config = config;
+	return 0;
+}
+
+void config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < config->destination_count; i++)
+		destination_free(&config->destinations[i]);
+	free(config->destinations);
+	free(config->path);
+	free(config->queue.url);
+	free(config->queue.endpoint);
+	free(config->queue.failure_url);
+	shown_free(config);
+	free(config);
+}
+
+const struct config_destination *config_find_destination(
+	const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->destination_count; i++)
+		if (strcmp(config->destinations[i].name, name) == 0)
+			return &config->destinations[i];
+	return NULL;
+}

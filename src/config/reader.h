@@ -1,0 +1,75 @@
+/*
+ * The walk over a configuration's nodes, guided by the option table. Private to config_load().
+ *
+ * Every function returns 0 or ERR_NOMEM; what is wrong with the configuration is reported and
+ * counted, and the walk goes on.
+ */
+#ifndef CONFIG_READER_H
+#define CONFIG_READER_H
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "config/options.h"
+#include "config/substitute.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <yaml.h>
+
+#define READER_ERRORS_MAX 100
+#define READER_PATH_MAX 200
+
+/* Where a value stands. Zeroed: nowhere in particular. */
+struct where {
+	const char *origin; /* "--queue-url"; NULL: the file */
+	size_t line, column;
+};
+
+struct reader {
+	const struct config_environment *environment;
+	struct config *config;
+	yaml_document_t *document;
+	struct buf *errors;
+	size_t error_count;
+};
+
+/* The map being read. */
+struct scope {
+	const char *prefix;	 /* in the table: "destinations[].request." */
+	const char *shown;	 /* in messages: "destinations[0].request." */
+	void *base;		 /* what the options' offsets count from */
+	struct where *wheres;	 /* by index in the table, filled as options are read */
+	struct body_draft *body; /* below destinations[] */
+};
+
+/* One line: "FILE:LINE:COLUMN: PATH: what"; path NULL: none. */
+int reader_report(struct reader *reader, struct where where, const char *path, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
+bool reader_is_full(const struct reader *reader);
+struct where reader_where(const yaml_node_t *node);
+
+/*
+ * A scalar's text, substituted. *ret_fits is false when it is none and that has been reported
+ * (`expected` says what it should be). `result` is to be freed in any case.
+ */
+int reader_substitute(struct reader *reader, const yaml_node_t *node, const char *path,
+	const char *expected, struct substitution *result, bool *ret_fits);
+
+/* A key's text; *ret_text is NULL when it has none and that has been reported. */
+int reader_key(struct reader *reader, const yaml_node_t *key, const char **ret_text);
+/* How messages call a key; one of unusual characters is quoted. */
+int reader_path(const struct scope *scope, const char *key, char path[READER_PATH_MAX]);
+
+/* Reads a map's options, those in sections too. null is an empty map. */
+int reader_read_map(struct reader *reader, const struct scope *scope, const yaml_node_t *node);
+
+/* An override's value. */
+int reader_override(struct reader *reader, const struct option *option,
+	const struct config_override *override, struct where *wheres);
+
+/* For an option at base: what config_print() shows instead of the value; NULL: the value. */
+int shown_set(struct config *config, const void *field, const char *text);
+const char *shown_find(const struct config *config, const void *field);
+void shown_free(struct config *config);
+
+#endif

@@ -1,0 +1,130 @@
+#include "config/url.h"
+
+#include "base/units.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+#define HOST_MAX_BYTES 253
+#define QUEUE_NAME_MAX_BYTES 80
+
+#define ALPHANUMERIC "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+static size_t scheme_bytes(const char *url)
+{
+	if (strncasecmp(url, "https://", 8) == 0)
+		return 8;
+	return strncasecmp(url, "http://", 7) == 0 ? 7 : 0;
+}
+
+static size_t host_bytes(const char *host)
+{
+	size_t len;
+
+	if (host[0] == '[') {
+		len = strspn(host + 1, "0123456789abcdefABCDEF:.");
+		return len >= 2 && len <= 45 && host[1 + len] == ']' ? len + 2 : 0;
+	}
+	len = strspn(host, ALPHANUMERIC "_.-");
+	return len <= HOST_MAX_BYTES && host[0] != '.' && host[0] != '-' ? len : 0;
+}
+
+/* Of ":PORT", the colon included; 0: none, or not 1-65535. */
+static size_t port_bytes(const char *text)
+{
+	char digits[8];
+	size_t len = strspn(text + 1, "0123456789");
+	int64_t port;
+
+	if (len < 1 || len > 5)
+		return 0;
+	memcpy(digits, text + 1, len);
+	digits[len] = '\0';
+	return units_parse_int(digits, &port) == 0 && port >= 1 && port <= 65535 ? len + 1 : 0;
+}
+
+size_t url_origin_bytes(const char *url)
+{
+	size_t scheme = scheme_bytes(url);
+	size_t host = scheme == 0 ? 0 : host_bytes(url + scheme);
+	size_t port;
+
+	if (host == 0)
+		return 0;
+	if (url[scheme + host] != ':')
+		return scheme + host;
+	port = port_bytes(url + scheme + host);
+	return port == 0 ? 0 : scheme + host + port;
+}
+
+bool url_is_endpoint(const char *url)
+{
+	size_t len = url_origin_bytes(url);
+
+	return len > 0 && (url[len] == '\0' || strcmp(url + len, "/") == 0);
+}
+
+bool url_is_queue(const char *url)
+{
+	size_t len = url_origin_bytes(url);
+	size_t account, name;
+
+	if (len == 0 || url[len] != '/')
+		return false;
+	url += len + 1;
+	account = strspn(url, ALPHANUMERIC "_-");
+	if (account == 0 || account > 63 || url[account] != '/')
+		return false;
+	url += account + 1;
+	name = strspn(url, ALPHANUMERIC "_-");
+	if (name == 0 || name > QUEUE_NAME_MAX_BYTES)
+		return false;
+	return url[name] == '\0' ||
+	       (strcmp(url + name, ".fifo") == 0 && name + 5 <= QUEUE_NAME_MAX_BYTES);
+}
+
+/* Behind the tag that starts here; the text compiles as a template, so the tag is closed. */
+static const char *skip_tag(const char *tag)
+{
+	bool raw = tag[2] == '{';
+	const char *end = strstr(tag + 2, raw ? "}}}" : "}}");
+
+	return end + (raw ? 3 : 2);
+}
+
+static bool has_dot_segment(const char *path)
+{
+	size_t len;
+
+	for (; *path == '/'; path += 1 + len) {
+		len = strcspn(path + 1, "/?#");
+		if ((len == 1 && path[1] == '.') || (len == 2 && path[1] == '.' && path[2] == '.'))
+			return true;
+	}
+	return false;
+}
+
+const char *url_template_problem(const char *source)
+{
+	size_t origin = url_origin_bytes(source), scheme = scheme_bytes(source);
+	const char *rest = source + origin;
+	const char *tag = strstr(source, "{{");
+
+	if (tag != NULL && tag < source + scheme + strcspn(source + scheme, "/?#"))
+		return "no variable may stand in the scheme, host or port";
+	if (origin == 0 || strchr("/?#", rest[0]) == NULL)
+		return "not an http or https URL with a host (like https://api.example.com/send)";
+	if (has_dot_segment(rest))
+		return "\".\" and \"..\" may not be steps of the path";
+	while (*rest != '\0') {
+		if (strncmp(rest, "{{", 2) == 0) {
+			rest = skip_tag(rest);
+			continue;
+		}
+		if (*rest <= ' ' || *rest > '~' || strchr("\"<>\\^`{|}", *rest) != NULL)
+			return "holds a character that must be percent-encoded";
+		rest++;
+	}
+	return NULL;
+}

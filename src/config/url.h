@@ -1,0 +1,28 @@
+/*
+ * The checks on URLs that a configuration may hold. Pure.
+ */
+#ifndef CONFIG_URL_H
+#define CONFIG_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * How much of the text is "http(s)://HOST[:PORT]"; 0: it does not start with one. HOST is a
+ * name of letters, digits, _ . and -, or an IPv6 address in brackets; no user and no password.
+ */
+size_t url_origin_bytes(const char *url);
+
+/* An origin and nothing else but a slash. */
+bool url_is_endpoint(const char *url);
+/* An origin, then /ACCOUNT/NAME, as SQS and everything compatible with it names queues. */
+bool url_is_queue(const char *url);
+
+/*
+ * Why the text is no template of a request URL, or NULL when it is one: an origin without
+ * variables, ended by / ? # or the text, and nothing that must be percent-encoded outside of
+ * the variables. The reason is static.
+ */
+const char *url_template_problem(const char *source);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * Any file is refused with readable lines, or is a configuration that survives being printed and
+ * read back.
+ */
+#include "fuzz.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "bunshin/error.h"
+#include "config/config.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define OUTPUT_MAX ((size_t)16 << 20)
+
+static const char *fake_getenv(void *arg, const char *name)
+{
+	(void)arg;
+	if (strcmp(name, "A") == 0)
+		return "a \"b\" {{c}} $${d}\n- e: #";
+	return strcmp(name, "N") == 0 ? "20s" : NULL;
+}
+
+static const struct config_environment environment = {.getenv = fake_getenv};
+
+/* A file in memory, and its path. */
+static int memory_file(const char *bytes, size_t len, char path[32])
+{
+	int fd = memfd_create("config", MFD_CLOEXEC);
+
+	FUZZ_CHECK(fd >= 0);
+	FUZZ_CHECK(write(fd, bytes, len) == (ssize_t)len);
+	snprintf(path, 32, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
+static int load(const char *bytes, size_t len, struct config **ret_config, struct buf *errors)
+{
+	char path[32];
+	int fd = memory_file(bytes, len, path);
+	int err = config_load(path, &environment, NULL, 0, ret_config, errors);
+
+	close(fd);
+	return err;
+}
+
+static void check_errors(const struct buf *errors)
+{
+	FUZZ_CHECK(errors->len > 0 && errors->data[errors->len - 1] == '\n');
+	FUZZ_CHECK(utf8_is_valid(errors->data, errors->len));
+	for (const char *line = errors->data; *line != '\0'; line = strchr(line, '\n') + 1) {
+		FUZZ_CHECK(strncmp(line, "/proc/self/fd/", 14) == 0);
+		for (const char *c = line; *c != '\n'; c++)
+			FUZZ_CHECK((unsigned char)*c >= ' ' && *c != 0x7f);
+	}
+}
+
+static void check_round_trip(const struct config *config)
+{
+	struct buf first = BUF_INIT(OUTPUT_MAX), second = BUF_INIT(OUTPUT_MAX),
+		   errors = BUF_INIT(OUTPUT_MAX);
+	struct config *again = NULL;
+
+	FUZZ_CHECK(config_print(config, &first) == 0);
+	if (first.len <= CONFIG_FILE_MAX_BYTES) {
+		FUZZ_CHECK(load(first.data, first.len, &again, &errors) == 0);
+		FUZZ_CHECK(config_print(again, &second) == 0);
+		FUZZ_CHECK(strcmp(first.data, second.data) == 0);
+	}
+	config_free(again);
+	buf_free(&first);
+	buf_free(&second);
+	buf_free(&errors);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct buf errors = BUF_INIT(OUTPUT_MAX);
+	struct config *config = NULL;
+	int err;
+
+	/* What happens must not depend on this machine's files. */
+	if (memmem(data, size, "${file", 6) != NULL)
+		return 0;
+	err = load((const char *)data, size, &config, &errors);
+	FUZZ_CHECK(err == 0 || err == ERR_CONFIG);
+	if (err == 0)
+		check_round_trip(config);
+	else
+		check_errors(&errors);
+	config_free(config);
+	buf_free(&errors);
+	log_clear_secrets();
+	return 0;
+}

@@ -1,0 +1,834 @@
+/* config_load(): defaults, every option, every kind of bad input with its exact message. */
+#include "base/log.h"
+#include "bunshin/error.h"
+#include "config/options.h"
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define URL "https://sqs.eu-west-1.amazonaws.com/123456789012/name"
+
+/* The smallest destination, on one line. */
+#define DESTINATION(more) "destinations: [{name: d, request: {url: 'http://h/'" more "}}]\n"
+
+static void assert_defaults(const struct config *config)
+{
+	assert_null(config->queue.url);
+	assert_null(config->queue.endpoint);
+	assert_null(config->queue.failure_url);
+	assert_int_equal(config->queue.receivers, 0);
+	assert_int_equal(config->queue.wait_ms, 20000);
+	assert_int_equal(config->queue.visibility_ms, 60000);
+	assert_int_equal(config->queue.held_bytes, 64 << 20);
+	assert_int_equal(config->destination_count, 0);
+	assert_int_equal(config->retry.max_attempts, 10);
+	assert_int_equal(config->retry.base_ms, 1000);
+	assert_int_equal(config->retry.cap_ms, 300000);
+	assert_int_equal(config->log.level, LOG_LEVEL_INFO);
+	assert_int_equal(config->log.format, LOG_FORMAT_AUTO);
+	assert_int_equal(config->drain.grace_ms, 30000);
+}
+
+static void test_defaults(void **state)
+{
+	static const char *const empty[] = {"", "# nothing\n", "---\n", "{}", "null", "~",
+		"queue:\ndestinations:\nretry: {}\nlog: ~\ndrain: null\n", "destinations: []\n",
+		"\xef\xbb\xbfqueue:\n"};
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(config_load(NULL, &fixture_environment, NULL, 0, &config, &errors), 0);
+	assert_null(config->path);
+	assert_defaults(config);
+	config_free(config);
+	for (size_t i = 0; i < COUNT(empty); i++) {
+		assert_int_equal(fixture_load(empty[i], &config, &errors), 0);
+		assert_string_equal(config->path, "t.yaml");
+		assert_defaults(config);
+		config_free(config);
+	}
+	config_free(NULL);
+	buf_free(&errors);
+}
+
+static void test_destination_defaults(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+	const struct config_destination *d;
+
+	(void)state;
+	assert_int_equal(fixture_load(DESTINATION(""), &config, &errors), 0);
+	assert_int_equal(config->destination_count, 1);
+	d = config_find_destination(config, "d");
+	assert_ptr_equal(d, &config->destinations[0]);
+	assert_null(config_find_destination(config, "D"));
+	assert_string_equal(d->name, "d");
+	assert_string_equal(d->request.method, "POST");
+	assert_string_equal(template_source(d->request.url), "http://h/");
+	assert_int_equal(d->request.header_count, 0);
+	assert_null(d->request.body);
+	assert_int_equal(d->timeout_ms, 10000);
+	assert_int_equal(d->connect_timeout_ms, 5000);
+	assert_int_equal(d->concurrency, 500);
+	assert_int_equal(d->accept_count, 1);
+	assert_int_equal(d->accept[0].first, 200);
+	assert_int_equal(d->accept[0].last, 299);
+	assert_int_equal(d->http_version, CONFIG_HTTP_AUTO);
+	assert_null(d->ca_file);
+	config_free(config);
+	buf_free(&errors);
+}
+
+static const char everything[] =
+	"queue:\n"
+	"  url: " URL "\n"
+	"  endpoint: http://127.0.0.1:9324\n"
+	"  failure_url: http://[::1]:9324/000000000000/failed.fifo\n"
+	"  receivers: 256\n"
+	"  wait: 0s\n"
+	"  visibility: 12h\n"
+	"  held: 4GiB\n"
+	"destinations:\n"
+	"  - name: first.One_1-\n"
+	"    request:\n"
+	"      method: PUT\n"
+	"      url: https://${HOST}:8443/{{to}}?a={{b|c}}\n"
+	"      headers:\n"
+	"        Authorization: Bearer ${LINE_TOKEN}\n"
+	"        Content-Type: application/json; charset=utf-8\n"
+	"        X-Line-Retry-Key: \"{{idempotency_key}}\"\n"
+	"        X-Api-Key: \"{{key}}\"\n"
+	"        X-Plain: 5\n"
+	"      body: |\n"
+	"        {\"to\": {{to}}, \"cost\": \"$$5\"}\n"
+	"    timeout: 100ms\n"
+	"    connect_timeout: 2m\n"
+	"    concurrency: 10000\n"
+	"    accept: [200-204, 409, 599]\n"
+	"    http_version: 1.1\n"
+	"    ca_file: /etc/ca.pem\n"
+	"  - {name: second, http_version: 2, request: {url: HTTP://h, body: 'a={{a}}'}}\n"
+	"retry: {max_attempts: 1000, base: 15m, cap: 12h}\n"
+	"log: {level: debug, format: json}\n"
+	"drain: {grace: 1h}\n";
+
+static void assert_first_headers(const struct config_destination *d)
+{
+	static const struct {
+		const char *name, *value;
+		bool secret;
+	} expected[] = {
+		{"Authorization", "Bearer secret-line-token", true},
+		{"Content-Type", "application/json; charset=utf-8", false},
+		{"X-Line-Retry-Key", "{{idempotency_key}}", false},
+		{"X-Api-Key", "{{key}}", true},
+		{"X-Plain", "5", false},
+	};
+
+	assert_int_equal(d->request.header_count, COUNT(expected));
+	for (size_t i = 0; i < COUNT(expected); i++) {
+		assert_string_equal(d->request.headers[i].name, expected[i].name);
+		assert_string_equal(
+			template_source(d->request.headers[i].value), expected[i].value);
+		assert_int_equal(d->request.headers[i].secret, expected[i].secret);
+	}
+}
+
+static void test_everything(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+	const struct config_destination *d;
+
+	(void)state;
+	assert_int_equal(fixture_load(everything, &config, &errors), 0);
+	assert_string_equal(buf_string(&errors), "");
+	assert_string_equal(config->queue.url, URL);
+	assert_string_equal(config->queue.endpoint, "http://127.0.0.1:9324");
+	assert_string_equal(
+		config->queue.failure_url, "http://[::1]:9324/000000000000/failed.fifo");
+	assert_int_equal(config->queue.receivers, 256);
+	assert_int_equal(config->queue.wait_ms, 0);
+	assert_int_equal(config->queue.visibility_ms, 43200000);
+	assert_int_equal(config->queue.held_bytes, INT64_C(4) << 30);
+	assert_int_equal(config->retry.max_attempts, 1000);
+	assert_int_equal(config->retry.base_ms, 900000);
+	assert_int_equal(config->retry.cap_ms, 43200000);
+	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
+	assert_int_equal(config->log.format, LOG_FORMAT_JSON);
+	assert_int_equal(config->drain.grace_ms, 3600000);
+
+	assert_int_equal(config->destination_count, 2);
+	d = config_find_destination(config, "first.One_1-");
+	assert_non_null(d);
+	assert_string_equal(d->request.method, "PUT");
+	assert_string_equal(
+		template_source(d->request.url), "https://api.example.com:8443/{{to}}?a={{b|c}}");
+	assert_first_headers(d);
+	assert_string_equal(
+		template_source(d->request.body), "{\"to\": {{to}}, \"cost\": \"$5\"}\n");
+	assert_int_equal(d->timeout_ms, 100);
+	assert_int_equal(d->connect_timeout_ms, 120000);
+	assert_int_equal(d->concurrency, 10000);
+	assert_int_equal(d->accept_count, 3);
+	assert_int_equal(d->accept[0].first, 200);
+	assert_int_equal(d->accept[0].last, 204);
+	assert_int_equal(d->accept[1].first, 409);
+	assert_int_equal(d->accept[1].last, 409);
+	assert_int_equal(d->accept[2].first, 599);
+	assert_int_equal(d->http_version, CONFIG_HTTP_1_1);
+	assert_string_equal(d->ca_file, "/etc/ca.pem");
+	d = config_find_destination(config, "second");
+	assert_non_null(d);
+	assert_int_equal(d->http_version, CONFIG_HTTP_2);
+	assert_string_equal(template_source(d->request.body), "a={{a}}");
+	config_free(config);
+	buf_free(&errors);
+}
+
+struct bad_case {
+	const char *yaml, *errors;
+};
+
+/* One kind of mistake each; lines and columns count from 1. */
+static const struct bad_case bad_yaml[] = {
+	{"queue:\n  url: [a\n",
+		"t.yaml:3:1: not YAML: did not find expected ',' or ']' (while parsing a flow "
+		"sequence at line 2)\n"},
+	{"queue:\n\twait: 1s\n",
+		"t.yaml:2:1: not YAML: found character that cannot start any token (while scanning "
+		"for the next token at line 2)\n"},
+	{"queue: {}\nlog: \"caf\xe9\"\n", "t.yaml:2:11: not YAML: invalid trailing UTF-8 octet\n"},
+	{"queue: {}\nlog: \x01\n", "t.yaml:2:6: not YAML: control characters are not allowed\n"},
+	{"a: &x [1]\nb: *x\n", "t.yaml:2:4: aliases (*name) are not supported\n"},
+	{"queue: {}\n---\nqueue: {}\n", "t.yaml:2:1: a second document; there may be only one\n"},
+	{"queue: !!map {}\n", "t.yaml:1:8: tags (!name) are not supported\n"},
+	{"queue: {wait: !secs 20s}\n", "t.yaml:1:15: tags (!name) are not supported\n"},
+	{"queue: {a: {b: [[[[[[[[[[[[[[]]]]]]]]]]]]]]}}\n",
+		"t.yaml:1:29: lists and maps nested too deep\n"},
+	{"destinations: !list []\n", "t.yaml:1:15: tags (!name) are not supported\n"},
+	{"[]", "t.yaml:1:1: expected a map of options, got a list\n"},
+	{"text", "t.yaml:1:1: expected a map of options, got a text\n"},
+	{"? [a]\n: b\n", "t.yaml:1:3: expected a key, got a list\n"},
+	{"\"a\\0b\": 1\n", "t.yaml:1:1: a key with a NUL character\n"},
+	{"log: {level: \"in\\0fo\"}\n", "t.yaml:1:14: log.level: expected one of debug, info, warn "
+					"or error, got a text with "
+					"a NUL character\n"},
+};
+
+static const struct bad_case bad_keys[] = {
+	{"queue:\n  wiat: 20s\n", "t.yaml:2:3: queue.wiat: unknown key; did you mean \"wait\"?\n"},
+	{"queue:\n  failureurl: x\n",
+		"t.yaml:2:3: queue.failureurl: unknown key; did you mean \"failure_url\"?\n"},
+	{"quue: {}\n", "t.yaml:1:1: quue: unknown key; did you mean \"queue\"?\n"},
+	{"destination: []\n",
+		"t.yaml:1:1: destination: unknown key; did you mean \"destinations\"?\n"},
+	{"timeout: 5s\n", "t.yaml:1:1: timeout: unknown key; there is destinations[].timeout\n"},
+	{"workers: auto\n", "t.yaml:1:1: workers: unknown key; expected one of queue, "
+			    "destinations, retry, log, "
+			    "drain\n"},
+	{"ledger: {path: x, window: 1h}\nadmin: {listen: '127.0.0.1:9797'}\n",
+		"t.yaml:1:1: ledger: unknown key; expected one of queue, destinations, retry, log, "
+		"drain\n"
+		"t.yaml:2:1: admin: unknown key; expected one of queue, destinations, retry, log, "
+		"drain\n"},
+	{"destinations:\n  - {name: a, rate: 2000/s, request: {url: 'http://h/'}}\n",
+		"t.yaml:2:15: destinations[0].rate: unknown key; expected one of name, request, "
+		"timeout, connect_timeout, concurrency, accept, http_version, ca_file\n"},
+	{"queue.url: x\n", "t.yaml:1:1: \"queue.url\": unknown key; expected one of queue, "
+			   "destinations, retry, "
+			   "log, drain\n"},
+	{"destinations[]: {name: x}\n",
+		"t.yaml:1:1: \"destinations[]\": unknown key; did you mean \"destinations\"?\n"},
+	{"\"\": 1\n",
+		"t.yaml:1:1: \"\": unknown key; expected one of queue, destinations, retry, log, "
+		"drain\n"},
+	{"\"a\\nb\\e\": 1\n",
+		"t.yaml:1:1: \"a\\nb\\u001b\": unknown key; expected one of queue, destinations, "
+		"retry, log, drain\n"},
+	{"log: {level: info, level: warn}\n",
+		"t.yaml:1:20: log.level: given twice; the first is on line 1\n"},
+	{"log: {}\nqueue: {}\nlog: {}\n", "t.yaml:3:1: log: given twice; the first is on line 1\n"},
+	{"queue: 5\n", "t.yaml:1:8: queue: expected a map of options, got a text\n"},
+	{"queue: [wait]\n", "t.yaml:1:8: queue: expected a map of options, got a list\n"},
+};
+
+static const struct bad_case bad_values[] = {
+	{"queue:\n  wait: 20\n", "t.yaml:2:9: queue.wait: expected a duration from 0s to 20s (like "
+				 "20s), got \"20\"\n"},
+	{"queue: {wait: 21s}\n",
+		"t.yaml:1:15: queue.wait: expected a duration from 0s to 20s (like 20s), got "
+		"\"21s\"\n"},
+	{"queue: {wait: 1500ms}\n",
+		"t.yaml:1:15: queue.wait: expected whole seconds, got \"1500ms\"\n"},
+	{"queue: {wait: }\n",
+		"t.yaml:1:15: queue.wait: expected a duration from 0s to 20s (like 20s), got "
+		"nothing\n"},
+	{"queue: {wait: [1s]}\n", "t.yaml:1:15: queue.wait: expected a duration from 0s to 20s "
+				  "(like 20s), got a list\n"},
+	{"queue: {wait: {a: b}}\n", "t.yaml:1:15: queue.wait: expected a duration from 0s to 20s "
+				    "(like 20s), got a map\n"},
+	{"queue: {visibility: 0s}\n",
+		"t.yaml:1:21: queue.visibility: expected a duration from 1s to 12h (like 60s), got "
+		"\"0s\"\n"},
+	{"queue: {visibility: 5 minutes}\n",
+		"t.yaml:1:21: queue.visibility: expected a duration from 1s to 12h (like 60s), got "
+		"\"5 minutes\"\n"},
+	{"queue: {held: 64MB}\n",
+		"t.yaml:1:15: queue.held: expected a size from 1MiB to 4GiB (like 64MiB), got "
+		"\"64MB\"\n"},
+	{"queue: {held: 99999999999999999999GiB}\n",
+		"t.yaml:1:15: queue.held: expected a size from 1MiB to 4GiB (like 64MiB), got "
+		"\"99999999999999999999GiB\"\n"},
+	{"queue: {receivers: 0}\n", "t.yaml:1:20: queue.receivers: expected auto or an integer "
+				    "from 1 to 256 (like auto), "
+				    "got \"0\"\n"},
+	{"queue: {receivers: 257}\n", "t.yaml:1:20: queue.receivers: expected auto or an integer "
+				      "from 1 to 256 (like auto), "
+				      "got \"257\"\n"},
+	{"queue: {receivers: many}\n", "t.yaml:1:20: queue.receivers: expected auto or an integer "
+				       "from 1 to 256 (like auto), "
+				       "got \"many\"\n"},
+	{"queue: {url: morning}\n",
+		"t.yaml:1:14: queue.url: expected a queue URL (like "
+		"https://sqs.eu-west-1.amazonaws.com/123456789012/name), got \"morning\"\n"},
+	{"queue: {endpoint: 'http://h/path'}\n",
+		"t.yaml:1:19: queue.endpoint: expected an http or https URL without a path (like "
+		"http://127.0.0.1:9324), got \"http://h/path\"\n"},
+	{"queue: {url: " URL ", failure_url: " URL "}\n",
+		"t.yaml:1:82: queue.failure_url: the same queue as queue.url\n"},
+	{"retry: {max_attempts: 1.5}\n", "t.yaml:1:23: retry.max_attempts: expected an integer "
+					 "from 1 to 1000 (like 10), got "
+					 "\"1.5\"\n"},
+	{"retry: {base: 10s, cap: 5s}\n",
+		"t.yaml:1:15: retry.base: retry.base is longer than retry.cap\n"},
+	{"retry: {base: 6m}\n", "t.yaml:1:15: retry.base: retry.base is longer than retry.cap\n"},
+	{"log: {level: INFO}\n", "t.yaml:1:14: log.level: expected one of debug, info, warn or "
+				 "error, got \"INFO\"\n"},
+	{"log: {format: ''}\n",
+		"t.yaml:1:15: log.format: expected one of auto, text or json, got \"\"\n"},
+	{"log: {format: xml}\n",
+		"t.yaml:1:15: log.format: expected one of auto, text or json, got \"xml\"\n"},
+	{"drain: {grace: 2h}\n", "t.yaml:1:16: drain.grace: expected a duration from 0s to 1h "
+				 "(like 30s), got \"2h\"\n"},
+};
+
+static const struct bad_case bad_destinations[] = {
+	{"destinations: {name: x}\n",
+		"t.yaml:1:15: destinations: expected a list of maps, got a map\n"},
+	{"destinations: [5]\n",
+		"t.yaml:1:16: destinations[0]: expected a map of options, got a text\n"},
+	{"destinations:\n  - {}\n  -\n",
+		"t.yaml:2:5: destinations[0].name: missing, but required\n"
+		"t.yaml:2:5: destinations[0].request.url: missing, but required\n"
+		"t.yaml:3:4: destinations[1].name: missing, but required\n"
+		"t.yaml:3:4: destinations[1].request.url: missing, but required\n"},
+	{"destinations: [{name: a, request: {url: 'http://h/'}}, {name: a, request: {url: "
+	 "'http://h/'}}]\n",
+		"t.yaml:1:63: destinations[1].name: destinations[0] is called \"a\" too\n"},
+	{"destinations: [{name: a b, request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:23: destinations[0].name: expected a name of 1 to 64 letters, digits, _ "
+		". "
+		"or -, got \"a b\"\n"},
+	{"destinations: [{name: '', request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:23: destinations[0].name: expected a name of 1 to 64 letters, digits, _ "
+		". "
+		"or -, got \"\"\n"},
+	{DESTINATION(", method: post"), "t.yaml:1:62: destinations[0].request.method: expected one "
+					"of POST, PUT, PATCH, GET "
+					"or DELETE, got \"post\"\n"},
+	{"destinations: [{name: d, concurrency: 0, request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:39: destinations[0].concurrency: expected an integer from 1 to 10000 "
+		"(like "
+		"500), got \"0\"\n"},
+	{"destinations: [{name: d, http_version: 3, request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:40: destinations[0].http_version: expected one of auto, 1.1 or 2, got "
+		"\"3\"\n"},
+	{"destinations: [{name: d, accept: 200, request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:34: destinations[0].accept: expected a list of 1 to 64 status codes and "
+		"ranges (like [200-299, 409]), got a text\n"},
+	{"destinations: [{name: d, accept: [], request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:34: destinations[0].accept: expected a list of 1 to 64 status codes and "
+		"ranges (like [200-299, 409]), got an empty list\n"},
+	{"destinations: [{name: d, accept: [299-200, 199, 200-600, 2x, '', 200-, -200, "
+	 "00000000200], request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:35: destinations[0].accept[0]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"299-200\"\n"
+		"t.yaml:1:44: destinations[0].accept[1]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"199\"\n"
+		"t.yaml:1:49: destinations[0].accept[2]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"200-600\"\n"
+		"t.yaml:1:58: destinations[0].accept[3]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"2x\"\n"
+		"t.yaml:1:62: destinations[0].accept[4]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"\"\n"
+		"t.yaml:1:66: destinations[0].accept[5]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"200-\"\n"
+		"t.yaml:1:72: destinations[0].accept[6]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"-200\"\n"
+		"t.yaml:1:78: destinations[0].accept[7]: expected a status code or a range from "
+		"200 "
+		"to 599 (like 200-299), got \"00000000200\"\n"},
+};
+
+static const struct bad_case bad_requests[] = {
+	{"destinations: [{name: d, request: {url: 'ftp://h/'}}]\n",
+		"t.yaml:1:41: destinations[0].request.url: not an http or https URL with a host "
+		"(like "
+		"https://api.example.com/send)\n"},
+	{"destinations: [{name: d, request: {url: 'https://{{host}}/x'}}]\n",
+		"t.yaml:1:41: destinations[0].request.url: no variable may stand in the scheme, "
+		"host "
+		"or port\n"},
+	{"destinations: [{name: d, request: {url: }}]\n",
+		"t.yaml:1:41: destinations[0].request.url: expected an http or https URL, got "
+		"nothing\n"},
+	{"destinations: [{name: d, request: {url: 'http://h/{{x'}}]\n",
+		"t.yaml:1:41: destinations[0].request.url: unclosed {{ at offset 9\n"},
+	{DESTINATION(", headers: [a]"),
+		"t.yaml:1:63: destinations[0].request.headers: expected a map of header names to "
+		"values, got a list\n"},
+	{DESTINATION(", headers: {'a b': c}"),
+		"t.yaml:1:64: destinations[0].request.headers.\"a b\": not a header's name\n"},
+	{DESTINATION(", headers: {'': c}"),
+		"t.yaml:1:64: destinations[0].request.headers.\"\": not a header's name\n"},
+	{DESTINATION(", headers: {\"a\\r\\nb\": c}"),
+		"t.yaml:1:64: destinations[0].request.headers.\"a\\r\\nb\": not a header's name\n"},
+	{DESTINATION(", headers: {content-length: 5}"),
+		"t.yaml:1:64: destinations[0].request.headers.content-length: set by the HTTP "
+		"client "
+		"itself\n"},
+	{DESTINATION(", headers: {Transfer-Encoding: a, Connection: b, Expect: c, Host: d}"),
+		"t.yaml:1:64: destinations[0].request.headers.Transfer-Encoding: set by the HTTP "
+		"client itself\n"
+		"t.yaml:1:86: destinations[0].request.headers.Connection: set by the HTTP client "
+		"itself\n"
+		"t.yaml:1:101: destinations[0].request.headers.Expect: set by the HTTP client "
+		"itself\n"},
+	{DESTINATION(", headers: {A: 1, a: 2}"),
+		"t.yaml:1:70: destinations[0].request.headers.a: given twice\n"},
+	{DESTINATION(", headers: {A: }"),
+		"t.yaml:1:67: destinations[0].request.headers.A: expected a header's value, got "
+		"nothing\n"},
+	{DESTINATION(", headers: {A: \"b\\nc\"}"),
+		"t.yaml:1:67: destinations[0].request.headers.A: a line break, not allowed in a "
+		"header, at offset 1\n"},
+	{DESTINATION(", headers: {A: '{{}}'}"), "t.yaml:1:67: destinations[0].request.headers.A: "
+						"empty variable name at offset 0\n"},
+	{DESTINATION(", body: [a]"),
+		"t.yaml:1:60: destinations[0].request.body: expected a text, got a list\n"},
+	{DESTINATION(", body: '{\"a\":{{x}},}'"),
+		"t.yaml:1:60: destinations[0].request.body: not JSON at offset 11, near \"}\"\n"},
+	{DESTINATION(", body: 'a={{x}}', headers: {content-type: Application/JSON}"),
+		"t.yaml:1:60: destinations[0].request.body: not JSON at offset 0, near "
+		"\"a={{x}}\"\n"},
+	{DESTINATION(", body: 'a={{x}}', headers: {content-type: 'application/a+json;q'}"),
+		"t.yaml:1:60: destinations[0].request.body: not JSON at offset 0, near "
+		"\"a={{x}}\"\n"},
+};
+
+static const struct bad_case bad_references[] = {
+	{"log: {level: '${GONE}'}\n",
+		"t.yaml:1:14: log.level: environment variable GONE is not set\n"},
+	{"log: {level: '${HOST}'}\n",
+		"t.yaml:1:14: log.level: expected one of debug, info, warn or error, got "
+		"\"api.example.com\"\n"},
+	{"log: {level: '${file:secret}'}\n",
+		"t.yaml:1:14: log.level: expected one of debug, info, warn or error, got "
+		"\"[hidden]\"\n"},
+	{DESTINATION(", body: '{\"a\":${QUOTES}}'"),
+		"t.yaml:1:60: destinations[0].request.body: not JSON at offset 8, the end\n"},
+	{DESTINATION(", body: '{\"a\":${file:secret}}'"),
+		"t.yaml:1:60: destinations[0].request.body: not a template, once its secret is "
+		"filled "
+		"in\n"},
+	{DESTINATION(", headers: {A: '${file:gone}'}"),
+		"t.yaml:1:67: destinations[0].request.headers.A: file \"gone\" cannot be read: No "
+		"such "
+		"file or directory\n"},
+};
+
+/* Shows every case that differs, not only the first. */
+static size_t check_bad(const struct bad_case *cases, size_t count)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	size_t different = 0;
+
+	fixture_write("secret", "file-secret\n", 12);
+	for (size_t i = 0; i < count; i++) {
+		struct config *config = NULL;
+
+		assert_int_equal(fixture_load(cases[i].yaml, &config, &errors), ERR_CONFIG);
+		assert_null(config);
+		if (strcmp(buf_string(&errors), cases[i].errors) == 0)
+			continue;
+		different++;
+		print_error("%s\nexpected:\n%sgot:\n%s\n", cases[i].yaml, cases[i].errors,
+			buf_string(&errors));
+	}
+	buf_free(&errors);
+	return different;
+}
+
+static void test_bad_input(void **state)
+{
+	size_t different = 0;
+
+	(void)state;
+	different += check_bad(bad_yaml, COUNT(bad_yaml));
+	different += check_bad(bad_keys, COUNT(bad_keys));
+	different += check_bad(bad_values, COUNT(bad_values));
+	different += check_bad(bad_destinations, COUNT(bad_destinations));
+	different += check_bad(bad_requests, COUNT(bad_requests));
+	different += check_bad(bad_references, COUNT(bad_references));
+	assert_int_equal(different, 0);
+}
+
+/* Every option refuses every other kind of node, and a text that fits none; none is forgotten. */
+static void test_every_option_refuses_lists(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 16), yaml = BUF_INIT(1 << 16), path = BUF_INIT(256);
+
+	(void)state;
+	for (size_t i = 0; i < option_count; i++) {
+		const char *rest = options[i].path, *bracket = strstr(rest, "[]");
+		struct config *config = NULL;
+		int braces = 0;
+
+		buf_clear(&yaml);
+		buf_clear(&path);
+		if (bracket != NULL) {
+			buf_append_string(&yaml, "destinations: [{");
+			buf_append_string(&path, "destinations[0].");
+			rest = bracket + 3;
+		}
+		buf_append_string(&path, rest);
+		for (const char *dot; (dot = strchr(rest, '.')) != NULL; rest = dot + 1, braces++)
+			buf_appendf(&yaml, bracket != NULL ? "%.*s: {" : "{%.*s: {",
+				(int)(dot - rest), rest);
+		buf_appendf(&yaml, "%s: [[]]", rest);
+		for (; braces > 0; braces--)
+			buf_append_char(&yaml, '}');
+		buf_append_string(&yaml, bracket != NULL ? "}]" : "}");
+		assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+		print_message("%s -> %s", yaml.data, errors.data);
+		assert_non_null(strstr(errors.data, path.data));
+		assert_non_null(strstr(errors.data, "got a list"));
+	}
+	buf_free(&errors);
+	buf_free(&yaml);
+	buf_free(&path);
+}
+
+/* Both ends of every range are taken, and one step beyond is refused. */
+static void test_every_range(void **state)
+{
+	static const char *const suffixes[] = {
+		[OPTION_INT] = "", [OPTION_DURATION] = "ms", [OPTION_BYTES] = ""};
+	union {
+		struct config config;
+		struct config_destination destination;
+	} base = {0};
+	size_t seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *o = &options[i];
+		int64_t step = o->step != 0 ? o->step : 1, value;
+		char text[64];
+
+		if (o->type > OPTION_BYTES)
+			continue;
+		seen++;
+		for (int end = 0; end < 4; end++) {
+			value = end == 0   ? o->min - step
+				: end == 1 ? o->min
+				: end == 2 ? o->max
+					   : o->max + step;
+			snprintf(text, sizeof(text), "%lld%s", (long long)value, suffixes[o->type]);
+			assert_int_equal(
+				option_set(o, text, &base), end == 0 || end == 3 ? ERR_SYNTAX : 0);
+		}
+		if (o->step > 1) {
+			snprintf(text, sizeof(text), "%lldms", (long long)o->min + 1);
+			assert_int_equal(option_set(o, text, &base), ERR_LIMIT);
+		}
+	}
+	assert_true(seen > 8);
+}
+
+static void test_errors_are_bounded(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 20), yaml = BUF_INIT(1 << 20);
+	struct config *config = NULL;
+	size_t lines = 0;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++)
+		buf_appendf(&yaml, "key%d: 1\n", i);
+	assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+	for (size_t i = 0; i < errors.len; i++)
+		lines += errors.data[i] == '\n';
+	assert_int_equal(lines, 101);
+	assert_non_null(strstr(errors.data, "\nt.yaml: too many errors, stopped here\n"));
+	buf_free(&errors);
+	buf_free(&yaml);
+}
+
+static void test_limits(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 20), yaml = BUF_INIT(4 << 20);
+	struct config *config = NULL;
+
+	(void)state;
+	buf_append_string(&yaml, "destinations: [{name: d, request: {url: 'http://h/', headers: {");
+	for (int i = 0; i <= CONFIG_HEADERS_MAX; i++)
+		buf_appendf(&yaml, "h%d: x, ", i);
+	buf_append_string(&yaml, "}}}]\n");
+	assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+	assert_string_equal(buf_string(&errors),
+		"t.yaml:1:63: destinations[0].request.headers: expected at most 64, got 65\n");
+
+	buf_clear(&yaml);
+	buf_append_string(&yaml, "destinations:\n");
+	for (int i = 0; i <= CONFIG_DESTINATIONS_MAX; i++)
+		buf_appendf(&yaml, "  - {name: d%d, request: {url: 'http://h/'}}\n", i);
+	assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+	assert_string_equal(
+		buf_string(&errors), "t.yaml:2:3: destinations: expected at most 64, got 65\n");
+
+	buf_clear(&yaml);
+	for (size_t i = 0; i < CONFIG_FILE_MAX_BYTES; i++)
+		buf_append_char(&yaml, '#');
+	assert_int_equal(fixture_load(yaml.data, &config, &errors), 0);
+	config_free(config);
+	buf_append_char(&yaml, '#');
+	assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+	assert_string_equal(buf_string(&errors), "t.yaml: larger than 1MiB\n");
+	buf_free(&errors);
+	buf_free(&yaml);
+}
+
+/* A hundred thousand nested lists must neither crash nor take long. */
+static void test_deep_nesting(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 20), yaml = BUF_INIT(4 << 20);
+	struct config *config = NULL;
+
+	(void)state;
+	for (int i = 0; i < 100000; i++)
+		buf_append_char(&yaml, '[');
+	assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+	assert_string_equal(buf_string(&errors), "t.yaml:1:17: lists and maps nested too deep\n");
+	buf_free(&errors);
+	buf_free(&yaml);
+}
+
+static void test_unreadable(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(
+		config_load("gone.yaml", &fixture_environment, NULL, 0, &config, &errors), ERR_IO);
+	assert_string_equal(
+		buf_string(&errors), "gone.yaml: cannot be read: No such file or directory\n");
+	buf_clear(&errors);
+	assert_int_equal(
+		config_load("credentials", &fixture_environment, NULL, 0, &config, &errors),
+		ERR_IO);
+	assert_string_equal(buf_string(&errors), "credentials: cannot be read: Is a directory\n");
+	buf_free(&errors);
+}
+
+static void test_overrides(void **state)
+{
+	const struct config_override good[] = {
+		{"queue.url", "http://127.0.0.1:1/a/b", "--queue-url"},
+		{"queue.endpoint", NULL, "--endpoint"},
+		{"queue.failure_url", "", "--failure-url"},
+		{"log.level", "warn", "--log-level"},
+	};
+	const struct config_override bad[] = {
+		{"queue.url", "b", "--queue-url"},
+		{"queue.wait", "1500ms", "--wait"},
+		{"retry.cap", "1s", "--cap"},
+		{"retry.base", "2s", "--base"},
+	};
+	const struct config_override same[] = {{"queue.failure_url", URL, "--failure-url"}};
+	const struct config_override unknown[] = {{"queue.wiat", "1s", "--wait"}};
+	const struct config_override nested[] = {{"destinations[].timeout", "1s", "--timeout"}};
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(
+		fixture_load("queue: {endpoint: 'http://h', url: " URL "}", &config, &errors), 0);
+	config_free(config);
+	assert_int_equal(
+		config_load("t.yaml", &fixture_environment, good, COUNT(good), &config, &errors),
+		0);
+	assert_string_equal(config->queue.url, "http://127.0.0.1:1/a/b");
+	assert_string_equal(config->queue.endpoint, "http://h");
+	assert_null(config->queue.failure_url);
+	assert_int_equal(config->log.level, LOG_LEVEL_WARN);
+	config_free(config);
+
+	assert_int_equal(
+		config_load("t.yaml", &fixture_environment, bad, COUNT(bad), &config, &errors),
+		ERR_CONFIG);
+	assert_string_equal(buf_string(&errors),
+		"--queue-url: queue.url: expected a queue URL (like "
+		"https://sqs.eu-west-1.amazonaws.com/123456789012/name), got \"b\"\n"
+		"--wait: queue.wait: expected whole seconds, got \"1500ms\"\n"
+		"--base: retry.base: retry.base is longer than retry.cap\n");
+	buf_clear(&errors);
+	assert_int_equal(
+		config_load("t.yaml", &fixture_environment, same, 1, &config, &errors), ERR_CONFIG);
+	assert_string_equal(buf_string(&errors),
+		"--failure-url: queue.failure_url: the same queue as queue.url\n");
+	assert_int_equal(config_load(NULL, &fixture_environment, unknown, 1, &config, &errors),
+		ERR_ARGUMENT);
+	assert_int_equal(
+		config_load(NULL, &fixture_environment, nested, 1, &config, &errors), ERR_ARGUMENT);
+	buf_free(&errors);
+}
+
+static void assert_redacted(const char *text, const char *expected)
+{
+	char copy[200];
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	log_redact(copy);
+	assert_string_equal(copy, expected);
+}
+
+static void test_secrets_are_registered(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	(void)state;
+	log_clear_secrets();
+	fixture_write("secret", "file-secret\n", 12);
+	fixture_write("credentials/api", "cred-secret", 11);
+	assert_int_equal(
+		fixture_load(
+			DESTINATION(", headers: {Authorization: 'Bearer abcdefgh12', X-Key: "
+				    "'k=${LINE_TOKEN}', X-Plain: '${HOST} visible-word', X-Cred: "
+				    "'${credential:api}', X-Other-Key: '{{idempotency_key}}', "
+				    "X-Third-Key: '{{message_secret_key}}'}, body: "
+				    "'x ${file:secret}'"),
+			&config, &errors),
+		0);
+	assert_redacted("abcdefgh12", "[redacted]");
+	assert_redacted("secret-line-token", "[redacted]");
+	assert_redacted("file-secret", "[redacted]");
+	assert_redacted("cred-secret", "[redacted]");
+	assert_redacted("api.example.com visible-word", "api.example.com visible-word");
+	assert_redacted("idempotency_key message_secret_key", "idempotency_key message_secret_key");
+	assert_false(config->destinations[0].request.headers[2].secret);
+	assert_true(config->destinations[0].request.headers[3].secret);
+	assert_false(config->destinations[0].request.headers[4].secret);
+	assert_true(config->destinations[0].request.headers[5].secret);
+	config_free(config);
+	buf_free(&errors);
+}
+
+struct context_case {
+	const char *headers, *body;
+	const char *rendered; /* with every variable: a "b& */
+};
+
+static bool hostile_lookup(void *arg, const char *name, struct template_value *ret_value)
+{
+	(void)arg;
+	(void)name;
+	*ret_value = (struct template_value){.text = "a \"b&", .text_bytes = 5};
+	return true;
+}
+
+static void test_body_context(void **state)
+{
+	static const struct context_case cases[] = {
+		{"Content-Type: application/json", "\"{{x}}\"", "\"a \\\"b&\""},
+		{"content-TYPE: APPLICATION/JSON;charset=x", "{{x}}", "\"a \\\"b&\""},
+		{"Content-Type: application/vnd.api+json", "{{x}}", "\"a \\\"b&\""},
+		{"Content-Type: application/x-www-form-urlencoded", "x={{x}}", "x=a+%22b%26"},
+		{"Content-Type: application/x-www-form-urlencoded; y", "x={{x}}", "x=a+%22b%26"},
+		{"Content-Type: text/plain", "{\"{{x}}", "{\"a \"b&"},
+		{"Content-Type: application/x-ndjson", "{\"{{x}}", "{\"a \"b&"},
+		{"Content-Type: application/jsonp", "{\"{{x}}", "{\"a \"b&"},
+		{"X-Other: application/json", "{{x}}", "a \"b&"},
+		{"X-Other: y", " \n\t{\"x\":{{x}}}", " \n\t{\"x\":\"a \\\"b&\"}"},
+		{"X-Other: y", "[{{x}}]", "[\"a \\\"b&\"]"},
+		{"X-Other: y", "{ \"x\":{{x}}}", "{ \"x\":\"a \\\"b&\"}"},
+		{"X-Other: y", "{{{x}}} [", "a \"b& ["},
+		{"X-Other: y", "x={{x}}", "x=a \"b&"},
+		{"X-Other: y", "", ""},
+	};
+	struct buf errors = BUF_INIT(1 << 16), yaml = BUF_INIT(1 << 16), out = BUF_INIT(1024);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct config *config = NULL;
+
+		buf_clear(&yaml);
+		buf_appendf(&yaml,
+			"destinations:\n  - name: d\n    request:\n      url: http://h/\n"
+			"      body: \"");
+		buf_append_json(&yaml, cases[i].body, strlen(cases[i].body));
+		buf_appendf(&yaml, "\"\n      headers:\n        %s\n", cases[i].headers);
+		print_message("%s", yaml.data);
+		assert_int_equal(fixture_load(yaml.data, &config, &errors), 0);
+		buf_clear(&out);
+		assert_int_equal(template_render(config->destinations[0].request.body,
+					 hostile_lookup, NULL, &out, &errors),
+			0);
+		assert_string_equal(buf_string(&out), cases[i].rendered);
+		config_free(config);
+	}
+	buf_free(&errors);
+	buf_free(&yaml);
+	buf_free(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_destination_defaults),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_bad_input),
+		cmocka_unit_test(test_every_option_refuses_lists),
+		cmocka_unit_test(test_every_range),
+		cmocka_unit_test(test_errors_are_bounded),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_deep_nesting),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_overrides),
+		cmocka_unit_test(test_secrets_are_registered),
+		cmocka_unit_test(test_body_context),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_enter, fixture_leave);
+}

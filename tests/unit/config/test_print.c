@@ -1,0 +1,243 @@
+/* config_print(): read back, it is the same configuration; secrets never come out. */
+#include "bunshin/error.h"
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char defaults[] = "queue:\n"
+			       "  url: null\n"
+			       "  endpoint: null\n"
+			       "  failure_url: null\n"
+			       "  receivers: auto\n"
+			       "  wait: 20s\n"
+			       "  visibility: 1m\n"
+			       "  held: 64MiB\n"
+			       "destinations: []\n"
+			       "retry:\n"
+			       "  max_attempts: 10\n"
+			       "  base: 1s\n"
+			       "  cap: 5m\n"
+			       "log:\n"
+			       "  level: info\n"
+			       "  format: auto\n"
+			       "drain:\n"
+			       "  grace: 30s\n";
+
+static void load_and_print(const char *yaml, struct buf *out)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	fixture_load(yaml, &config, &errors);
+	assert_string_equal(buf_string(&errors), "");
+	assert_non_null(config);
+	buf_clear(out);
+	assert_int_equal(config_print(config, out), 0);
+	config_free(config);
+	buf_free(&errors);
+}
+
+static void test_defaults(void **state)
+{
+	struct buf out = BUF_INIT(1 << 16);
+
+	(void)state;
+	load_and_print("", &out);
+	assert_string_equal(buf_string(&out), defaults);
+	load_and_print(defaults, &out);
+	assert_string_equal(buf_string(&out), defaults);
+	buf_free(&out);
+}
+
+static const char full[] =
+	"queue: {url: 'http://h/a/b', endpoint: 'http://h', failure_url: 'http://h/a/c', "
+	"receivers: 7,"
+	" wait: 3s, visibility: 90s, held: 1048577}\n"
+	"destinations:\n"
+	"- name: one\n"
+	"  request:\n"
+	"    method: DELETE\n"
+	"    url: https://h/$$(x)/{{y}}?z=$$\n"
+	"    headers: {Authorization: secret-value, X-A: \"$${LINE_TOKEN} $$$$ '\\\"\\\\ #: x\", "
+	"'!#$%&*+-.^_`|~': '', 'null': 'null', X: '{{a|~}}', Y: ' 1 '}\n"
+	"    body: \"a\\tb\\n c\\r\\x7f\\x85\\u2028\\u2029\\ufeff\\e\\xa0\\u5206\\U0001f363 \\n\"\n"
+	"  timeout: 1500ms\n"
+	"  connect_timeout: 61s\n"
+	"  concurrency: 1\n"
+	"  accept: [200, 202-204]\n"
+	"  http_version: 1.1\n"
+	"  ca_file: 'null'\n"
+	"- {name: two, request: {url: 'http://h', body: ''}}\n"
+	"retry: {max_attempts: 3, base: 250ms, cap: 2s}\n"
+	"log: {level: error, format: text}\n"
+	"drain: {grace: 0s}\n";
+
+static const char full_printed[] =
+	"queue:\n"
+	"  url: \"http://h/a/b\"\n"
+	"  endpoint: \"http://h\"\n"
+	"  failure_url: \"http://h/a/c\"\n"
+	"  receivers: 7\n"
+	"  wait: 3s\n"
+	"  visibility: 90s\n"
+	"  held: 1048577\n"
+	"destinations:\n"
+	"  - name: \"one\"\n"
+	"    request:\n"
+	"      method: \"DELETE\"\n"
+	"      url: \"https://h/$$(x)/{{y}}?z=$$\"\n"
+	"      headers:\n"
+	"        \"Authorization\": \"[hidden]\"\n"
+	"        \"X-A\": \"$${LINE_TOKEN} $$$$ '\\\"\\\\ #: x\"\n"
+	"        \"!#$%&*+-.^_`|~\": \"\"\n"
+	"        \"null\": \"null\"\n"
+	"        \"X\": \"{{a|~}}\"\n"
+	"        \"Y\": \" 1 \"\n"
+	"      body: \"a\\u0009b\\n c\\u000d\\u007f\\u0085\\u2028\\u2029\\ufeff\\u001b\xc2\xa0"
+	"\xe5\x88\x86\xf0\x9f\x8d\xa3 \\n\"\n"
+	"    timeout: 1500ms\n"
+	"    connect_timeout: 61s\n"
+	"    concurrency: 1\n"
+	"    accept: [200, 202-204]\n"
+	"    http_version: \"1.1\"\n"
+	"    ca_file: \"null\"\n"
+	"  - name: \"two\"\n"
+	"    request:\n"
+	"      method: \"POST\"\n"
+	"      url: \"http://h\"\n"
+	"      headers: {}\n"
+	"      body: \"\"\n"
+	"    timeout: 10s\n"
+	"    connect_timeout: 5s\n"
+	"    concurrency: 500\n"
+	"    accept: [200-299]\n"
+	"    http_version: auto\n"
+	"    ca_file: null\n"
+	"retry:\n"
+	"  max_attempts: 3\n"
+	"  base: 250ms\n"
+	"  cap: 2s\n"
+	"log:\n"
+	"  level: error\n"
+	"  format: text\n"
+	"drain:\n"
+	"  grace: 0s\n";
+
+static void test_full(void **state)
+{
+	struct buf out = BUF_INIT(1 << 16);
+
+	(void)state;
+	load_and_print(full, &out);
+	assert_string_equal(buf_string(&out), full_printed);
+	load_and_print(full_printed, &out);
+	assert_string_equal(buf_string(&out), full_printed);
+	buf_free(&out);
+}
+
+/* Every character that YAML can hold at all, alone and between others, comes back the same. */
+static void test_every_character(void **state)
+{
+	struct buf out = BUF_INIT(1 << 20), again = BUF_INIT(1 << 20), yaml = BUF_INIT(1 << 20);
+
+	(void)state;
+	for (unsigned block = 0; block < 0x10000; block += 0x400) {
+		if (block >= 0xd800 && block < 0xe000)
+			continue;
+		buf_clear(&yaml);
+		buf_append_string(
+			&yaml, "destinations: [{name: d, request: {url: 'http://h', body: \"");
+		for (unsigned c = block; c < block + 0x400; c++)
+			if (c != 0 && c != '{' && c != '[')
+				buf_appendf(&yaml, " \\u%04x", c);
+		buf_append_string(&yaml, "\"}}]");
+		load_and_print(yaml.data, &out);
+		load_and_print(out.data, &again);
+		assert_string_equal(buf_string(&out), buf_string(&again));
+		assert_true(out.len > 0x400);
+	}
+	buf_free(&out);
+	buf_free(&again);
+	buf_free(&yaml);
+}
+
+static void test_secrets_are_hidden(void **state)
+{
+	static const char yaml[] =
+		"queue: {url: '${file:queue}'}\n"
+		"destinations:\n"
+		"- name: one\n"
+		"  request:\n"
+		"    url: https://h/bot${file:token}/send\n"
+		"    headers: {Authorization: 'Bearer ${LINE_TOKEN}', Cookie: abc, X-Api-Key: def, "
+		"x-access-TOKEN: ghi, X-Plain: '${file:token}', X-Two: 'a ${credential:c} b'}\n"
+		"    body: '{\"t\":\"${file:token}\",\"h\":\"${HOST}\"}'\n"
+		"  timeout: ${file:timeout}\n";
+	static const char *const expected[] = {
+		"  url: \"[hidden]\"\n",
+		"      url: \"https://h/bot[hidden]/send\"\n",
+		"        \"Authorization\": \"[hidden]\"\n",
+		"        \"Cookie\": \"[hidden]\"\n",
+		"        \"X-Api-Key\": \"[hidden]\"\n",
+		"        \"x-access-TOKEN\": \"[hidden]\"\n",
+		"        \"X-Plain\": \"[hidden]\"\n",
+		"        \"X-Two\": \"[hidden]\"\n",
+		"      body: \"{\\\"t\\\":\\\"[hidden]\\\",\\\"h\\\":\\\"api.example.com\\\"}\"\n",
+		"    timeout: 7s\n",
+	};
+	static const char *const secrets[] = {
+		"my-queue", "123:AAA", "secret-line-token", "abc", "def", "ghi", "cred"};
+	struct buf out = BUF_INIT(1 << 16);
+
+	(void)state;
+	fixture_write("queue", "http://h/a/my-queue\n", 20);
+	fixture_write("token", "123:AAA\n", 8);
+	fixture_write("timeout", "7s", 2);
+	fixture_write("credentials/c", "cred", 4);
+	load_and_print(yaml, &out);
+	for (size_t i = 0; i < COUNT(expected); i++)
+		assert_non_null(strstr(out.data, expected[i]));
+	for (size_t i = 0; i < COUNT(secrets); i++)
+		assert_null(strstr(out.data, secrets[i]));
+	buf_free(&out);
+}
+
+/* What the command line set over a hidden value is no secret. */
+static void test_override_is_shown(void **state)
+{
+	const struct config_override override = {"queue.url", "http://h/a/plain", "--queue-url"};
+	struct buf out = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	(void)state;
+	fixture_write("queue", "http://h/a/my-queue\n", 20);
+	fixture_write("t.yaml", "queue: {url: '${file:queue}'}", 29);
+	assert_int_equal(
+		config_load("t.yaml", &fixture_environment, &override, 1, &config, &out), 0);
+	assert_int_equal(config_print(config, &out), 0);
+	assert_non_null(strstr(out.data, "  url: \"http://h/a/plain\"\n"));
+	config_free(config);
+	buf_free(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_every_character),
+		cmocka_unit_test(test_secrets_are_hidden),
+		cmocka_unit_test(test_override_is_shown),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_enter, fixture_leave);
+}
