@@ -1,0 +1,216 @@
+/* The operations: each writes its body, and reads its answer back when the call is done. */
+#include "aws/sqs_call.h"
+#include "aws/sqs_codec.h"
+#include "bunshin/error.h"
+
+#include <stdio.h>
+
+int sqs_receive(struct sqs_client *client, const char *queue_url,
+	const struct queue_receive *params, sqs_receive_done *done, void *arg,
+	struct queue_call **ret_call)
+{
+	struct queue_call *call;
+	int err = sqs_call_new(client, SQS_RECEIVE, arg, &call);
+
+	if (err != 0)
+		return err;
+	call->done.receive = done;
+	err = sqs_encode_receive(http_exchange_body(call->exchange), queue_url, params);
+	if (err == 0)
+		err = buf_append_string(&call->queue_url, queue_url);
+	if (err == 0)
+		http_exchange_set_timeout(call->exchange,
+			sqs_client_timeout_ms(client) + (int64_t)params->wait_s * 1000);
+	return sqs_call_send(call, err, ret_call);
+}
+
+int sqs_delete_batch(struct sqs_client *client, const char *queue_url,
+	const char *const receipt_handles[], size_t count, sqs_batch_done *done, void *arg,
+	struct queue_call **ret_call)
+{
+	struct queue_call *call;
+	int err = sqs_call_new(client, SQS_DELETE_BATCH, arg, &call);
+
+	if (err != 0)
+		return err;
+	call->done.batch = done;
+	call->count = count;
+	err = sqs_encode_delete_batch(
+		http_exchange_body(call->exchange), queue_url, receipt_handles, count);
+	return sqs_call_send(call, err, ret_call);
+}
+
+int sqs_change_visibility_batch(struct sqs_client *client, const char *queue_url,
+	const struct queue_visibility entries[], size_t count, sqs_batch_done *done, void *arg,
+	struct queue_call **ret_call)
+{
+	struct queue_call *call;
+	int err = sqs_call_new(client, SQS_VISIBILITY_BATCH, arg, &call);
+
+	if (err != 0)
+		return err;
+	call->done.batch = done;
+	call->count = count;
+	err = sqs_encode_visibility_batch(
+		http_exchange_body(call->exchange), queue_url, entries, count);
+	return sqs_call_send(call, err, ret_call);
+}
+
+int sqs_send_batch(struct sqs_client *client, const char *queue_url,
+	const struct queue_send entries[], size_t count, sqs_batch_done *done, void *arg,
+	struct queue_call **ret_call)
+{
+	struct queue_call *call;
+	int err = sqs_call_new(client, SQS_SEND_BATCH, arg, &call);
+
+	if (err != 0)
+		return err;
+	call->done.batch = done;
+	call->count = count;
+	err = sqs_encode_send_batch(http_exchange_body(call->exchange), queue_url, entries, count,
+		sqs_client_md5(client), &call->sent);
+	return sqs_call_send(call, err, ret_call);
+}
+
+int sqs_get_counts(struct sqs_client *client, const char *queue_url, sqs_counts_done *done,
+	void *arg, struct queue_call **ret_call)
+{
+	struct queue_call *call;
+	int err = sqs_call_new(client, SQS_GET_ATTRIBUTES, arg, &call);
+
+	if (err != 0)
+		return err;
+	call->done.counts = done;
+	err = sqs_encode_get_counts(http_exchange_body(call->exchange), queue_url);
+	return sqs_call_send(call, err, ret_call);
+}
+
+static int url_call(struct sqs_client *client, enum sqs_operation operation, const char *queue_name,
+	sqs_url_done *done, void *arg, struct queue_call **ret_call)
+{
+	struct queue_call *call;
+	int err = sqs_call_new(client, operation, arg, &call);
+
+	if (err != 0)
+		return err;
+	call->done.url = done;
+	err = sqs_encode_queue_name(http_exchange_body(call->exchange), queue_name);
+	return sqs_call_send(call, err, ret_call);
+}
+
+int sqs_get_queue_url(struct sqs_client *client, const char *queue_name, sqs_url_done *done,
+	void *arg, struct queue_call **ret_call)
+{
+	return url_call(client, SQS_GET_URL, queue_name, done, arg, ret_call);
+}
+
+int sqs_create_queue(struct sqs_client *client, const char *queue_name, sqs_url_done *done,
+	void *arg, struct queue_call **ret_call)
+{
+	return url_call(client, SQS_CREATE, queue_name, done, arg, ret_call);
+}
+
+/* A 2xx answer that did not decode. `words` becomes the outcome's detail. */
+static void outcome_fail(const struct queue_call *call, struct sqs_outcome *outcome, int err,
+	const struct buf *answer, char words[SQS_DETAIL_SIZE])
+{
+	if (err == 0)
+		return;
+	outcome->err = err;
+	outcome->detail = words;
+	if (err == ERR_PROTOCOL)
+		sqs_detail_set(words, "%zu bytes that are not an answer of %s%s%s", answer->len,
+			sqs_operation_name(call->operation),
+			outcome->request_id[0] != '\0' ? ", request id " : "", outcome->request_id);
+	else
+		sqs_detail_set(words, "%s", error_message(err));
+}
+
+static void receive_complete(struct queue_call *call, struct sqs_decoder *decoder,
+	struct sqs_outcome *outcome, const struct buf *answer)
+{
+	struct queue_batch *batch = NULL;
+	struct sqs_dropped dropped;
+	char words[SQS_DETAIL_SIZE];
+
+	if (outcome->err == 0) {
+		int err = sqs_decode_receive(decoder, buf_string(&call->queue_url),
+			buf_string(answer), answer->len, &batch, &dropped);
+
+		outcome_fail(call, outcome, err, answer, words);
+	}
+	if (outcome->err == 0) {
+		outcome->dropped = dropped.corrupted + dropped.malformed;
+		outcome->detail = dropped.detail;
+	}
+	call->done.receive(call->arg, outcome, batch);
+}
+
+static void batch_complete(struct queue_call *call, struct sqs_decoder *decoder,
+	struct sqs_outcome *outcome, const struct buf *answer)
+{
+	const struct sqs_sent_digests *sent =
+		call->operation == SQS_SEND_BATCH ? &call->sent : NULL;
+	int results[QUEUE_BATCH_MAX];
+	char words[SQS_DETAIL_SIZE];
+
+	if (outcome->err == 0) {
+		int err = sqs_decode_batch(decoder, call->operation, buf_string(answer),
+			answer->len, sent, call->count, results, words);
+
+		if (err == 0)
+			outcome->detail = words;
+		outcome_fail(call, outcome, err, answer, words);
+	}
+	for (size_t i = 0; outcome->err != 0 && i < call->count; i++)
+		results[i] = outcome->err;
+	call->done.batch(call->arg, outcome, results, call->count);
+}
+
+static void counts_complete(struct queue_call *call, struct sqs_decoder *decoder,
+	struct sqs_outcome *outcome, const struct buf *answer)
+{
+	struct sqs_counts counts = {0};
+	char words[SQS_DETAIL_SIZE];
+
+	if (outcome->err == 0)
+		outcome_fail(call, outcome,
+			sqs_decode_counts(decoder, buf_string(answer), answer->len, &counts),
+			answer, words);
+	call->done.counts(call->arg, outcome, outcome->err == 0 ? &counts : NULL);
+}
+
+static void url_complete(struct queue_call *call, struct sqs_decoder *decoder,
+	struct sqs_outcome *outcome, const struct buf *answer)
+{
+	const char *url = NULL;
+	char words[SQS_DETAIL_SIZE];
+
+	if (outcome->err == 0)
+		outcome_fail(call, outcome,
+			sqs_decode_queue_url(decoder, buf_string(answer), answer->len, &url),
+			answer, words);
+	call->done.url(call->arg, outcome, url);
+}
+
+void sqs_call_complete(struct queue_call *call, struct sqs_decoder *decoder,
+	struct sqs_outcome *outcome, const struct buf *answer)
+{
+	switch (call->operation) {
+	case SQS_RECEIVE:
+		receive_complete(call, decoder, outcome, answer);
+		break;
+	case SQS_DELETE_BATCH:
+	case SQS_VISIBILITY_BATCH:
+	case SQS_SEND_BATCH:
+		batch_complete(call, decoder, outcome, answer);
+		break;
+	case SQS_GET_ATTRIBUTES:
+		counts_complete(call, decoder, outcome, answer);
+		break;
+	case SQS_GET_URL:
+	case SQS_CREATE:
+		url_complete(call, decoder, outcome, answer);
+		break;
+	}
+}

@@ -1,0 +1,114 @@
+/*
+ * The AWS JSON 1.0 bodies of SQS's operations: pure, text in and structs out, no I/O.
+ *
+ * Decoding trusts nothing: unknown members are ignored, null is absent, and what is wrong in type,
+ * size or digest is refused, a message or an entry at a time where it can be.
+ */
+#ifndef AWS_SQS_CODEC_H
+#define AWS_SQS_CODEC_H
+
+#include "aws/digest.h"
+#include "aws/message_md5.h"
+#include "aws/sqs_batch.h"
+#include "aws/sqs_client.h"
+#include "aws/sqs_error.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "bunshin/queue.h"
+
+#define SQS_DETAIL_SIZE 512 /* text for people, with its NUL */
+
+/*
+ * Requests (sqs_encode.c). Each appends one JSON object to `body` and returns 0, the buffer's
+ * error, or before anything is appended ERR_ARGUMENT: a count, number, name or text that SQS does
+ * not take.
+ */
+int sqs_encode_receive(struct buf *body, const char *queue_url, const struct queue_receive *params);
+int sqs_encode_delete_batch(
+	struct buf *body, const char *queue_url, const char *const receipt_handles[], size_t count);
+int sqs_encode_visibility_batch(struct buf *body, const char *queue_url,
+	const struct queue_visibility entries[], size_t count);
+int sqs_encode_get_counts(struct buf *body, const char *queue_url);
+/* For both GetQueueUrl and CreateQueue. */
+int sqs_encode_queue_name(struct buf *body, const char *queue_name);
+
+/* What SQS has to answer that it stored; "" for no attributes. */
+struct sqs_sent_digests {
+	char body[QUEUE_BATCH_MAX][MESSAGE_MD5_SIZE];
+	char attributes[QUEUE_BATCH_MAX][MESSAGE_MD5_SIZE];
+};
+
+/* Also ERR_TOO_LARGE past SQS_BATCH_MAX_BYTES, and ERR_NOMEM. md5: an "MD5" digest. */
+int sqs_encode_send_batch(struct buf *body, const char *queue_url,
+	const struct queue_send entries[], size_t count, struct digest *md5,
+	struct sqs_sent_digests *ret_digests);
+
+/* A decoder's reusable memory. Zero it, then sqs_decoder_init(). */
+struct sqs_decoder {
+	struct json json;
+	struct digest md5, sha1;
+	struct sqs_batch_pool *pool;
+};
+
+/* 0, or ERR_NOMEM (then nothing is held). */
+int sqs_decoder_init(struct sqs_decoder *decoder);
+/* Batches that are out stay alive. Harmless on a zeroed one. */
+void sqs_decoder_free(struct sqs_decoder *decoder);
+
+/* Messages that came and were not handed on: they return after their visibility timeout. */
+struct sqs_dropped {
+	unsigned corrupted;	      /* an MD5 differs */
+	unsigned malformed;	      /* a member missing, of the wrong type, or out of bounds */
+	char detail[SQS_DETAIL_SIZE]; /* of the first: which and why; "" when there is none */
+};
+
+/*
+ * The answers of the operations (sqs_decode.c). `text` is borrowed for the call. Each returns 0,
+ * ERR_PROTOCOL (not JSON, not of the expected shape) or ERR_NOMEM; outputs are set only on 0.
+ * `detail` is "" unless something is worth telling.
+ */
+
+/*
+ * sqs_decode_receive.c. No Messages is a batch of count 0; more than QUEUE_BATCH_MAX is
+ * ERR_PROTOCOL. A message without MessageId, ReceiptHandle or Body is dropped; one whose digest is
+ * absent is taken as it is. The batch owns all it points to.
+ */
+int sqs_decode_receive(struct sqs_decoder *decoder, const char *queue_url, const char *text,
+	size_t len, struct queue_batch **ret_batch, struct sqs_dropped *ret_dropped);
+
+/*
+ * The three batch operations. results[i] is what was answered for entry i: 0, the code of its
+ * failure, or ERR_PROTOCOL when nothing was; a failure outweighs a success of the same id. With
+ * `sent` (SendMessageBatch) a success whose digests are not those sent is ERR_PROTOCOL. `detail`
+ * describes the first entry that failed.
+ */
+int sqs_decode_batch(struct sqs_decoder *decoder, enum sqs_operation operation, const char *text,
+	size_t len, const struct sqs_sent_digests *sent, size_t count, int results[],
+	char detail[SQS_DETAIL_SIZE]);
+
+/* All four are required. */
+int sqs_decode_counts(
+	struct sqs_decoder *decoder, const char *text, size_t len, struct sqs_counts *ret_counts);
+/* ret_url is borrowed until the next decoding. */
+int sqs_decode_queue_url(
+	struct sqs_decoder *decoder, const char *text, size_t len, const char **ret_url);
+
+/*
+ * A failed call: status and body of the answer, its x-amzn-query-error header (NULL: none), and
+ * how far the server's clock is ahead. Returns its error code, never 0. `detail` is the service's
+ * message, "" when it gave none.
+ */
+int sqs_decode_error(struct sqs_decoder *decoder, enum sqs_operation operation, int status,
+	const char *query_error, int64_t skew_ms, const char *text, size_t len,
+	char ret_code[SQS_CODE_SIZE], char detail[SQS_DETAIL_SIZE]);
+
+/* For the decoders' own use: parses; the root is an object when it returns 0. */
+int sqs_decoder_parse(struct sqs_decoder *decoder, const char *text, size_t len);
+/* The member, or NULL when it is absent or null. */
+const struct json_value *sqs_member(
+	const struct sqs_decoder *decoder, const struct json_value *object, const char *name);
+/* Formats; cuts what does not fit, at a character, and blanks control characters out. */
+void sqs_detail_set(char detail[SQS_DETAIL_SIZE], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

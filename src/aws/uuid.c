@@ -1,0 +1,60 @@
+#include "aws/uuid.h"
+
+#include "bunshin/error.h"
+
+#include <string.h>
+
+const unsigned char uuid_namespace_url[16] = {0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80,
+	0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+
+/* Sets version and variant, then prints with dashes after bytes 4, 6, 8 and 10. */
+static void uuid_print(unsigned char bytes[16], unsigned version, char ret_text[UUID_TEXT_SIZE])
+{
+	char hex[33];
+	char *out = ret_text;
+
+	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | (version << 4));
+	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+	digest_hex(bytes, 16, hex);
+	for (size_t i = 0; i < 32; i++) {
+		if (i == 8 || i == 12 || i == 16 || i == 20)
+			*out++ = '-';
+		*out++ = hex[i];
+	}
+	*out = '\0';
+}
+
+int uuid_v5_with(struct digest *sha1, const unsigned char space[16], const char *part1,
+	size_t part1_bytes, const char *part2, size_t part2_bytes, char ret_text[UUID_TEXT_SIZE])
+{
+	unsigned char hash[DIGEST_SHA1_BYTES];
+
+	if (digest_begin(sha1) != 0 || digest_update(sha1, space, 16) != 0 ||
+		digest_update(sha1, part1, part1_bytes) != 0 ||
+		digest_update(sha1, part2, part2_bytes) != 0 || digest_end(sha1, hash) != 0)
+		return ERR_NOMEM;
+	uuid_print(hash, 5, ret_text);
+	return 0;
+}
+
+int uuid_v5(const unsigned char space[16], const char *part1, size_t part1_bytes, const char *part2,
+	size_t part2_bytes, char ret_text[UUID_TEXT_SIZE])
+{
+	struct digest sha1;
+	int err = digest_init(&sha1, "SHA1");
+
+	if (err != 0)
+		return err;
+	err = uuid_v5_with(&sha1, space, part1, part1_bytes, part2, part2_bytes, ret_text);
+	digest_free(&sha1);
+	return err;
+}
+
+void uuid_v4(uint64_t random1, uint64_t random2, char ret_text[UUID_TEXT_SIZE])
+{
+	unsigned char bytes[16];
+
+	memcpy(bytes, &random1, 8);
+	memcpy(bytes + 8, &random2, 8);
+	uuid_print(bytes, 4, ret_text);
+}

@@ -1,0 +1,266 @@
+#include "aws/endpoint.h"
+#include "aws/sqs_limits.h"
+#include "aws/sqs_queue.h"
+#include "bunshin/error.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static void endpoints(void **state)
+{
+	static const struct {
+		const char *text, *origin, *host, *name;
+		size_t len;
+	} cases[] = {
+		{"http://127.0.0.1:9324", "http://127.0.0.1:9324", "127.0.0.1:9324", "127.0.0.1",
+			21},
+		{"https://Example.COM/", "https://example.com", "example.com", "example.com", 19},
+		{"HTTPS://a.b:443/x", "https://a.b", "a.b", "a.b", 15},
+		{"http://a:80", "http://a", "a", "a", 11},
+		{"http://a:443", "http://a:443", "a:443", "a", 12},
+		{"https://a:80", "https://a:80", "a:80", "a", 12},
+		{"http://[::1]:9324/", "http://[::1]:9324", "[::1]:9324", "[::1]", 17},
+		{"http://[FE80::1]", "http://[fe80::1]", "[fe80::1]", "[fe80::1]", 16},
+		{"http://my_host-1:1", "http://my_host-1:1", "my_host-1:1", "my_host-1", 18},
+		{"http://a:65535", "http://a:65535", "a:65535", "a", 14},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct endpoint endpoint;
+		size_t len;
+
+		assert_int_equal(endpoint_parse(cases[i].text, &endpoint, &len), 0);
+		assert_string_equal(endpoint.origin, cases[i].origin);
+		assert_string_equal(endpoint.host, cases[i].host);
+		assert_string_equal(endpoint.name, cases[i].name);
+		assert_int_equal(len, cases[i].len);
+	}
+}
+
+static void wrong_endpoints(void **state)
+{
+	static const char *const cases[] = {"", "http", "http://", "https://", "ftp://a", "a.b",
+		"//a", "http:a", "http://:80", "http://a:", "http://a:0", "http://a:65536",
+		"http://a:123456", "http://a:-1", "http://a:8x", "http://u@a", "http://u:p@a",
+		"http://a b", "http://a\n", "http://a..b", "http://.a", "http://[]", "http://[::1",
+		"http://[::1]x", "http://[::1%lo]", "http://a?x", "http://a#x", "http://a\\b",
+		"http://\xc3\xa9"};
+	struct endpoint endpoint;
+	char text[400] = "http://";
+	size_t len;
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(endpoint_parse(cases[i], &endpoint, &len), ERR_ARGUMENT);
+	memset(text + 7, 'a', 253);
+	strcpy(text + 7 + 253, ":65535");
+	assert_int_equal(endpoint_parse(text, &endpoint, &len), 0);
+	assert_int_equal(strlen(endpoint.host), 253 + 6);
+	memset(text + 7, 'a', 254);
+	strcpy(text + 7 + 254, ":65535");
+	assert_int_equal(endpoint_parse(text, &endpoint, &len), ERR_ARGUMENT);
+	text[7] = '[';
+	memset(text + 8, ':', 300);
+	strcpy(text + 308, "]");
+	assert_int_equal(endpoint_parse(text, &endpoint, &len), ERR_ARGUMENT);
+}
+
+static void endpoints_of_regions(void **state)
+{
+	static const char *const cases[][2] = {
+		{"us-east-1", "https://sqs.us-east-1.amazonaws.com"},
+		{"us-gov-west-1", "https://sqs.us-gov-west-1.amazonaws.com"},
+		{"cn-north-1", "https://sqs.cn-north-1.amazonaws.com.cn"},
+		{"eusc-de-east-1", "https://sqs.eusc-de-east-1.amazonaws.eu"},
+		{"us-iso-east-1", "https://sqs.us-iso-east-1.c2s.ic.gov"},
+		{"us-isob-east-1", "https://sqs.us-isob-east-1.sc2s.sgov.gov"},
+		{"eu-isoe-west-1", "https://sqs.eu-isoe-west-1.cloud.adc-e.uk"},
+		{"us-isof-south-1", "https://sqs.us-isof-south-1.csp.hci.ic.gov"},
+		{"xx-new-9", "https://sqs.xx-new-9.amazonaws.com"},
+	};
+	static const char *const wrong[] = {"", "us east", "US-EAST-1", "a.b", "-a", "a-", "a/b",
+		"a@b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+	struct endpoint endpoint;
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(endpoint_of_region(cases[i][0], &endpoint), 0);
+		assert_string_equal(endpoint.origin, cases[i][1]);
+	}
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		assert_int_equal(endpoint_of_region(wrong[i], &endpoint), ERR_ARGUMENT);
+}
+
+static void queue_urls(void **state)
+{
+	static const struct {
+		const char *url, *endpoint, *region, *account, *name;
+	} cases[] = {
+		{"https://sqs.ap-northeast-1.amazonaws.com/123456789012/morning",
+			"https://sqs.ap-northeast-1.amazonaws.com", "ap-northeast-1",
+			"123456789012", "morning"},
+		{"https://SQS.us-east-1.amazonaws.com:443/1/A_b-9.fifo",
+			"https://sqs.us-east-1.amazonaws.com", "us-east-1", "1", "A_b-9.fifo"},
+		{"https://sqs-fips.us-west-2.amazonaws.com/1/q",
+			"https://sqs-fips.us-west-2.amazonaws.com", "us-west-2", "1", "q"},
+		{"https://sqs.us-west-2.api.aws/1/q", "https://sqs.us-west-2.api.aws", "us-west-2",
+			"1", "q"},
+		{"https://sqs.cn-north-1.amazonaws.com.cn/1/q",
+			"https://sqs.cn-north-1.amazonaws.com.cn", "cn-north-1", "1", "q"},
+		{"https://sqs.cn-north-1.api.amazonwebservices.com.cn/1/q",
+			"https://sqs.cn-north-1.api.amazonwebservices.com.cn", "cn-north-1", "1",
+			"q"},
+		{"https://vpce-0a1b-2c.sqs.eu-west-1.vpce.amazonaws.com/1/q",
+			"https://vpce-0a1b-2c.sqs.eu-west-1.vpce.amazonaws.com", "eu-west-1", "1",
+			"q"},
+		{"https://eu-west-3.queue.amazonaws.com/1/q",
+			"https://eu-west-3.queue.amazonaws.com", "eu-west-3", "1", "q"},
+		{"https://queue.amazonaws.com/1/q", "https://queue.amazonaws.com", "us-east-1", "1",
+			"q"},
+		{"http://sqs.eu-central-1.localhost.localstack.cloud:4566/000000000000/q",
+			"http://sqs.eu-central-1.localhost.localstack.cloud:4566", "eu-central-1",
+			"000000000000", "q"},
+		{"http://127.0.0.1:9324/000000000000/morning", "http://127.0.0.1:9324", "",
+			"000000000000", "morning"},
+		{"http://localhost:9324/queue/q", "http://localhost:9324", "", "queue", "q"},
+		/* Names that only look like AWS's. */
+		{"https://sqs.us-east-1.example.com/1/q", "https://sqs.us-east-1.example.com", "",
+			"1", "q"},
+		{"https://sqs.us-east-1.amazonaws.com.evil.io/1/q",
+			"https://sqs.us-east-1.amazonaws.com.evil.io", "", "1", "q"},
+		{"https://sqs.us-east-1.notamazonaws.com/1/q",
+			"https://sqs.us-east-1.notamazonaws.com", "", "1", "q"},
+		{"https://sqs.amazonaws.com/1/q", "https://sqs.amazonaws.com", "", "1", "q"},
+		{"https://sqs.us_east.amazonaws.com/1/q", "https://sqs.us_east.amazonaws.com", "",
+			"1", "q"},
+		{"https://amazonaws.com/1/q", "https://amazonaws.com", "", "1", "q"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct sqs_queue_url parts;
+
+		assert_int_equal(sqs_queue_url_parse(cases[i].url, &parts), 0);
+		assert_string_equal(parts.endpoint, cases[i].endpoint);
+		assert_string_equal(parts.region, cases[i].region);
+		assert_string_equal(parts.account, cases[i].account);
+		assert_string_equal(parts.name, cases[i].name);
+	}
+}
+
+static void wrong_queue_urls(void **state)
+{
+	static const char *const cases[] = {"", "morning", "https://a", "https://a/", "https://a/1",
+		"https://a/1/", "https://a//q", "https://a/1//q", "https://a/1/q/",
+		"https://a/1/q/r", "https://a/1/q?x", "https://a/1/q#x", "https://a/1/q.r",
+		"https://a/1/.fifo", "https://a/1/q r", "https://a/1 2/q", "https://a/1.2/q",
+		"https://a/1/q\n", "ftp://a/1/q", "https://u@a/1/q", "https://a/1/%71"};
+	char account[100], name[100];
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct sqs_queue_url parts = {.name = "untouched"};
+
+		assert_int_equal(sqs_queue_url_parse(cases[i], &parts), ERR_ARGUMENT);
+		assert_string_equal(parts.name, "untouched");
+	}
+	for (int over = 0; over < 2; over++) {
+		struct sqs_queue_url parts;
+
+		snprintf(account, sizeof(account), "https://a/%0*d/q", 63 + over, 0);
+		assert_int_equal(sqs_queue_url_parse(account, &parts), over ? ERR_ARGUMENT : 0);
+		snprintf(name, sizeof(name), "https://a/1/%0*d", 80 + over, 0);
+		assert_int_equal(sqs_queue_url_parse(name, &parts), over ? ERR_ARGUMENT : 0);
+	}
+}
+
+static void texts(void **state)
+{
+	static const struct {
+		const char *text;
+		bool valid;
+	} cases[] = {
+		{"", true},
+		{"a\t\n\r ~", true},
+		{"\x7f", true},
+		{"\xc2\x80", true},
+		{"\xed\x9f\xbf", true},	     /* U+D7FF */
+		{"\xee\x80\x80", true},	     /* U+E000 */
+		{"\xef\xbf\xbd", true},	     /* U+FFFD */
+		{"\xef\xb7\x90", true},	     /* U+FDD0 */
+		{"\xf0\x9f\x91\x8b", true},  /* emoji */
+		{"\xf4\x8f\xbf\xbf", true},  /* U+10FFFF */
+		{"\xef\xbf\xbe", false},     /* U+FFFE */
+		{"\xef\xbf\xbf", false},     /* U+FFFF */
+		{"\xed\xa0\x80", false},     /* a surrogate */
+		{"\xf4\x90\x80\x80", false}, /* past U+10FFFF */
+		{"\xc0\x80", false},	     /* overlong */
+		{"\x01", false},
+		{"\x1f", false},
+		{"a\x08", false},
+		{"\x80", false},
+		{"\xe3\x81", false},
+	};
+
+	/* At every place of a longer text: eight bytes at a time must see what one at a time does.
+	 */
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		for (size_t at = 0; at < 20; at++) {
+			char text[48];
+			int len = snprintf(text, sizeof(text), "%.*s%s%.*s", (int)at,
+				"abcdefghijklmnopqrst", cases[i].text, (int)(20 - at),
+				"ABCDEFGHIJKLMNOPQRST");
+
+			assert_int_equal(sqs_text_is_valid(text, (size_t)len), cases[i].valid);
+		}
+		assert_int_equal(
+			sqs_text_is_valid(cases[i].text, strlen(cases[i].text)), cases[i].valid);
+	}
+	assert_false(sqs_text_is_valid("", 1));
+}
+
+static void names(void **state)
+{
+	static const char *const good[] = {"a", "A_b-9.c", "awsome", "amazons", "AWS_x"};
+	static const char *const bad[] = {"", ".a", "a.", "a..b", "a b", "a/b", "AWS.x", "aws.x",
+		"Amazon.x", "aMAZON.", "\xc3\xa9", "a\n"};
+	static const char *const good_types[] = {
+		"String", "Number", "Binary", "String.a", "Binary.png", "Number.", "String.a.b"};
+	static const char *const bad_types[] = {
+		"", "string", "Strings", "Text", "StringX.a", "String\x01", "String.\x01"};
+	char longest[SQS_ATTRIBUTE_NAME_MAX + 2];
+
+	for (size_t i = 0; i < COUNT_OF(good); i++)
+		assert_true(sqs_attribute_name_is_valid(good[i]));
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_false(sqs_attribute_name_is_valid(bad[i]));
+	for (size_t i = 0; i < COUNT_OF(good_types); i++)
+		assert_true(sqs_attribute_type_is_valid(good_types[i]));
+	for (size_t i = 0; i < COUNT_OF(bad_types); i++)
+		assert_false(sqs_attribute_type_is_valid(bad_types[i]));
+	memset(longest, 'a', sizeof(longest));
+	longest[SQS_ATTRIBUTE_NAME_MAX] = '\0';
+	assert_true(sqs_attribute_name_is_valid(longest));
+	longest[SQS_ATTRIBUTE_NAME_MAX] = 'a';
+	longest[SQS_ATTRIBUTE_NAME_MAX + 1] = '\0';
+	assert_false(sqs_attribute_name_is_valid(longest));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(endpoints),
+		cmocka_unit_test(wrong_endpoints),
+		cmocka_unit_test(endpoints_of_regions),
+		cmocka_unit_test(queue_urls),
+		cmocka_unit_test(wrong_queue_urls),
+		cmocka_unit_test(texts),
+		cmocka_unit_test(names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
