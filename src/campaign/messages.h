@@ -1,0 +1,90 @@
+/*
+ * Recipients x template -> SQS messages, one at a time. Pure but for what the recipient list
+ * reads: the same list, run and template give the same messages.
+ *
+ * A body is the template filled with the row, or without a template the row as a JSON object.
+ * Every message carries the attribute IdempotencyKey, UUIDv5 of the run and the row's number, so
+ * that however often it has to be sent, workers can tell that it is one message.
+ */
+#ifndef CAMPAIGN_MESSAGES_H
+#define CAMPAIGN_MESSAGES_H
+
+#include "bunshin/queue.h"
+#include "campaign/recipients.h"
+#include "config/template.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_MAX_BYTES ((size_t)1 << 20) /* body and attributes together (SQS quota) */
+#define MESSAGES_NAME_MAX 256		    /* bytes of a campaign's or destination's name */
+
+struct messages_options {
+	const struct template *template; /* borrowed; NULL: the row as JSON */
+	const char *campaign;		 /* attribute Campaign; NULL: none */
+	const char *destination;	 /* attribute Destination; NULL: none */
+	int64_t deadline_epoch_ms;	 /* attribute Deadline; 0: none */
+	unsigned char run_id[16];	 /* unlike any other run's */
+};
+
+/* Borrowed until the next messages_next. */
+struct message {
+	const char *body;
+	size_t body_bytes;
+	const struct queue_attribute *attributes;
+	size_t attribute_count;
+	struct recipients_place place;
+};
+
+struct messages;
+
+/* recipients: borrowed, outlives the messages. The strings are copied. 0 or ERR_NOMEM. */
+int messages_new(struct recipients *recipients, const struct messages_options *options,
+	struct messages **ret_messages);
+void messages_free(struct messages *messages); /* NULL is fine */
+
+/*
+ * As recipients_next: RECIPIENTS_ROW with *ret_message filled in; RECIPIENTS_INVALID when the row,
+ * or what the template makes of it, is no message (messages_error() says why); RECIPIENTS_END; or
+ * a negative code. A CSV list without a column that the template needs is a fatal error.
+ */
+int messages_next(struct messages *messages, struct message *ret_message);
+const struct recipients_error *messages_error(const struct messages *messages);
+struct recipients_place messages_place(const struct messages *messages);
+
+/* What a whole list comes to. */
+struct messages_check {
+	uint64_t rows;	   /* read */
+	uint64_t valid;	   /* of them, messages */
+	uint64_t invalid;  /* of them, not */
+	uint64_t requests; /* SendMessageBatch calls that the valid ones take when nothing fails */
+	bool fatal;	   /* the list itself is broken: rows behind the last one were not read */
+};
+
+/*
+ * Reads everything to the end, sending nothing. `report` (may be NULL) is called for each error,
+ * in order. 0, or recipients_next's negative code.
+ */
+int messages_check(struct messages *messages,
+	void (*report)(void *arg, const struct recipients_error *error), void *arg,
+	struct messages_check *ret_check);
+
+/* What SQS counts: the body, and every attribute's name, type and value. */
+size_t message_bytes(size_t body_bytes, const struct queue_attribute *attributes, size_t count);
+
+/*
+ * Pure. True when SQS takes the text: not empty, and valid UTF-8 of U+9, U+A, U+D, U+20-D7FF,
+ * U+E000-FFFD and U+10000-10FFFF only. Otherwise *ret_reason says what it holds (static).
+ */
+bool message_text_fits(const char *text, size_t len, const char **ret_reason);
+
+/*
+ * Pure. Compiles a message template's file: one line break at its end and a byte order mark are
+ * dropped; a text that starts with "{" (but not "{{") or "[" must be JSON, and its variables are
+ * escaped for it. Errors as template_compile.
+ */
+int message_template_compile(
+	const char *text, size_t len, struct template **ret_template, struct buf *error);
+
+#endif
