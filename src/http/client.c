@@ -1,0 +1,231 @@
+#include "http/client.h"
+
+#include "bunshin/error.h"
+#include "http/client_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHARD_CONNECTIONS_DEFAULT 64
+#define MAX_IN_FLIGHT_DEFAULT 10000
+#define CONNECT_TIMEOUT_DEFAULT_MS 5000
+#define TIMEOUT_DEFAULT_MS 30000
+#define MAX_ANSWER_DEFAULT ((size_t)1 << 20)
+#define MAX_REQUEST_DEFAULT ((size_t)4 << 20)
+#define PLAIN_HTTP2_REUSE_VERSION 0x080100
+#define USER_AGENT_DEFAULT "bunshin/" BUNSHIN_VERSION
+
+static int global_init(void)
+{
+	static bool done;
+
+	if (!done && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return ERR_NOMEM;
+	done = true;
+	return 0;
+}
+
+static bool environment_names_proxy(void)
+{
+	static const char *const names[] = {
+		"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value != NULL && value[0] != '\0')
+			return true;
+	}
+	return false;
+}
+
+static int set_options(struct http_client *client, const struct http_client_options *given)
+{
+	struct http_client_options *options = &client->options;
+
+	*options = *given;
+	if (options->shard_connections == 0)
+		options->shard_connections = SHARD_CONNECTIONS_DEFAULT;
+	if (options->max_in_flight == 0)
+		options->max_in_flight = MAX_IN_FLIGHT_DEFAULT;
+	if (options->connect_timeout_ms == 0)
+		options->connect_timeout_ms = CONNECT_TIMEOUT_DEFAULT_MS;
+	if (options->timeout_ms == 0)
+		options->timeout_ms = TIMEOUT_DEFAULT_MS;
+	if (options->max_answer_bytes == 0)
+		options->max_answer_bytes = MAX_ANSWER_DEFAULT;
+	if (options->max_request_bytes == 0)
+		options->max_request_bytes = MAX_REQUEST_DEFAULT;
+	client->user_agent = strdup(given->user_agent ? given->user_agent : USER_AGENT_DEFAULT);
+	if (given->ca_file != NULL)
+		client->ca_file = strdup(given->ca_file);
+	if (client->user_agent == NULL || (given->ca_file != NULL && client->ca_file == NULL))
+		return ERR_NOMEM;
+	options->user_agent = client->user_agent;
+	options->ca_file = client->ca_file;
+	return 0;
+}
+
+static int new_share(struct http_client *client)
+{
+	client->share = curl_share_init();
+	if (client->share == NULL)
+		return ERR_NOMEM;
+	if (curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK ||
+		curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=
+			CURLSHE_OK)
+		return ERR_NOMEM;
+	return 0;
+}
+
+/* Shards with a run due; `done` may kick them again, for the next turn. */
+static void on_kick(uv_idle_t *kick)
+{
+	struct http_client *client = kick->data;
+	struct list due, *node;
+
+	list_init(&due);
+	while ((node = list_first(&client->kicked)) != NULL) {
+		list_remove(node);
+		list_append(&due, node);
+	}
+	/* A close in `done` empties `due` too: it takes every shard off whatever list it is on. */
+	while ((node = list_first(&due)) != NULL) {
+		list_remove(node);
+		shard_run(list_entry(node, struct shard, kicked), CURL_SOCKET_TIMEOUT, 0);
+	}
+	if (!client->closing && list_is_empty(&client->kicked))
+		uv_idle_stop(kick);
+}
+
+void client_start_kick(struct http_client *client)
+{
+	uv_idle_start(&client->kick, on_kick);
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct http_client *client = handle->data;
+	uint64_t now_us = uv_now(client->loop) * 1000;
+
+	client->timer_due_us = SHARD_NO_TIMER;
+	while (!client->closing) {
+		struct clock_timer *first = timer_heap_first(&client->timers);
+
+		if (first == NULL || first->due_us > now_us)
+			break;
+		timer_heap_set(&client->timers, first, SHARD_NO_TIMER);
+		shard_run(list_entry(first, struct shard, timer), CURL_SOCKET_TIMEOUT, 0);
+	}
+	if (!client->closing)
+		client_arm_timer(client);
+}
+
+/*
+ * One libuv timer for all shards. It is never moved to a later instant: nearly every request
+ * would do that. It then fires early once, and is set to what is really next.
+ */
+void client_arm_timer(struct http_client *client)
+{
+	struct clock_timer *first = timer_heap_first(&client->timers);
+	uint64_t now_us = uv_now(client->loop) * 1000;
+	uint64_t delay_us;
+
+	if (first == NULL || first->due_us >= client->timer_due_us)
+		return;
+	delay_us = first->due_us > now_us ? first->due_us - now_us : 0;
+	client->timer_due_us = first->due_us;
+	uv_timer_start(&client->timer, on_timer, (delay_us + 999) / 1000, 0);
+}
+
+static void client_free(struct http_client *client)
+{
+	if (client->share != NULL)
+		curl_share_cleanup(client->share);
+	timer_heap_free(&client->timers);
+	free(client->shards);
+	free(client->sockets);
+	free(client->ca_file);
+	free(client->user_agent);
+	free(client);
+}
+
+int http_client_new(
+	uv_loop_t *loop, const struct http_client_options *options, struct http_client **ret_client)
+{
+	struct http_client *client;
+	int err = global_init();
+
+	if (err != 0)
+		return err;
+	client = calloc(1, sizeof(*client));
+	if (client == NULL)
+		return ERR_NOMEM;
+	client->loop = loop;
+	list_init(&client->kicked);
+	list_init(&client->pooled);
+	list_init(&client->filling);
+	list_init(&client->running);
+	client->timer_due_us = SHARD_NO_TIMER;
+	client->reuses_plain_http2 =
+		curl_version_info(CURLVERSION_NOW)->version_num >= PLAIN_HTTP2_REUSE_VERSION;
+	client->may_proxy = environment_names_proxy();
+	err = set_options(client, options);
+	if (err == 0)
+		err = new_share(client);
+	if (err != 0) {
+		client_free(client);
+		return err;
+	}
+	uv_timer_init(loop, &client->timer);
+	client->timer.data = client;
+	uv_unref((uv_handle_t *)&client->timer);
+	uv_idle_init(loop, &client->kick);
+	client->kick.data = client;
+	client->open_handles = 2;
+	*ret_client = client;
+	return 0;
+}
+
+void client_handle_closed(struct http_client *client)
+{
+	if (--client->open_handles == 0)
+		client_free(client);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	client_handle_closed(handle->data);
+}
+
+static void free_all(struct list *exchanges)
+{
+	list_for_each_safe (node, exchanges)
+		exchange_free(list_entry(node, struct http_exchange, node));
+}
+
+void http_client_close(struct http_client *client)
+{
+	if (client == NULL || client->closing)
+		return;
+	client->closing = true;
+	free_all(&client->running);
+	free_all(&client->filling);
+	free_all(&client->pooled);
+	for (size_t i = 0; i < client->shard_count; i++)
+		shard_free(client->shards[i]);
+	client->shard_count = 0;
+	sockets_close_all(client);
+	uv_close((uv_handle_t *)&client->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&client->kick, on_handle_closed);
+}
+
+size_t http_client_in_flight(const struct http_client *client)
+{
+	return client->in_flight;
+}
+
+uint64_t http_client_connections_opened(const struct http_client *client)
+{
+	return client->connections_opened;
+}

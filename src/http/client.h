@@ -1,0 +1,119 @@
+/*
+ * HTTP client: libcurl's multi-socket interface on a libuv loop.
+ *
+ * Connections are sharded over several CURLMs, because one CURLM searches its connection list for
+ * every transfer: 8,000 connections on one cost 92 us of CPU a request, 128 shards of 64 cost 39.
+ * Easy handles, their buffers and their header lists are pooled: a request in steady state
+ * allocates nothing here.
+ *
+ *	struct http_exchange *x = http_exchange_new(client);
+ *	buf_append_string(http_exchange_url(x), "https://...");
+ *	http_exchange_set_method(x, "POST"); http_exchange_add_header(x, "Content-Type", "...");
+ *	buf_append(http_exchange_body(x), bytes, len);
+ *	err = http_exchange_start(x, done, arg);    // from here the client owns x
+ *
+ * A kept-alive connection that the server closes or resets before a whole status line has come is
+ * no error: libcurl sends the request once more, on a new connection. The first one may have been
+ * carried out all the same, so a request that must not happen twice needs an idempotency key. On
+ * a fresh connection nothing is sent twice.
+ *
+ * Limits that are not options: 64 KiB of answer headers (1xx and trailers included), 64 KiB of
+ * request headers. A proxy is taken from the environment (http_proxy, HTTPS_PROXY, ALL_PROXY,
+ * NO_PROXY, as it was when the client was made), but never for this machine's loopback.
+ *
+ * Redirects are never followed, TLS is always verified, an Expect header is never sent, cookies
+ * and .netrc are never used. Not thread-safe: one client, one loop.
+ */
+#ifndef HTTP_CLIENT_H
+#define HTTP_CLIENT_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+enum http_version { HTTP_VERSION_AUTO, HTTP_VERSION_1_1, HTTP_VERSION_2 };
+
+/* Zero means the default in brackets. Copied. */
+struct http_client_options {
+	unsigned shard_connections; /* connections (or HTTP/2 streams) on one CURLM [64] */
+	unsigned max_in_flight; /* requests at once; start fails with ERR_LIMIT past it [10000] */
+	int64_t connect_timeout_ms; /* name look-up, TCP and TLS together [5000] */
+	int64_t timeout_ms;	    /* the whole exchange [30000] */
+	size_t max_answer_bytes;    /* answer body; more is ERR_ANSWER_TOO_LARGE [1 MiB] */
+	size_t max_request_bytes;   /* bound of each buffer of a request [4 MiB] */
+	enum http_version version;  /* auto: HTTP/2 where TLS's ALPN offers it, else 1.1;
+				     * 2 on plain http: prior knowledge (with libcurl 7.88 one
+				     * connection a request: it cannot reuse them) */
+	const char *ca_file;	    /* PEM bundle instead of the system's; NULL: the system's */
+	const char *user_agent;	    /* NULL: "bunshin/VERSION" */
+	bool truncate_answer;	    /* past max_answer_bytes, drop the rest instead of failing */
+};
+
+struct http_client;
+struct http_exchange;
+
+/* Borrowed for the callback. */
+struct http_response {
+	int err;    /* 0: a whole answer arrived. Else ERR_DNS, ERR_CONNECT, ERR_TLS, ERR_TIMEOUT,
+		     * ERR_NETWORK, ERR_PROTOCOL, ERR_ANSWER_TOO_LARGE, ERR_NOMEM, or
+		     * ERR_ARGUMENT for a URL that curl cannot take apart */
+	int status; /* 200-599; 0 when err */
+	const char *detail; /* libcurl's own words on err; "" without; never NULL */
+	struct buf *body;   /* may be moved out with buf_take(); on err what had come so far */
+	uint64_t duration_us;
+	bool sent; /* on err: the request may have reached the other side */
+};
+
+/* Exactly once for each started exchange, from the loop, never from inside a call of this API. */
+typedef void http_done(
+	void *arg, struct http_exchange *exchange, const struct http_response *response);
+
+/* The loop is borrowed. Returns 0, ERR_NOMEM or ERR_IO. Calls curl_global_init when first used. */
+int http_client_new(uv_loop_t *loop, const struct http_client_options *options,
+	struct http_client **ret_client);
+/*
+ * Cancels what is in flight (no `done` is called) and closes every handle; the memory goes on a
+ * later turn of the loop, when libuv has closed them all. NULL is fine.
+ */
+void http_client_close(struct http_client *client);
+/* Requests in flight now. */
+size_t http_client_in_flight(const struct http_client *client);
+/* TCP connections opened since the start; for metrics and tests. */
+uint64_t http_client_connections_opened(const struct http_client *client);
+
+/* A blank exchange from the pool (method POST, client's time-outs), or NULL: out of memory. */
+struct http_exchange *http_exchange_new(struct http_client *client);
+/* Puts an exchange that was never started back. */
+void http_exchange_discard(struct http_exchange *exchange);
+
+/* Both empty at first, bounded by max_request_bytes, gone when the exchange is. */
+struct buf *http_exchange_url(struct http_exchange *exchange);
+struct buf *http_exchange_body(struct http_exchange *exchange);
+void http_exchange_set_method(struct http_exchange *exchange, const char *method); /* static */
+void http_exchange_set_timeout(struct http_exchange *exchange, int64_t timeout_ms);
+/*
+ * Copies. Returns 0, ERR_ARGUMENT (not a token as name, CR or LF in the value, past the limit, or
+ * a name that is the client's own: Content-Length, Transfer-Encoding, Expect), or ERR_NOMEM.
+ */
+int http_exchange_add_header(struct http_exchange *exchange, const char *name, const char *value);
+
+/*
+ * Starts it. Returns 0 and later calls done; or ERR_LIMIT, ERR_NOMEM, ERR_ARGUMENT (not an http or
+ * https URL, a byte in it that is not printable ASCII, a method that is no token, a sticky buffer
+ * error), the exchange being discarded then and done never called. The URL is sent as it is: "."
+ * and ".." stay in the path.
+ */
+int http_exchange_start(struct http_exchange *exchange, http_done *done, void *arg);
+/*
+ * Aborts a started exchange; `done` is not called and the exchange is gone. Not for an exchange
+ * whose `done` has begun.
+ */
+void http_exchange_cancel(struct http_exchange *exchange);
+
+/* In `done` only: a header of the final answer, or NULL; name in any case; borrowed. */
+const char *http_exchange_answer_header(struct http_exchange *exchange, const char *name);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * Inside of the HTTP client: shared by client.c, shard.c, socket.c and exchange.c only.
+ *
+ * How a request moves: http_exchange_start() adds its easy handle to the lowest shard with room,
+ * and curl asks at once for a time-out of 0, which puts the shard on the kicked list. The idle
+ * handle then runs every kicked shard, outside of all callbacks. After each run of a shard its
+ * finished transfers are drained, and only there `done` is called.
+ */
+#ifndef HTTP_CLIENT_IMPL_H
+#define HTTP_CLIENT_IMPL_H
+
+#include "base/list.h"
+#include "base/timer_heap.h"
+#include "http/client.h"
+
+#include <curl/curl.h>
+
+/* One CURLM. */
+struct shard {
+	struct http_client *client;
+	CURLM *multi;
+	size_t index; /* in client->shards */
+	unsigned in_flight;
+	struct list kicked;	  /* in client->kicked, while a run is due */
+	struct clock_timer timer; /* always in client->timers; SHARD_NO_TIMER: not needed */
+};
+
+#define SHARD_NO_TIMER UINT64_MAX
+
+/*
+ * A watched descriptor. It stays registered with epoll when curl loses interest between two
+ * requests on one connection, so that a request on a kept-alive connection needs no epoll_ctl.
+ */
+struct socket {
+	uv_poll_t poll;
+	struct http_client *client;
+	struct shard *shard;
+	curl_socket_t fd;
+	int wanted;  /* UV_READABLE | UV_WRITABLE: what curl waits for; 0: idle */
+	int watched; /* what libuv waits for */
+	bool ours;   /* opened by socket_open; else curl's own, such as the resolver's pair */
+};
+
+struct http_client {
+	uv_loop_t *loop;
+	struct http_client_options options; /* defaults filled in; strings owned */
+	char *ca_file, *user_agent;
+	bool may_proxy; /* the environment names a proxy */
+	bool reuses_plain_http2;
+	CURLSH *share; /* DNS cache and TLS sessions of all shards */
+
+	struct shard **shards;
+	size_t shard_count, shard_capacity;
+	size_t roomy; /* every shard below this one is full */
+	struct list kicked;
+	struct timer_heap timers;
+
+	struct socket **sockets; /* by descriptor; NULL: not watched */
+	size_t socket_capacity;
+
+	struct list pooled;  /* blank exchanges, the last used first */
+	struct list filling; /* with the caller, not started */
+	struct list running;
+	size_t pooled_count;
+	size_t in_flight;
+	uint64_t connections_opened;
+
+	uv_timer_t timer; /* the earliest of all shards' time-outs; referenced while in flight */
+	uint64_t timer_due_us;
+	uv_idle_t kick; /* active while a shard is kicked */
+	size_t open_handles;
+	bool closing;
+};
+
+struct http_exchange {
+	struct list node;
+	struct http_client *client;
+	struct shard *shard; /* NULL: not started */
+	CURL *easy;
+	struct buf url, body, answer;
+	struct buf headers; /* "Name: value" NUL ... */
+	size_t header_count;
+	bool has_content_type;
+	struct curl_slist *nodes; /* the list that curl reads, in memory of the exchange's own */
+	size_t node_capacity;
+	const char *method, *set_method; /* wanted now; what the easy handle is set to */
+	bool set_with_body;
+	int64_t timeout_ms;
+	http_done *done;
+	void *arg;
+	uint64_t started_ns;
+	size_t answer_header_bytes;
+	bool headers_complete; /* the blank line behind the last answer's headers has come */
+	size_t dropped_bytes;  /* of the answer's body, past the limit */
+	bool too_large;	       /* the answer broke a limit */
+	bool cut;	       /* enough of a truncated answer was read */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* client.c */
+void client_arm_timer(struct http_client *client);
+void client_start_kick(struct http_client *client);
+/* Counts a handle whose close_cb has run; the last one frees the client. */
+void client_handle_closed(struct http_client *client);
+
+/* shard.c */
+int shard_find(struct http_client *client, struct shard **ret_shard);
+int shard_add(struct shard *shard, struct http_exchange *exchange);
+void shard_remove(struct shard *shard, struct http_exchange *exchange);
+/* Lets curl act on a descriptor or (CURL_SOCKET_TIMEOUT) on the time, then drains. */
+void shard_run(struct shard *shard, curl_socket_t fd, int events);
+void shard_free(struct shard *shard);
+
+/* socket.c */
+curl_socket_t socket_open(void *client, curlsocktype purpose, struct curl_sockaddr *address);
+int socket_close(void *client, curl_socket_t fd);
+int socket_changed(CURL *easy, curl_socket_t fd, int what, void *shard, void *unused);
+/* Closes the handles of what curl left behind. */
+void sockets_close_all(struct http_client *client);
+
+/* exchange.c: done is called; the exchange is gone afterwards. */
+void exchange_finish(struct http_exchange *exchange, CURLcode code);
+void exchange_free(struct http_exchange *exchange);
+
+/* easy.c: the part of an exchange that is curl's options. */
+int easy_set_up(struct http_exchange *exchange);      /* once for each easy handle */
+int easy_set_request(struct http_exchange *exchange); /* for each request; 0 or ERR_ */
+int easy_error(CURLcode code);
+
+#endif

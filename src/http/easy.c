@@ -1,0 +1,310 @@
+#include "bunshin/error.h"
+#include "http/client_impl.h"
+#include "http/token.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Header lines of one exchange, interim answers and trailers included. */
+#define ANSWER_HEADERS_MAX_BYTES ((size_t)64 << 10)
+/* Of a truncated answer so much is read and dropped to save the connection; then it is cut. */
+#define ANSWER_DRAIN_MAX_BYTES ((size_t)256 << 10)
+#define KEEPALIVE_IDLE_S 60L
+#define KEEPALIVE_INTERVAL_S 15L
+
+/* Sets one option or leaves with ERR_NOMEM, all that can go wrong with a valid constant option. */
+#define SET(easy, option, value)                                       \
+	do {                                                           \
+		if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
+			return ERR_NOMEM;                              \
+	} while (0)
+
+static size_t on_header(char *line, size_t size, size_t len, void *arg)
+{
+	struct http_exchange *exchange = arg;
+
+	len *= size;
+	exchange->answer_header_bytes += len;
+	if (exchange->answer_header_bytes > ANSWER_HEADERS_MAX_BYTES) {
+		exchange->too_large = true;
+		return 0;
+	}
+	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+		exchange->headers_complete = false; /* 1xx ones may have come before */
+	else if (line[0] == '\r' || line[0] == '\n')
+		exchange->headers_complete = true;
+	return len;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t len, void *arg)
+{
+	struct http_exchange *exchange = arg;
+	const struct http_client_options *options = &exchange->client->options;
+	size_t room = options->max_answer_bytes - exchange->answer.len;
+	size_t taken;
+
+	len *= size;
+	taken = len < room ? len : room;
+	if (buf_append(&exchange->answer, bytes, taken) != 0)
+		return 0;
+	if (taken == len)
+		return len;
+	if (!options->truncate_answer) {
+		exchange->too_large = true;
+		return 0;
+	}
+	exchange->dropped_bytes += len - taken;
+	if (exchange->dropped_bytes > ANSWER_DRAIN_MAX_BYTES) {
+		exchange->cut = true;
+		return 0;
+	}
+	return len;
+}
+
+static int set_transport(CURL *easy, const struct http_client *client)
+{
+	const struct http_client_options *options = &client->options;
+
+	SET(easy, CURLOPT_SHARE, client->share);
+	SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	SET(easy, CURLOPT_PATH_AS_IS, 1L);
+	SET(easy, CURLOPT_NOSIGNAL, 1L);
+	SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name look-up that was given up */
+	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+	SET(easy, CURLOPT_TCP_NODELAY, 1L);
+	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	SET(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (options->ca_file != NULL)
+		SET(easy, CURLOPT_CAINFO, options->ca_file);
+	SET(easy, CURLOPT_PIPEWAIT, 1L); /* counts for HTTP/2 only */
+	/* Without a proxy in the environment curl need not search it for every request. */
+	if (!client->may_proxy)
+		SET(easy, CURLOPT_NOPROXY, "*");
+	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	return 0;
+}
+
+int easy_set_up(struct http_exchange *exchange)
+{
+	struct http_client *client = exchange->client;
+	CURL *easy = exchange->easy;
+
+	SET(easy, CURLOPT_PRIVATE, exchange);
+	SET(easy, CURLOPT_ERRORBUFFER, exchange->error);
+	SET(easy, CURLOPT_OPENSOCKETFUNCTION, socket_open);
+	SET(easy, CURLOPT_OPENSOCKETDATA, client);
+	SET(easy, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
+	SET(easy, CURLOPT_CLOSESOCKETDATA, client);
+	SET(easy, CURLOPT_HEADERFUNCTION, on_header);
+	SET(easy, CURLOPT_HEADERDATA, exchange);
+	SET(easy, CURLOPT_WRITEFUNCTION, on_body);
+	SET(easy, CURLOPT_WRITEDATA, exchange);
+	SET(easy, CURLOPT_USERAGENT, client->options.user_agent);
+	return set_transport(easy, client);
+}
+
+static bool is_loopback(const char *host)
+{
+	size_t len = strlen(host);
+
+	if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	if (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0)
+		return true;
+	return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
+}
+
+/* A proxy cannot reach this machine's loopback, whatever NO_PROXY says. */
+static int set_proxy(struct http_exchange *exchange)
+{
+	CURLU *url = curl_url();
+	char *host = NULL;
+	bool loopback;
+
+	if (url == NULL)
+		return ERR_NOMEM;
+	loopback = curl_url_set(url, CURLUPART_URL, buf_string(&exchange->url), 0) == CURLUE_OK &&
+		   curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK && is_loopback(host);
+	curl_free(host);
+	curl_url_cleanup(url);
+	SET(exchange->easy, CURLOPT_NOPROXY, loopback ? "*" : (const char *)NULL);
+	return 0;
+}
+
+/*
+ * Plain http has no ALPN to wait for, so there `auto` is 1.1 and 2 is prior knowledge. With the
+ * latter, libcurl 7.88 fails every request but the first of a connection ("Error in the HTTP2
+ * framing layer"; its own tool does too), so each gets a connection of its own. 8.0 mended that.
+ */
+static int set_version(struct http_exchange *exchange, bool tls)
+{
+	CURL *easy = exchange->easy;
+	enum http_version version = exchange->client->options.version;
+	long option = CURL_HTTP_VERSION_2TLS;
+	long fresh = 0;
+
+	if (version == HTTP_VERSION_1_1 || (version == HTTP_VERSION_AUTO && !tls)) {
+		option = CURL_HTTP_VERSION_1_1;
+	} else if (!tls) {
+		option = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+		fresh = !exchange->client->reuses_plain_http2;
+	}
+	SET(easy, CURLOPT_HTTP_VERSION, option);
+	SET(easy, CURLOPT_FRESH_CONNECT, fresh);
+	SET(easy, CURLOPT_FORBID_REUSE, fresh);
+	return 0;
+}
+
+/* Printable ASCII only, so that nothing in it can end the request line. */
+static int check_url(const struct buf *url, bool *ret_tls)
+{
+	const char *text = buf_string(url);
+	bool tls = strncasecmp(text, "https://", 8) == 0;
+
+	if (!tls && strncasecmp(text, "http://", 7) != 0)
+		return ERR_ARGUMENT;
+	for (size_t i = 0; i < url->len; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return ERR_ARGUMENT;
+	*ret_tls = tls;
+	return 0;
+}
+
+static bool sends_body(const struct http_exchange *exchange)
+{
+	const char *method = exchange->method;
+
+	return exchange->body.len > 0 || strcmp(method, "POST") == 0 ||
+	       strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
+}
+
+static int set_method(struct http_exchange *exchange, bool with_body)
+{
+	const char *method = exchange->method;
+	const char *plain = with_body ? "POST" : "GET";
+	CURL *easy = exchange->easy;
+
+	if (with_body) {
+		SET(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exchange->body.len);
+		SET(easy, CURLOPT_POSTFIELDS, buf_string(&exchange->body));
+	}
+	if (method == exchange->set_method && with_body == exchange->set_with_body)
+		return 0;
+	if (!token_is_valid(method))
+		return ERR_ARGUMENT;
+	exchange->set_method = NULL; /* until all of it is set */
+	if (with_body)
+		SET(easy, CURLOPT_POST, 1L);
+	else if (strcmp(method, "HEAD") == 0)
+		SET(easy, CURLOPT_NOBODY, 1L);
+	else
+		SET(easy, CURLOPT_HTTPGET, 1L);
+	if (strcmp(method, plain) == 0 || (!with_body && strcmp(method, "HEAD") == 0))
+		SET(easy, CURLOPT_CUSTOMREQUEST, (const char *)NULL);
+	else
+		SET(easy, CURLOPT_CUSTOMREQUEST, method);
+	exchange->set_method = method;
+	exchange->set_with_body = with_body;
+	return 0;
+}
+
+/* Links the header lines into the list that curl reads: no allocation once `nodes` has grown. */
+static int set_headers(struct http_exchange *exchange, bool with_body)
+{
+	static char no_expect[] = "Expect:", no_content_type[] = "Content-Type:";
+	size_t needed = exchange->header_count + 2, count = 0;
+	char *line = exchange->headers.data;
+
+	if (needed > exchange->node_capacity) {
+		struct curl_slist *nodes = realloc(exchange->nodes, needed * sizeof(*nodes));
+
+		if (nodes == NULL)
+			return ERR_NOMEM;
+		exchange->nodes = nodes;
+		exchange->node_capacity = needed;
+	}
+	for (; count < exchange->header_count; count++) {
+		exchange->nodes[count].data = line;
+		line += strlen(line) + 1;
+	}
+	/* What curl would add by itself and the request shall not have. */
+	exchange->nodes[count++].data = no_expect;
+	if (with_body && !exchange->has_content_type)
+		exchange->nodes[count++].data = no_content_type;
+	for (size_t i = 0; i < count; i++)
+		exchange->nodes[i].next = i + 1 < count ? &exchange->nodes[i + 1] : NULL;
+	SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->nodes);
+	return 0;
+}
+
+int easy_set_request(struct http_exchange *exchange)
+{
+	const struct http_client *client = exchange->client;
+	bool with_body = sends_body(exchange), tls = false;
+	int err = check_url(&exchange->url, &tls);
+
+	if (err == 0)
+		err = set_method(exchange, with_body);
+	if (err == 0)
+		err = set_headers(exchange, with_body);
+	if (err == 0 && client->may_proxy)
+		err = set_proxy(exchange);
+	if (err != 0)
+		return err;
+	SET(exchange->easy, CURLOPT_URL, buf_string(&exchange->url));
+	err = set_version(exchange, tls);
+	if (err != 0)
+		return err;
+	SET(exchange->easy, CURLOPT_TIMEOUT_MS, (long)exchange->timeout_ms);
+	return 0;
+}
+
+int easy_error(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OK:
+		return 0;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return ERR_DNS;
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_PROXY:
+		return ERR_CONNECT;
+	case CURLE_OPERATION_TIMEDOUT:
+		return ERR_TIMEOUT;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_ENGINE_NOTFOUND:
+	case CURLE_SSL_ENGINE_SETFAILED:
+	case CURLE_SSL_ENGINE_INITFAILED:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_USE_SSL_FAILED:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CRL_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+	case CURLE_SSL_CLIENTCERT:
+		return ERR_TLS;
+	case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, that is: no HTTP at all */
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_HTTP2:
+		return ERR_PROTOCOL;
+	case CURLE_FILESIZE_EXCEEDED:
+		return ERR_ANSWER_TOO_LARGE;
+	case CURLE_URL_MALFORMAT:
+		return ERR_ARGUMENT;
+	case CURLE_OUT_OF_MEMORY:
+		return ERR_NOMEM;
+	default: /* broken, reset or closed early in all its spellings */
+		return ERR_NETWORK;
+	}
+}

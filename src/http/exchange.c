@@ -1,0 +1,293 @@
+#include "bunshin/error.h"
+#include "http/client_impl.h"
+#include "http/token.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define REQUEST_HEADERS_MAX_BYTES ((size_t)64 << 10)
+/* Blank exchanges kept, and the largest buffer that each of them keeps. */
+#define POOLED_MAX 4096
+#define POOLED_BUFFER_BYTES ((size_t)16 << 10)
+
+void exchange_free(struct http_exchange *exchange)
+{
+	list_remove(&exchange->node);
+	if (exchange->shard != NULL)
+		shard_remove(exchange->shard, exchange);
+	if (exchange->easy != NULL)
+		curl_easy_cleanup(exchange->easy);
+	buf_free(&exchange->url);
+	buf_free(&exchange->body);
+	buf_free(&exchange->headers);
+	buf_free(&exchange->answer);
+	free(exchange->nodes);
+	free(exchange);
+}
+
+static struct http_exchange *exchange_create(struct http_client *client)
+{
+	const struct http_client_options *options = &client->options;
+	struct http_exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (exchange == NULL)
+		return NULL;
+	exchange->client = client;
+	list_init(&exchange->node);
+	buf_init(&exchange->url, options->max_request_bytes);
+	buf_init(&exchange->body, options->max_request_bytes);
+	buf_init(&exchange->headers, REQUEST_HEADERS_MAX_BYTES);
+	buf_init(&exchange->answer, options->max_answer_bytes);
+	exchange->easy = curl_easy_init();
+	if (exchange->easy == NULL || easy_set_up(exchange) != 0) {
+		exchange_free(exchange);
+		return NULL;
+	}
+	return exchange;
+}
+
+struct http_exchange *http_exchange_new(struct http_client *client)
+{
+	struct list *node = list_first(&client->pooled);
+	struct http_exchange *exchange;
+
+	if (node != NULL) {
+		list_remove(node);
+		client->pooled_count--;
+		exchange = list_entry(node, struct http_exchange, node);
+	} else {
+		exchange = exchange_create(client);
+		if (exchange == NULL)
+			return NULL;
+	}
+	exchange->method = "POST";
+	exchange->timeout_ms = client->options.timeout_ms;
+	list_append(&client->filling, &exchange->node);
+	return exchange;
+}
+
+static void blank(struct buf *buf)
+{
+	if (buf->capacity > POOLED_BUFFER_BYTES)
+		buf_free(buf);
+	buf_clear(buf);
+}
+
+/* Back to the pool, blank; the easy handle keeps its options. */
+static void recycle(struct http_exchange *exchange)
+{
+	struct http_client *client = exchange->client;
+
+	if (client->closing || client->pooled_count >= POOLED_MAX) {
+		exchange_free(exchange);
+		return;
+	}
+	list_remove(&exchange->node);
+	blank(&exchange->url);
+	blank(&exchange->body);
+	blank(&exchange->headers);
+	blank(&exchange->answer);
+	exchange->header_count = 0;
+	exchange->has_content_type = false;
+	exchange->answer_header_bytes = 0;
+	exchange->headers_complete = false;
+	exchange->dropped_bytes = 0;
+	exchange->too_large = false;
+	exchange->cut = false;
+	exchange->error[0] = '\0';
+	list_prepend(&client->pooled, &exchange->node);
+	client->pooled_count++;
+}
+
+void http_exchange_discard(struct http_exchange *exchange)
+{
+	recycle(exchange);
+}
+
+struct buf *http_exchange_url(struct http_exchange *exchange)
+{
+	return &exchange->url;
+}
+
+struct buf *http_exchange_body(struct http_exchange *exchange)
+{
+	return &exchange->body;
+}
+
+void http_exchange_set_method(struct http_exchange *exchange, const char *method)
+{
+	exchange->method = method;
+}
+
+void http_exchange_set_timeout(struct http_exchange *exchange, int64_t timeout_ms)
+{
+	exchange->timeout_ms = timeout_ms;
+}
+
+/* Lengths and codings are curl's to say: a second opinion lets requests be smuggled. */
+static bool is_framing(const char *name)
+{
+	return strcasecmp(name, "Content-Length") == 0 ||
+	       strcasecmp(name, "Transfer-Encoding") == 0 || strcasecmp(name, "Expect") == 0;
+}
+
+int http_exchange_add_header(struct http_exchange *exchange, const char *name, const char *value)
+{
+	struct buf *headers = &exchange->headers;
+	int err;
+
+	if (!token_is_valid(name) || is_framing(name) || strpbrk(value, "\r\n") != NULL)
+		return ERR_ARGUMENT;
+	/* "Name;" is how curl is told of a header without a value. */
+	err = value[0] != '\0' ? buf_appendf(headers, "%s: %s", name, value)
+			       : buf_appendf(headers, "%s;", name);
+	if (err == 0)
+		err = buf_append_char(headers, '\0');
+	if (err != 0)
+		return err == ERR_NOMEM ? ERR_NOMEM : ERR_ARGUMENT;
+	exchange->header_count++;
+	if (strcasecmp(name, "Content-Type") == 0)
+		exchange->has_content_type = true;
+	return 0;
+}
+
+/* Into flight and out of it. The loop has a reason to go on while something is. */
+static void count_start(struct http_client *client)
+{
+	if (client->in_flight++ == 0)
+		uv_ref((uv_handle_t *)&client->timer);
+}
+
+static void count_end(struct http_client *client)
+{
+	if (--client->in_flight == 0)
+		uv_unref((uv_handle_t *)&client->timer);
+}
+
+static int buffer_error(const struct http_exchange *exchange)
+{
+	const struct buf *bufs[] = {&exchange->url, &exchange->body, &exchange->headers};
+
+	for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++)
+		if (bufs[i]->err != 0)
+			return bufs[i]->err == ERR_NOMEM ? ERR_NOMEM : ERR_ARGUMENT;
+	return 0;
+}
+
+static int start(struct http_exchange *exchange)
+{
+	struct http_client *client = exchange->client;
+	struct shard *shard;
+	int err;
+
+	if (client->in_flight >= client->options.max_in_flight)
+		return ERR_LIMIT;
+	err = buffer_error(exchange);
+	if (err == 0)
+		err = easy_set_request(exchange);
+	if (err == 0)
+		err = shard_find(client, &shard);
+	if (err == 0)
+		err = shard_add(shard, exchange);
+	return err;
+}
+
+int http_exchange_start(struct http_exchange *exchange, http_done *done, void *arg)
+{
+	struct http_client *client = exchange->client;
+	int err = start(exchange);
+
+	if (err != 0) {
+		recycle(exchange);
+		return err;
+	}
+	exchange->done = done;
+	exchange->arg = arg;
+	exchange->started_ns = uv_hrtime();
+	list_remove(&exchange->node);
+	list_append(&client->running, &exchange->node);
+	count_start(client);
+	return 0;
+}
+
+void http_exchange_cancel(struct http_exchange *exchange)
+{
+	shard_remove(exchange->shard, exchange);
+	count_end(exchange->client);
+	recycle(exchange);
+}
+
+/*
+ * curl 7.88 calls a header line past its own limit (100 KiB) "Out of memory". Real shortage looks
+ * different: it hits before an answer starts, or curl's callers in their own allocations.
+ */
+static bool is_endless_line(const struct http_exchange *exchange, CURLcode code)
+{
+	curl_off_t first_byte_us = 0;
+
+	if (code != CURLE_OUT_OF_MEMORY)
+		return false;
+	curl_easy_getinfo(exchange->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
+	return first_byte_us > 0;
+}
+
+/* What curl's code means, given what the callbacks and the handle know. */
+static void judge(struct http_exchange *exchange, CURLcode code, struct http_response *response)
+{
+	long status = 0, request_bytes = 0;
+
+	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+	response->sent = request_bytes > 0;
+	response->detail = exchange->error[0] ? exchange->error : curl_easy_strerror(code);
+	response->err = easy_error(code);
+	if (exchange->answer.err == ERR_NOMEM) {
+		response->err = ERR_NOMEM;
+	} else if (exchange->too_large || is_endless_line(exchange, code)) {
+		response->err = ERR_ANSWER_TOO_LARGE;
+		response->detail = error_message(ERR_ANSWER_TOO_LARGE);
+	} else if (exchange->cut) {
+		response->err = 0;
+	}
+	if (response->err == 0 && !exchange->headers_complete) {
+		/* curl takes a connection that closes inside of the headers for a good answer. */
+		response->err = ERR_NETWORK;
+		response->detail = "the connection was closed inside of the answer's headers";
+	} else if (response->err == 0 && (status < 200 || status > 599)) {
+		response->err = ERR_PROTOCOL;
+		response->detail = "the answer's status is not one of 200 to 599";
+	}
+	if (response->err == 0) {
+		response->status = (int)status;
+		response->detail = "";
+	}
+}
+
+void exchange_finish(struct http_exchange *exchange, CURLcode code)
+{
+	struct http_client *client = exchange->client;
+	struct http_response response = {
+		.body = &exchange->answer,
+		.duration_us = (uv_hrtime() - exchange->started_ns) / 1000,
+	};
+
+	/* First out of the way, so that `done` can start the next one in its place. */
+	shard_remove(exchange->shard, exchange);
+	list_remove(&exchange->node);
+	count_end(client);
+	judge(exchange, code, &response);
+	exchange->done(exchange->arg, exchange, &response);
+	recycle(exchange);
+}
+
+const char *http_exchange_answer_header(struct http_exchange *exchange, const char *name)
+{
+	struct curl_header *header;
+
+	/* -1: of the last answer, so not of a 1xx before it. */
+	if (curl_easy_header(exchange->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+	return header->value;
+}

@@ -1,0 +1,356 @@
+#include "http/http_target.h"
+
+#include "base/list.h"
+#include "bunshin/error.h"
+#include "http/client.h"
+#include "http/render.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REASON_MAX_BYTES 1024
+#define HEADER_MAX_BYTES ((size_t)16 << 10)
+/* Attempts kept for reuse. */
+#define IDLE_ATTEMPTS_MAX 1024
+
+struct target_attempt {
+	struct list node; /* in the target's running, failed or idle list */
+	struct http_target *target;
+	struct http_exchange *exchange; /* NULL: nothing could be sent */
+	target_done *done;
+	void *arg;
+	int err;	   /* without an exchange */
+	struct buf reason; /* of err */
+};
+
+struct http_target {
+	struct clock clock;
+	const struct config_destination *destination;
+	struct http_client *client;
+	struct json json;
+	struct buf header; /* scratch */
+	struct list running;
+	struct list failed; /* rendering failed; told on the next turn of the loop */
+	struct list idle;
+	size_t idle_count;
+	uv_idle_t tell;
+	bool closing;
+};
+
+static void attempt_free(struct target_attempt *attempt)
+{
+	list_remove(&attempt->node);
+	buf_free(&attempt->reason);
+	free(attempt);
+}
+
+static struct target_attempt *attempt_new(struct http_target *target)
+{
+	struct list *node = list_first(&target->idle);
+	struct target_attempt *attempt;
+
+	if (node != NULL) {
+		list_remove(node);
+		target->idle_count--;
+		return list_entry(node, struct target_attempt, node);
+	}
+	attempt = calloc(1, sizeof(*attempt));
+	if (attempt == NULL)
+		return NULL;
+	attempt->target = target;
+	list_init(&attempt->node);
+	buf_init(&attempt->reason, REASON_MAX_BYTES);
+	return attempt;
+}
+
+static void attempt_release(struct target_attempt *attempt)
+{
+	struct http_target *target = attempt->target;
+
+	if (target->closing || target->idle_count >= IDLE_ATTEMPTS_MAX) {
+		attempt_free(attempt);
+		return;
+	}
+	list_remove(&attempt->node);
+	attempt->exchange = NULL;
+	attempt->err = 0;
+	buf_clear(&attempt->reason);
+	list_prepend(&target->idle, &attempt->node);
+	target->idle_count++;
+}
+
+/* The last step of an attempt. `done` may close the target; its memory stays for this turn. */
+static void finish(struct target_attempt *attempt, const struct target_result *result)
+{
+	list_remove(&attempt->node);
+	attempt->done(attempt->arg, result);
+	attempt_release(attempt);
+}
+
+static void tell_failure(struct target_attempt *attempt)
+{
+	finish(attempt, &(struct target_result){.err = attempt->err,
+				.retry_after_ms = -1,
+				.reason = buf_string(&attempt->reason),
+				.request_id = "",
+				.excerpt = ""});
+}
+
+static void on_tell(uv_idle_t *tell)
+{
+	struct http_target *target = tell->data;
+	struct list due, *node;
+
+	uv_idle_stop(tell);
+	list_init(&due);
+	while ((node = list_first(&target->failed)) != NULL) {
+		list_remove(node);
+		list_append(&due, node);
+	}
+	/* cancel() and close() take attempts off `due` just as well. */
+	while ((node = list_first(&due)) != NULL && !target->closing)
+		tell_failure(list_entry(node, struct target_attempt, node));
+	list_for_each_safe (left, &due)
+		attempt_free(list_entry(left, struct target_attempt, node));
+}
+
+static const char *request_id(struct http_exchange *exchange)
+{
+	static const char *const names[] = {
+		"X-Line-Request-Id", "X-Request-Id", "x-amzn-RequestId", "request-id"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = http_exchange_answer_header(exchange, names[i]);
+
+		if (value != NULL && value[0] != '\0')
+			return value;
+	}
+	return "";
+}
+
+static void on_answer(
+	void *arg, struct http_exchange *exchange, const struct http_response *response)
+{
+	struct target_attempt *attempt = arg;
+	struct http_target *target = attempt->target;
+	struct target_result result = {
+		.err = response->err == ERR_ARGUMENT ? ERR_TEMPLATE : response->err,
+		.status = response->status,
+		.retry_after_ms = -1,
+		.reason = response->detail,
+		.request_id = "",
+		.excerpt = "",
+		.duration_us = response->duration_us,
+	};
+
+	if (response->err == 0) {
+		const char *after = http_exchange_answer_header(exchange, "Retry-After");
+
+		if (after != NULL)
+			result.retry_after_ms =
+				http_retry_after_ms(after, clock_wall_epoch_ms(target->clock));
+		result.request_id = request_id(exchange);
+		result.excerpt = buf_string(response->body);
+		result.excerpt_bytes = response->body->len;
+	}
+	finish(attempt, &result);
+}
+
+static int fill_headers(struct http_target *target, struct render *render,
+	struct http_exchange *exchange, struct buf *reason)
+{
+	for (size_t i = 0; i < target->destination->request.header_count; i++) {
+		const char *name = target->destination->request.headers[i].name;
+		int err;
+
+		buf_clear(&target->header);
+		err = render_header(render, i, &target->header, reason);
+		if (err == 0)
+			err = http_exchange_add_header(exchange, name, buf_string(&target->header));
+		if (err == ERR_ARGUMENT) {
+			buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
+			err = ERR_TEMPLATE;
+		}
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+static int fill(struct http_target *target, const struct queue_message *message,
+	struct http_exchange *exchange, struct buf *reason)
+{
+	struct render render;
+	int err;
+
+	render_init(&render, target->destination, message, &target->json);
+	http_exchange_set_method(exchange, target->destination->request.method);
+	err = render_url(&render, http_exchange_url(exchange), reason);
+	if (err == 0)
+		err = fill_headers(target, &render, exchange, reason);
+	if (err == 0)
+		err = render_body(&render, http_exchange_body(exchange), reason);
+	return err;
+}
+
+/* What cannot be rendered is an attempt that failed, and is told so later. */
+static void fail_later(struct target_attempt *attempt)
+{
+	struct http_target *target = attempt->target;
+
+	attempt->err = ERR_TEMPLATE;
+	if (attempt->reason.len == 0)
+		buf_append_string(&attempt->reason, "the HTTP client refuses this request");
+	list_append(&target->failed, &attempt->node);
+	uv_idle_start(&target->tell, on_tell);
+}
+
+static int target_start(void *impl, const struct queue_message *message, target_done *done,
+	void *arg, struct target_attempt **ret_attempt)
+{
+	struct http_target *target = impl;
+	struct target_attempt *attempt = attempt_new(target);
+	struct http_exchange *exchange = attempt != NULL ? http_exchange_new(target->client) : NULL;
+	int err;
+
+	if (exchange == NULL) {
+		if (attempt != NULL)
+			attempt_release(attempt);
+		return ERR_NOMEM;
+	}
+	attempt->done = done;
+	attempt->arg = arg;
+	err = fill(target, message, exchange, &attempt->reason);
+	if (err != 0)
+		http_exchange_discard(exchange);
+	else
+		err = http_exchange_start(exchange, on_answer, attempt);
+	if (err == 0) {
+		attempt->exchange = exchange;
+		list_append(&target->running, &attempt->node);
+	} else if (err == ERR_TEMPLATE || err == ERR_ARGUMENT) {
+		fail_later(attempt);
+	} else {
+		attempt_release(attempt);
+		return err;
+	}
+	*ret_attempt = attempt;
+	return 0;
+}
+
+static void target_cancel(void *impl, struct target_attempt *attempt)
+{
+	if (attempt->exchange != NULL)
+		http_exchange_cancel(attempt->exchange);
+	attempt_release(attempt);
+}
+
+static const struct target_ops ops = {.start = target_start, .cancel = target_cancel};
+
+struct target http_target_table(struct http_target *target)
+{
+	return (struct target){.ops = &ops, .impl = target};
+}
+
+static enum http_version version_of(enum config_http_version version)
+{
+	switch (version) {
+	case CONFIG_HTTP_1_1:
+		return HTTP_VERSION_1_1;
+	case CONFIG_HTTP_2:
+		return HTTP_VERSION_2;
+	case CONFIG_HTTP_AUTO:
+		break;
+	}
+	return HTTP_VERSION_AUTO;
+}
+
+int http_target_new(uv_loop_t *loop, struct clock clock,
+	const struct config_destination *destination, struct http_target **ret_target)
+{
+	const struct http_client_options options = {
+		.max_in_flight = (unsigned)destination->concurrency,
+		.connect_timeout_ms = destination->connect_timeout_ms,
+		.timeout_ms = destination->timeout_ms,
+		.max_answer_bytes = TARGET_EXCERPT_MAX,
+		.truncate_answer = true,
+		.version = version_of(destination->http_version),
+		.ca_file = destination->ca_file,
+	};
+	struct http_target *target = calloc(1, sizeof(*target));
+	int err;
+
+	if (target == NULL)
+		return ERR_NOMEM;
+	err = http_client_new(loop, &options, &target->client);
+	if (err != 0) {
+		free(target);
+		return err;
+	}
+	target->clock = clock;
+	target->destination = destination;
+	buf_init(&target->header, HEADER_MAX_BYTES);
+	list_init(&target->running);
+	list_init(&target->failed);
+	list_init(&target->idle);
+	uv_idle_init(loop, &target->tell);
+	target->tell.data = target;
+	*ret_target = target;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct http_target *target = handle->data;
+
+	json_free(&target->json);
+	buf_wipe(&target->header); /* may hold a token */
+	free(target);
+}
+
+static void free_all(struct list *attempts)
+{
+	list_for_each_safe (node, attempts)
+		attempt_free(list_entry(node, struct target_attempt, node));
+}
+
+void http_target_close(struct http_target *target)
+{
+	if (target == NULL || target->closing)
+		return;
+	target->closing = true;
+	http_client_close(target->client);
+	free_all(&target->running);
+	free_all(&target->failed);
+	free_all(&target->idle);
+	uv_close((uv_handle_t *)&target->tell, on_closed);
+}
+
+int http_target_preview(struct http_target *target, const struct queue_message *message,
+	struct buf *out, struct buf *reason)
+{
+	const struct config_destination *destination = target->destination;
+	struct render render;
+	struct buf part = BUF_INIT(out->max);
+	int err;
+
+	render_init(&render, destination, message, &target->json);
+	buf_appendf(out, "%s ", destination->request.method);
+	err = render_url(&render, &part, reason);
+	buf_append(out, buf_string(&part), part.len);
+	buf_append_char(out, '\n');
+	for (size_t i = 0; err == 0 && i < destination->request.header_count; i++) {
+		buf_clear(&part);
+		err = render_header(&render, i, &part, reason);
+		buf_appendf(
+			out, "%s: %s\n", destination->request.headers[i].name, buf_string(&part));
+	}
+	if (err == 0) {
+		buf_clear(&part);
+		buf_append_char(out, '\n');
+		err = render_body(&render, &part, reason);
+		buf_append(out, buf_string(&part), part.len);
+	}
+	buf_wipe(&part);
+	return err != 0 ? err : out->err;
+}

@@ -1,0 +1,43 @@
+/*
+ * The real target: renders a destination's request template with a message and sends it.
+ *
+ * Template variables are the fields of the message body when it is a JSON object ({{name}},
+ * {{a.b.0}}), then the built-in ones: body, idempotency_key, message_id, receive_count,
+ * sent_epoch_ms, attributes.NAME (a message attribute). A field wins over a built-in name, except
+ * over idempotency_key, which is always the message's own.
+ */
+#ifndef HTTP_HTTP_TARGET_H
+#define HTTP_HTTP_TARGET_H
+
+#include "base/buf.h"
+#include "bunshin/clock.h"
+#include "bunshin/target.h"
+#include "config/config.h"
+
+#include <uv.h>
+
+struct http_target;
+
+/*
+ * `destination` is borrowed and outlives the target; its templates are compiled already. The
+ * target has an HTTP client of its own, so that no other destination shares its connections.
+ * Returns 0, ERR_NOMEM or ERR_IO.
+ */
+int http_target_new(uv_loop_t *loop, struct clock clock,
+	const struct config_destination *destination, struct http_target **ret_target);
+/* Cancels attempts in flight; the memory goes on a later turn of the loop. NULL is fine. */
+void http_target_close(struct http_target *target);
+struct target http_target_table(struct http_target *target);
+
+/*
+ * The request as it would be sent, for `invoke` and `check`: method, url, "Name: value" lines and
+ * body, as text for people (secrets not yet redacted). 0, ERR_TEMPLATE (reason says which
+ * variable) or ERR_NOMEM.
+ */
+int http_target_preview(struct http_target *target, const struct queue_message *message,
+	struct buf *out, struct buf *reason);
+
+/* Pure: Retry-After, seconds or an RFC 9110 date, as a delay from now; -1: unreadable. */
+int64_t http_retry_after_ms(const char *value, int64_t now_epoch_ms);
+
+#endif

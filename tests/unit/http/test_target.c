@@ -1,0 +1,509 @@
+/* The real target: what it makes of a message, and what it makes of an answer. */
+#include "world.h"
+
+#include "base/manual_clock.h"
+#include "bunshin/error.h"
+#include "http/http_target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW_EPOCH_MS 784111770000 /* seven seconds before RFC 9110's example date */
+
+/* A result, copied. */
+struct attempt {
+	unsigned calls;
+	int err, status;
+	int64_t retry_after_ms;
+	char reason[512], request_id[128], excerpt[TARGET_EXCERPT_MAX + 1];
+	size_t excerpt_bytes;
+	struct target_attempt *handle;
+};
+
+struct stage {
+	struct world world;
+	struct manual_clock clock;
+	struct config_destination destination;
+	struct http_target *target;
+	struct peer peer;
+	struct attempt attempt;
+};
+
+static const struct peer_answer ok = {.text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"};
+
+static struct template *compile(const char *text, enum template_context context)
+{
+	struct template *template = NULL;
+	struct buf error = BUF_INIT(1000);
+
+	assert_int_equal(template_compile(text, context, &template, &error), 0);
+	buf_free(&error);
+	return template;
+}
+
+/* The URL is "http://PEER" and the path. */
+static void stage_open(struct stage *stage, const char *path, const char *body,
+	enum template_context context, const struct peer_answer *answers, size_t count)
+{
+	char url[256];
+
+	memset(stage, 0, sizeof(*stage));
+	world_open(&stage->world);
+	manual_clock_init(&stage->clock, 1, NOW_EPOCH_MS);
+	peer_open(&stage->peer, &stage->world, answers, count);
+	snprintf(url, sizeof(url), "http://%s%s", stage->peer.address, path);
+	stage->destination.name = strdup("test");
+	stage->destination.request.method = strdup("POST");
+	stage->destination.request.url = compile(url, TEMPLATE_URL);
+	stage->destination.request.body = body ? compile(body, context) : NULL;
+	stage->destination.request.headers = calloc(8, sizeof(struct config_header));
+	stage->destination.timeout_ms = 1000;
+	stage->destination.connect_timeout_ms = 1000;
+	stage->destination.concurrency = 100;
+	assert_int_equal(http_target_new(&stage->world.loop, manual_clock_table(&stage->clock),
+				 &stage->destination, &stage->target),
+		0);
+}
+
+static void stage_header(struct stage *stage, const char *name, const char *value)
+{
+	struct config_header *header =
+		&stage->destination.request.headers[stage->destination.request.header_count++];
+
+	header->name = strdup(name);
+	header->value = compile(value, TEMPLATE_HEADER);
+}
+
+static void stage_close(struct stage *stage)
+{
+	struct config_destination *destination = &stage->destination;
+
+	http_target_close(stage->target);
+	peer_close(&stage->peer);
+	world_close(&stage->world);
+	for (size_t i = 0; i < destination->request.header_count; i++) {
+		free(destination->request.headers[i].name);
+		template_free(destination->request.headers[i].value);
+	}
+	free(destination->request.headers);
+	free(destination->name);
+	free(destination->request.method);
+	template_free(destination->request.url);
+	template_free(destination->request.body);
+	manual_clock_free(&stage->clock);
+}
+
+static void on_done(void *arg, const struct target_result *result)
+{
+	struct attempt *attempt = arg;
+
+	attempt->calls++;
+	attempt->err = result->err;
+	attempt->status = result->status;
+	attempt->retry_after_ms = result->retry_after_ms;
+	assert_true(result->excerpt_bytes <= TARGET_EXCERPT_MAX);
+	snprintf(attempt->reason, sizeof(attempt->reason), "%s", result->reason);
+	snprintf(attempt->request_id, sizeof(attempt->request_id), "%s", result->request_id);
+	memcpy(attempt->excerpt, result->excerpt, result->excerpt_bytes);
+	attempt->excerpt[result->excerpt_bytes] = '\0';
+	attempt->excerpt_bytes = result->excerpt_bytes;
+}
+
+static struct queue_message message_of(const char *body)
+{
+	static const struct queue_attribute attributes[] = {
+		{"Campaign", "String", "spring", 6},
+		{"Count", "Number.int", "42", 2},
+		{"Odd", "Number", "+1", 2},
+		{"Code", "String", "007", 3},
+	};
+
+	return (struct queue_message){.message_id = "m-1",
+		.receipt_handle = "r",
+		.body = body,
+		.body_bytes = strlen(body),
+		.attributes = attributes,
+		.attribute_count = 4,
+		.idempotency_key = "key-1",
+		.receive_count = 3,
+		.sent_epoch_ms = 1700000000123};
+}
+
+static void start(struct stage *stage, const struct queue_message *message)
+{
+	struct target table = http_target_table(stage->target);
+	unsigned calls = stage->attempt.calls;
+
+	assert_int_equal(table.ops->start(table.impl, message, on_done, &stage->attempt,
+				 &stage->attempt.handle),
+		0);
+	assert_int_equal(stage->attempt.calls, calls); /* never from inside */
+}
+
+static void attempt(struct stage *stage, const char *body)
+{
+	struct queue_message message = message_of(body);
+	unsigned calls = stage->attempt.calls;
+
+	start(stage, &message);
+	world_until(&stage->world, &stage->attempt.calls, calls + 1);
+}
+
+static const char *sent_body(const struct stage *stage)
+{
+	return strstr(buf_string(&stage->peer.request), "\r\n\r\n") + 4;
+}
+
+static void test_request(void **state)
+{
+	struct stage stage;
+
+	stage_open(&stage, "/send/{{to}}?n={{text}}",
+		"{\"to\":\"{{to}}\",\"text\":\"{{text}}\",\"n\":{{n}}}", TEMPLATE_JSON, &ok, 1);
+	stage_header(&stage, "Content-Type", "application/json");
+	stage_header(&stage, "X-Retry-Key", "{{idempotency_key}}");
+	attempt(&stage, "{\"to\":\"U 1\",\"text\":\"a\\\"b \xe5\xa4\xa7\",\"n\":[1,null]}");
+	assert_int_equal(stage.attempt.err, 0);
+	assert_int_equal(stage.attempt.status, 200);
+	assert_string_equal(stage.attempt.excerpt, "ok");
+	assert_int_equal(stage.attempt.retry_after_ms, -1);
+	assert_string_equal(stage.attempt.reason, "");
+	assert_string_equal(stage.attempt.request_id, "");
+	assert_ptr_equal(strstr(buf_string(&stage.peer.request),
+				 "POST /send/U%201?n=a%22b%20%E5%A4%A7 HTTP/1.1\r\n"),
+		stage.peer.request.data);
+	assert_non_null(strstr(buf_string(&stage.peer.request), "\r\nX-Retry-Key: key-1\r\n"));
+	assert_non_null(
+		strstr(buf_string(&stage.peer.request), "\r\nContent-Type: application/json\r\n"));
+	assert_string_equal(sent_body(&stage),
+		"{\"to\":\"U 1\",\"text\":\"a\\\"b \xe5\xa4\xa7\",\"n\":[1,null]}");
+	stage_close(&stage);
+}
+
+static void test_body_as_it_is(void **state)
+{
+	struct stage stage;
+
+	stage_open(&stage, "/", NULL, TEMPLATE_TEXT, &ok, 1);
+	attempt(&stage, "any {{text}} at all");
+	assert_string_equal(sent_body(&stage), "any {{text}} at all");
+	attempt(&stage, "");
+	assert_string_equal(sent_body(&stage), "");
+	stage_close(&stage);
+}
+
+static void test_variables(void **state)
+{
+	static const struct {
+		const char *template, *body, *expected;
+	} cases[] = {
+		{"{{body}}", "plain", "\"plain\""},
+		{"{{body}}", "{\"body\":1}", "1"},
+		{"{{message_id}} ", "x", "\"m-1\" "},
+		{"{{message_id}}", "{\"message_id\":\"field\"}", "\"field\""},
+		{"{{idempotency_key}}", "{\"idempotency_key\":\"field\"}", "\"key-1\""},
+		{"{{receive_count}}", "x", "3"},
+		{"{{sent_epoch_ms}}", "x", "1700000000123"},
+		{"{{attributes.Campaign}}", "x", "\"spring\""},
+		{"{{attributes.Count}}", "x", "42"},
+		{"{{attributes.Odd}}", "x", "\"+1\""},
+		{"{{attributes.Code}}", "x", "\"007\""},
+		{"{{attributes.Count}}", "{\"attributes\":{\"Count\":1}}", "1"},
+		{"{{attributes.None|5}}", "x", "5"},
+		{"[{{a.b.1}},{{a.b}}]", "{\"a\":{\"b\":[1,\"two\"]}}", "[\"two\",[1,\"two\"]]"},
+		{"\"{{receive_count}}/{{sent_epoch_ms}}\"", "x", "\"3/1700000000123\""},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage;
+
+		stage_open(&stage, "/", cases[i].template, TEMPLATE_JSON, &ok, 1);
+		attempt(&stage, cases[i].body);
+		assert_int_equal(stage.attempt.err, 0);
+		assert_string_equal(sent_body(&stage), cases[i].expected);
+		stage_close(&stage);
+	}
+}
+
+static void test_what_cannot_be_rendered(void **state)
+{
+	static const struct {
+		const char *path, *header, *body, *message, *reason;
+	} cases[] = {
+		{"/", "v", "{\"a\":{{name}}}", "{\"nam\":1}", "missing variable \"name\""},
+		{"/", "v", "{\"a\":{{name}}}", "not JSON",
+			"missing variable \"name\" (the message body is not a JSON object)"},
+		{"/", "v", "{\"a\":{{name}}}", "[1]",
+			"missing variable \"name\" (the message body is not a JSON object)"},
+		{"/{{name}}", "v", "{}", "{}", "missing variable \"name\""},
+		{"/", "{{name}}", "{}", "{}", "missing variable \"name\""},
+		{"/", "{{name}}", "{}", "{\"name\":\"a\\r\\nX-Evil: 1\"}", "line break"},
+		{"/", "{{name}}", "{}", "{\"name\":\"a\\nb\"}", "line break"},
+		{"/", "{{name}}", "{}", "{\"name\":\"a\\u0000b\"}", "\"name\""},
+		{"/{{name}}/x", "v", "{}", "{\"name\":\"..\"}", "\"..\" as a step"},
+		{"/{{name}}", "v", "{}", "{\"name\":\".\"}", "\"..\" as a step"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\"a/../../admin\"}", "\"..\" as a step"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\"%2e%2E/admin\"}", "\"..\" as a step"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\".%2e\"}", "\"..\" as a step"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\"..?x\"}", "\"..\" as a step"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\"a b\"}", "must be percent-encoded"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\"a\\r\\nHost: evil\"}",
+			"must be percent-encoded"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\"a\\\\..\\\\b\"}", "backslash"},
+		{"/{{{name}}}", "v", "{}", "{\"name\":\"\\u5927\"}", "must be percent-encoded"},
+		{"/", "v", "{\"a\":{{{name}}}}", "{\"name\":\"not json\"}", "not JSON"},
+		{"/", "v", "{\"a\":\"{{{name}}}\"}", "{\"name\":\"\\\"\"}", "not JSON"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage;
+
+		stage_open(&stage, cases[i].path, cases[i].body, TEMPLATE_JSON, &ok, 1);
+		stage_header(&stage, "Content-Type", "application/json; charset=utf-8");
+		stage_header(&stage, "X-Name", cases[i].header);
+		attempt(&stage, cases[i].message);
+		print_message("%zu: %s\n", i, stage.attempt.reason);
+		assert_int_equal(stage.attempt.err, ERR_TEMPLATE);
+		assert_int_equal(stage.attempt.status, 0);
+		assert_int_equal(stage.attempt.calls, 1);
+		assert_non_null(strstr(stage.attempt.reason, cases[i].reason));
+		assert_int_equal(stage.peer.connections, 0);
+		/* The target is none the worse for it. */
+		attempt(&stage, "{\"name\":1}");
+		assert_int_equal(stage.attempt.err, 0);
+		stage_close(&stage);
+	}
+}
+
+static void test_answer(void **state)
+{
+	static const struct {
+		const char *text;
+		int status;
+		int64_t retry_after_ms;
+		const char *request_id, *excerpt;
+	} cases[] = {
+		{"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", 429, 7000, "",
+			""},
+		{"HTTP/1.1 503 No\r\nretry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: "
+		 "4\r\n\r\n"
+		 "busy",
+			503, 7000, "", "busy"},
+		{"HTTP/1.1 503 No\r\nRetry-After: later\r\nContent-Length: 0\r\n\r\n", 503, -1, "",
+			""},
+		{"HTTP/1.1 200 OK\r\nX-Line-Request-Id: line-1\r\nX-Request-Id: x-1\r\n"
+		 "Content-Length: 0\r\n\r\n",
+			200, -1, "line-1", ""},
+		{"HTTP/1.1 200 OK\r\nRequest-Id: r-1\r\nX-Request-Id: x-1\r\nContent-Length: "
+		 "0\r\n\r\n",
+			200, -1, "x-1", ""},
+		{"HTTP/1.1 200 OK\r\nx-amzn-requestid: a-1\r\nContent-Length: 0\r\n\r\n", 200, -1,
+			"a-1", ""},
+		{"HTTP/1.1 200 OK\r\nREQUEST-ID: r-1\r\nContent-Length: 0\r\n\r\n", 200, -1, "r-1",
+			""},
+		{"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+			301, -1, "", ""},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stage stage;
+		const struct peer_answer answer = {.text = cases[i].text};
+
+		stage_open(&stage, "/", NULL, TEMPLATE_TEXT, &answer, 1);
+		attempt(&stage, "x");
+		assert_int_equal(stage.attempt.err, 0);
+		assert_int_equal(stage.attempt.status, cases[i].status);
+		assert_int_equal(stage.attempt.retry_after_ms, cases[i].retry_after_ms);
+		assert_string_equal(stage.attempt.request_id, cases[i].request_id);
+		assert_string_equal(stage.attempt.excerpt, cases[i].excerpt);
+		stage_close(&stage);
+	}
+}
+
+static void test_excerpt_of_a_long_answer(void **state)
+{
+	static const struct peer_answer answer = {
+		.head = "HTTP/1.1 400 No\r\nContent-Length: 20000\r\n\r\n",
+		.text = "0123456789",
+		.repeat = 2000};
+	struct stage stage;
+
+	stage_open(&stage, "/", NULL, TEMPLATE_TEXT, &answer, 1);
+	for (int i = 0; i < 3; i++) {
+		attempt(&stage, "x");
+		assert_int_equal(stage.attempt.err, 0);
+		assert_int_equal(stage.attempt.status, 400);
+		assert_int_equal(stage.attempt.excerpt_bytes, TARGET_EXCERPT_MAX);
+		assert_memory_equal(stage.attempt.excerpt, "01234567890123", 14);
+	}
+	assert_int_equal(stage.peer.connections, 1);
+	stage_close(&stage);
+}
+
+static void test_failures(void **state)
+{
+	static const struct peer_answer closes = {.text = "", .then = PEER_CLOSE};
+	static const struct peer_answer silence = {.text = ""};
+	static const struct peer_answer garbage = {.text = "garbage\r\n\r\n", .then = PEER_CLOSE};
+	const struct {
+		const struct peer_answer *answer;
+		int err;
+	} cases[] = {{&closes, ERR_NETWORK}, {&silence, ERR_TIMEOUT}, {&garbage, ERR_PROTOCOL}};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct stage stage;
+
+		stage_open(&stage, "/", NULL, TEMPLATE_TEXT, cases[i].answer, 1);
+		attempt(&stage, "x");
+		assert_int_equal(stage.attempt.err, cases[i].err);
+		assert_int_equal(stage.attempt.status, 0);
+		assert_int_equal(stage.attempt.retry_after_ms, -1);
+		assert_int_not_equal(stage.attempt.reason[0], 0);
+		stage_close(&stage);
+	}
+}
+
+/* Both kinds of attempt, those on the wire and those that failed to render, at every turn. */
+static void test_cancel(void **state)
+{
+	static const char *const bodies[] = {"{\"name\":1}", "{}"};
+
+	for (size_t b = 0; b < 2; b++) {
+		for (int turns = 0; turns < 6; turns++) {
+			struct queue_message message = message_of(bodies[b]);
+			struct stage stage;
+			struct target table;
+
+			stage_open(&stage, "/", "{\"a\":{{name}}}", TEMPLATE_JSON, &ok, 1);
+			table = http_target_table(stage.target);
+			start(&stage, &message);
+			for (int i = 0; i < turns && stage.attempt.calls == 0; i++)
+				uv_run(&stage.world.loop, UV_RUN_NOWAIT);
+			if (stage.attempt.calls == 0) {
+				table.ops->cancel(table.impl, stage.attempt.handle);
+				world_settle(&stage.world);
+				assert_int_equal(stage.attempt.calls, 0);
+			}
+			attempt(&stage, "{\"name\":2}");
+			assert_int_equal(stage.attempt.status, 200);
+			stage_close(&stage);
+		}
+	}
+}
+
+static void test_close_with_attempts(void **state)
+{
+	struct queue_message good = message_of("{\"name\":1}"), bad = message_of("{}");
+
+	for (int turns = 0; turns < 6; turns++) {
+		struct stage stage;
+
+		stage_open(&stage, "/", "{\"a\":{{name}}}", TEMPLATE_JSON, &ok, 1);
+		for (int i = 0; i < 10; i++) {
+			start(&stage, &good);
+			start(&stage, &bad);
+		}
+		for (int i = 0; i < turns; i++)
+			uv_run(&stage.world.loop, UV_RUN_NOWAIT);
+		stage_close(&stage);
+	}
+}
+
+/* `done` of a failed rendering closes the target with others behind it. */
+static void close_in_done(void *arg, const struct target_result *result)
+{
+	struct stage *stage = arg;
+
+	stage->attempt.calls++;
+	http_target_close(stage->target);
+	stage->target = NULL;
+}
+
+static void test_close_in_done(void **state)
+{
+	static const char *const bodies[] = {"{\"name\":1}", "{}"};
+
+	for (size_t b = 0; b < 2; b++) {
+		struct queue_message message = message_of(bodies[b]);
+		struct target_attempt *handle;
+		struct stage stage;
+		struct target table;
+
+		stage_open(&stage, "/", "{\"a\":{{name}}}", TEMPLATE_JSON, &ok, 1);
+		table = http_target_table(stage.target);
+		for (int i = 0; i < 5; i++)
+			assert_int_equal(table.ops->start(table.impl, &message, close_in_done,
+						 &stage, &handle),
+				0);
+		world_until(&stage.world, &stage.attempt.calls, 1);
+		world_settle(&stage.world);
+		assert_int_equal(stage.attempt.calls, 1);
+		stage_close(&stage);
+	}
+}
+
+static void test_concurrency_is_a_limit(void **state)
+{
+	struct queue_message message = message_of("x");
+	struct target_attempt *handle = NULL;
+	struct stage stage;
+	struct target table;
+
+	stage_open(&stage, "/", NULL, TEMPLATE_TEXT, &ok, 1);
+	table = http_target_table(stage.target);
+	for (int i = 0; i < 100; i++)
+		start(&stage, &message);
+	assert_int_equal(table.ops->start(table.impl, &message, on_done, &stage.attempt, &handle),
+		ERR_LIMIT);
+	world_until(&stage.world, &stage.attempt.calls, 100);
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 101);
+	stage_close(&stage);
+}
+
+static void test_preview(void **state)
+{
+	struct queue_message message = message_of("{\"to\":\"U1\"}");
+	struct queue_message incomplete = message_of("{}");
+	struct buf out = BUF_INIT(10000), reason = BUF_INIT(1000);
+	struct stage stage;
+	char expected[256];
+
+	stage_open(&stage, "/{{to}}", "{\"to\":\"{{to}}\"}", TEMPLATE_JSON, &ok, 1);
+	stage_header(&stage, "Content-Type", "application/json");
+	stage_header(&stage, "X-To", "{{to}}");
+	assert_int_equal(http_target_preview(stage.target, &message, &out, &reason), 0);
+	snprintf(expected, sizeof(expected),
+		"POST http://%s/U1\nContent-Type: application/json\nX-To: U1\n\n{\"to\":\"U1\"}",
+		stage.peer.address);
+	assert_string_equal(buf_string(&out), expected);
+	assert_string_equal(buf_string(&reason), "");
+	buf_clear(&out);
+	assert_int_equal(
+		http_target_preview(stage.target, &incomplete, &out, &reason), ERR_TEMPLATE);
+	assert_string_equal(buf_string(&reason), "missing variable \"to\"");
+	buf_free(&out);
+	buf_free(&reason);
+	stage_close(&stage);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_body_as_it_is),
+		cmocka_unit_test(test_variables),
+		cmocka_unit_test(test_what_cannot_be_rendered),
+		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_excerpt_of_a_long_answer),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_close_with_attempts),
+		cmocka_unit_test(test_close_in_done),
+		cmocka_unit_test(test_concurrency_is_a_limit),
+		cmocka_unit_test(test_preview),
+	};
+
+	return cmocka_run_group_tests_name("http/target", tests, NULL, NULL);
+}
