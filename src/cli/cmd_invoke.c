@@ -1,0 +1,296 @@
+#include "base/log.h"
+#include "bunshin/error.h"
+#include "cli/cli.h"
+#include "cli/event_file.h"
+#include "cli/runtime.h"
+#include "config/config.h"
+#include "delivery/message.h"
+#include "delivery/outcome.h"
+#include "http/http_target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct invoke {
+	struct runtime runtime;
+	struct config *config;
+	const struct config_destination *destination;
+	struct event_file *events;
+	struct http_target *target;
+	bool json;
+	size_t index;
+	int code; /* the worst so far */
+};
+
+static int read_all(FILE *stream, struct buf *text)
+{
+	char *room;
+	size_t got;
+
+	do {
+		room = buf_reserve(text, 65536);
+		if (!room)
+			return text->err;
+		got = fread(room, 1, 65536, stream);
+		buf_advance(text, got);
+	} while (got > 0);
+	return ferror(stream) ? ERR_IO : 0;
+}
+
+static int read_event(struct invoke *invoke, const char *path)
+{
+	struct buf text = BUF_INIT(EVENT_FILE_MAX_BYTES + 65536);
+	struct buf error = BUF_INIT(4096);
+	FILE *stream = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+	int err;
+
+	if (!stream) {
+		cli_error("invoke", "%s: %s", path, strerror(errno));
+		return CLI_USAGE;
+	}
+	err = read_all(stream, &text);
+	if (err)
+		buf_appendf(&error, "%s", err == ERR_IO ? strerror(errno) : error_message(err));
+	else
+		err = event_file_parse(text.data ? text.data : "", text.len,
+			clock_wall_epoch_ms(invoke->runtime.clock), &invoke->events, &error);
+	if (err)
+		cli_error("invoke", "%s: %s", path,
+			error.len ? buf_string(&error) : error_message(err));
+	if (stream != stdin)
+		fclose(stream);
+	buf_free(&text);
+	buf_free(&error);
+	return err ? CLI_USAGE : CLI_DONE;
+}
+
+static int code_of(enum outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_ACCEPTED:
+		return CLI_DONE;
+	case OUTCOME_RETRY:
+	case OUTCOME_THROTTLED:
+		return CLI_TEMPORARY;
+	case OUTCOME_REFUSED:
+	case OUTCOME_PERMANENT:
+	default:
+		return CLI_FAILED;
+	}
+}
+
+/* Failed outranks temporary, which outranks done. */
+static void add_code(struct invoke *invoke, int code)
+{
+	if (code == CLI_FAILED || (code == CLI_TEMPORARY && invoke->code == CLI_DONE))
+		invoke->code = code;
+}
+
+static void print_json_result(const struct queue_message *message,
+	const struct config_destination *to, const struct target_result *result,
+	const char *outcome)
+{
+	struct buf out = BUF_INIT(1 << 20);
+
+	buf_append_string(&out, "{\"message_id\":\"");
+	buf_append_json(&out, message->message_id, strlen(message->message_id));
+	buf_appendf(&out, "\",\"destination\":\"%s\",\"outcome\":\"%s\",\"status\":", to->name,
+		outcome);
+	if (result->err)
+		buf_append_string(&out, "null");
+	else
+		buf_appendf(&out, "%d", result->status);
+	buf_appendf(&out, ",\"error\":%s%s%s", result->err ? "\"" : "",
+		result->err ? error_name(result->err) : "null", result->err ? "\"" : "");
+	buf_append_string(&out, ",\"reason\":\"");
+	buf_append_json(&out, result->reason, strlen(result->reason));
+	buf_appendf(&out, "\",\"latency_ms\":%.3f}", (double)result->duration_us / 1000);
+	log_redact(out.data ? out.data : (char[]){""});
+	puts(buf_string(&out));
+	buf_free(&out);
+}
+
+static void print_text_result(const struct target_result *result, const char *outcome)
+{
+	char excerpt[TARGET_EXCERPT_MAX + 1];
+
+	if (result->err)
+		printf("< no answer: %s\n",
+			result->reason[0] ? result->reason : error_message(result->err));
+	else
+		printf("< %d in %.1f ms%s%s\n", result->status, (double)result->duration_us / 1000,
+			result->request_id[0] ? ", request id " : "", result->request_id);
+	if (result->excerpt_bytes) {
+		memcpy(excerpt, result->excerpt, result->excerpt_bytes);
+		excerpt[result->excerpt_bytes] = '\0';
+		log_redact(excerpt);
+		printf("< %s\n", excerpt);
+	}
+	printf("outcome: %s\n", outcome);
+}
+
+static void print_request(struct invoke *invoke, const struct queue_message *message)
+{
+	struct buf out = BUF_INIT((size_t)8 << 20);
+	struct buf reason = BUF_INIT(4096);
+
+	if (http_target_preview(invoke->target, message, &out, &reason) == 0 && out.data) {
+		log_redact(out.data);
+		for (char *line = out.data, *end; line; line = end) {
+			end = strchr(line, '\n');
+			if (end)
+				*end++ = '\0';
+			printf("> %s\n", line);
+		}
+	}
+	buf_free(&out);
+	buf_free(&reason);
+}
+
+static void next(struct invoke *invoke);
+
+static void finish_one(
+	struct invoke *invoke, const struct target_result *result, const char *outcome, int code)
+{
+	const struct queue_message *message = event_file_message(invoke->events, invoke->index);
+
+	add_code(invoke, code);
+	if (invoke->json)
+		print_json_result(message, invoke->destination, result, outcome);
+	else
+		print_text_result(result, outcome);
+	fflush(stdout);
+	invoke->index++;
+}
+
+static void attempt_done(void *arg, const struct target_result *result)
+{
+	struct invoke *invoke = arg;
+	enum outcome outcome;
+	struct status_range accept[512] = {{0}};
+	size_t count = 0;
+
+	for (; count < invoke->destination->accept_count && count < 512; count++)
+		accept[count] = (struct status_range){invoke->destination->accept[count].first,
+			invoke->destination->accept[count].last};
+	outcome = outcome_classify(result, accept, count);
+	finish_one(invoke, result, outcome_name(outcome), code_of(outcome));
+	next(invoke);
+}
+
+/* Sends the next record, or ends the loop. */
+static void next(struct invoke *invoke)
+{
+	struct target target = http_target_table(invoke->target);
+	struct target_attempt *attempt;
+	int64_t deadline_ms;
+	int err;
+
+	while (invoke->index < event_file_count(invoke->events)) {
+		const struct queue_message *message =
+			event_file_message(invoke->events, invoke->index);
+		struct target_result none = {
+			.retry_after_ms = -1, .reason = "", .request_id = "", .excerpt = ""};
+
+		if (!invoke->json)
+			print_request(invoke, message);
+		if (message_instant(message, "Deadline", INT64_MAX, &deadline_ms) == 0 &&
+			clock_wall_epoch_ms(invoke->runtime.clock) >= deadline_ms) {
+			none.err = ERR_CANCELLED;
+			none.reason = "past its deadline, not sent";
+			finish_one(invoke, &none, "expired", CLI_FAILED);
+			continue;
+		}
+		err = target.ops->start(target.impl, message, attempt_done, invoke, &attempt);
+		if (!err)
+			return;
+		none.err = err;
+		none.reason = error_message(err);
+		finish_one(invoke, &none, "not sent", CLI_FAILED);
+	}
+	uv_stop(&invoke->runtime.loop);
+}
+
+static void on_signal(void *arg, unsigned count)
+{
+	struct invoke *invoke = arg;
+
+	add_code(invoke, CLI_FAILED);
+	uv_stop(&invoke->runtime.loop);
+}
+
+static int load(struct invoke *invoke, const char *path, const char *name)
+{
+	struct buf errors = BUF_INIT(1 << 20);
+	int err = config_load(path, &config_process_environment, NULL, 0, &invoke->config, &errors);
+
+	if (err)
+		fputs(buf_string(&errors), stderr);
+	buf_free(&errors);
+	if (err)
+		return CLI_USAGE;
+	if (invoke->config->destination_count == 0)
+		return cli_usage_error("invoke", "%s: no destination is configured", path);
+	invoke->destination = name ? config_find_destination(invoke->config, name)
+				   : &invoke->config->destinations[0];
+	if (!invoke->destination)
+		return cli_usage_error("invoke", "%s: no destination \"%s\"", path, name);
+	return CLI_DONE;
+}
+
+static int send_events(struct invoke *invoke)
+{
+	if (http_target_new(&invoke->runtime.loop, invoke->runtime.clock, invoke->destination,
+		    &invoke->target)) {
+		cli_error("invoke", "cannot set up the destination");
+		return CLI_FAILED;
+	}
+	next(invoke);
+	if (invoke->index < event_file_count(invoke->events))
+		uv_run(&invoke->runtime.loop, UV_RUN_DEFAULT);
+	http_target_close(invoke->target);
+	return invoke->code;
+}
+
+int cmd_invoke(int argc, char **argv)
+{
+	struct invoke invoke = {0};
+	const char *path = CONFIG_DEFAULT_PATH, *name = NULL;
+	const struct cli_option options[] = {
+		{"config", 'c', CLI_STRING, "FILE", &path, 0, 0,
+			"configuration (default: " CONFIG_DEFAULT_PATH ")"},
+		{"destination", 0, CLI_STRING, "NAME", &name, 0, 0,
+			"destination to send through (default: the first)"},
+		{"json", 0, CLI_FLAG, NULL, &invoke.json, 0, 0, "one JSON object a message"},
+		{0},
+	};
+	const struct cli_usage usage = {.command = "invoke",
+		.arguments = "[options] EVENT.json|-",
+		.description =
+			"Sends one SQS event (Lambda's Records shape, or a bare message body) "
+			"through a destination,\nwithout a queue. Exits 0 when every message "
+			"was accepted, 75 when it may be later, else 1.",
+		.options = options,
+		.min_operands = 1,
+		.max_operands = 1};
+	int first, operands, code;
+
+	code = cli_parse(&usage, argc, argv, &first, &operands);
+	if (code >= 0)
+		return code;
+	if (runtime_open(&invoke.runtime, on_signal, &invoke)) {
+		cli_error("invoke", "cannot start an event loop");
+		return CLI_FAILED;
+	}
+	code = load(&invoke, path, name);
+	if (code == CLI_DONE)
+		code = read_event(&invoke, argv[first]);
+	if (code == CLI_DONE)
+		code = send_events(&invoke);
+	runtime_close(&invoke.runtime);
+	event_file_free(invoke.events);
+	config_free(invoke.config);
+	return code;
+}

@@ -1,0 +1,61 @@
+#include "cli/runtime.h"
+
+#include "base/loop_clock.h"
+#include "bunshin/error.h"
+
+#include <assert.h>
+#include <signal.h>
+
+static void signalled(uv_signal_t *handle, int number)
+{
+	struct runtime *runtime = handle->data;
+
+	runtime->on_signal(runtime->arg, ++runtime->signal_count);
+}
+
+static int watch(struct runtime *runtime, uv_signal_t *handle, int number)
+{
+	if (uv_signal_init(&runtime->loop, handle))
+		return ERR_IO;
+	handle->data = runtime;
+	/* Waiting for a signal alone must not keep the loop alive. */
+	uv_unref((uv_handle_t *)handle);
+	return uv_signal_start(handle, signalled, number) ? ERR_IO : 0;
+}
+
+int runtime_open(struct runtime *runtime, void (*on_signal)(void *arg, unsigned count), void *arg)
+{
+	int err;
+
+	*runtime = (struct runtime){.on_signal = on_signal, .arg = arg};
+	if (uv_loop_init(&runtime->loop))
+		return ERR_IO;
+	err = loop_clock_new(&runtime->loop, &runtime->loop_clock);
+	if (err) {
+		uv_loop_close(&runtime->loop);
+		return err;
+	}
+	runtime->clock = loop_clock_table(runtime->loop_clock);
+	if (!on_signal)
+		return 0;
+	err = watch(runtime, &runtime->signals[0], SIGTERM);
+	if (!err)
+		err = watch(runtime, &runtime->signals[1], SIGINT);
+	if (err)
+		runtime_close(runtime);
+	return err;
+}
+
+void runtime_close(struct runtime *runtime)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (runtime->signals[i].data)
+			uv_close((uv_handle_t *)&runtime->signals[i], NULL);
+	loop_clock_close(runtime->loop_clock);
+	/* Again: a uv_stop() from before makes the first run end early. */
+	while (uv_run(&runtime->loop, UV_RUN_DEFAULT))
+		;
+	int left = uv_loop_close(&runtime->loop);
+	assert(left == 0);
+	(void)left;
+}

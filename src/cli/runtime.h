@@ -1,0 +1,30 @@
+/*
+ * What every long-running subcommand needs: a loop, the clock on it, SIGTERM and SIGINT.
+ */
+#ifndef CLI_RUNTIME_H
+#define CLI_RUNTIME_H
+
+#include "bunshin/clock.h"
+
+#include <uv.h>
+
+struct runtime {
+	uv_loop_t loop;
+	struct loop_clock *loop_clock;
+	struct clock clock;
+	uv_signal_t signals[2];
+	/* Called for each SIGTERM and SIGINT; count: 1 for the first. */
+	void (*on_signal)(void *arg, unsigned count);
+	void *arg;
+	unsigned signal_count;
+};
+
+/* 0, ERR_NOMEM or ERR_IO. on_signal NULL: signals keep their default action. */
+int runtime_open(struct runtime *runtime, void (*on_signal)(void *arg, unsigned count), void *arg);
+/*
+ * Closes the signals and the clock, and runs the loop until every handle (of others too) has
+ * closed. Asserts that none is left.
+ */
+void runtime_close(struct runtime *runtime);
+
+#endif

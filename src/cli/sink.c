@@ -1,0 +1,358 @@
+#include "cli/sink.h"
+
+#include "base/list.h"
+#include "base/random.h"
+#include "bunshin/error.h"
+#include "cli/sink_keys.h"
+#include "cli/sink_record.h"
+#include "http/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLUSH_EVERY_US ((uint64_t)100000)
+#define MAX_CONNECTIONS 20000
+#define MAX_BODY_BYTES ((size_t)8 << 20)
+
+enum fate { ACCEPT, FAIL, CUT, IGNORE };
+
+/* A request that waits for its answer. */
+struct pending {
+	struct list node; /* in sink->pending, or sink->spare */
+	struct sink *sink;
+	struct http_call *call;
+	struct clock_timer timer;
+	int64_t arrived_epoch_ms;
+	enum fate fate;
+};
+
+struct sink {
+	struct sink_options options;
+	struct clock clock;
+	struct http_server *server;
+	struct random random;
+	struct sink_record record;
+	struct sink_keys keys; /* accepted */
+	struct sink_totals totals;
+	struct list pending, spare;
+	struct clock_timer flush;
+	char retry_after[24];
+	bool broken; /* told through fatal */
+	void (*fatal)(void *arg, const char *reason);
+	void *arg;
+};
+
+static void give_up(struct sink *sink, const char *what, int err)
+{
+	char reason[256];
+
+	if (sink->broken)
+		return;
+	sink->broken = true;
+	snprintf(reason, sizeof(reason), "%s: %s", what,
+		err == ERR_IO ? strerror(errno) : error_message(err));
+	sink->fatal(sink->arg, reason);
+}
+
+/* The record */
+
+static void flush_due(struct clock_timer *timer)
+{
+	struct sink *sink = list_entry(timer, struct sink, flush);
+	int err = sink_record_flush(&sink->record);
+
+	if (err != 0)
+		give_up(sink, "cannot write the record", err);
+}
+
+static void write_down(struct sink *sink, struct http_call *call, int64_t time_epoch_ms, int status)
+{
+	int err;
+
+	if (!sink->options.record)
+		return;
+	err = sink_record_add(&sink->record, call, time_epoch_ms, status);
+	if (err == 0 && !clock_timer_is_set(&sink->flush))
+		err = clock_timer_after(sink->clock, &sink->flush, FLUSH_EVERY_US);
+	if (err != 0)
+		give_up(sink, "cannot write the record", err);
+}
+
+/* Answers */
+
+/* The key that a retry of the same message repeats; NULL: the request has none. */
+static const char *idempotency_key(const struct http_call *call)
+{
+	static const char *const names[] = {
+		"X-Line-Retry-Key", "Idempotency-Key", "X-Idempotency-Key", "Webhook-Id"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = http_call_header(call, names[i]);
+
+		if (value && *value)
+			return value;
+	}
+	return NULL;
+}
+
+/* Takes note of the key of a request that is being accepted. True: it is a duplicate. */
+static bool accepted_before(struct sink *sink, const char *text)
+{
+	struct sink_key key;
+	bool is_new = true;
+
+	if (!text)
+		return false;
+	key = sink_key_of(text);
+	if (sink_keys_add(&sink->keys, key, &is_new) < 0)
+		give_up(sink, "cannot remember the keys", ERR_NOMEM);
+	return !is_new;
+}
+
+static int judge(struct sink *sink, const struct http_call *call, enum fate fate)
+{
+	const char *key;
+
+	if (fate == FAIL) {
+		sink->totals.failed++;
+		return sink->options.fail_status;
+	}
+	key = idempotency_key(call);
+	if (accepted_before(sink, key)) {
+		if (sink->options.dedup) {
+			sink->totals.failed++;
+			sink->totals.conflicts++;
+			return 409;
+		}
+		sink->totals.duplicates++;
+	}
+	sink->totals.accepted++;
+	return sink->options.status;
+}
+
+static void answer(
+	struct sink *sink, struct http_call *call, enum fate fate, int64_t arrived_epoch_ms)
+{
+	static const char accepted[] = "{}", failed[] = "{\"message\":\"refused by the sink\"}",
+			  conflict[] = "{\"message\":\"The retry key is already accepted\"}";
+	int status = judge(sink, call, fate);
+	bool ok = status >= 200 && status <= 299;
+	const char *body = ok ? accepted : fate == FAIL ? failed : conflict;
+	const char *headers[5] = {0};
+	char request_id[32];
+	size_t count = 0;
+
+	snprintf(request_id, sizeof(request_id), "sink-%" PRIu64,
+		sink->totals.accepted + sink->totals.failed);
+	headers[count++] = "X-Request-Id";
+	headers[count++] = request_id;
+	if (fate == FAIL && sink->options.retry_after_s >= 0) {
+		headers[count++] = "Retry-After";
+		headers[count++] = sink->retry_after;
+	}
+	write_down(sink, call, arrived_epoch_ms, status);
+	http_call_reply(call, &(struct http_reply){
+				      .status = status,
+				      .content_type = status == 204 ? NULL : "application/json",
+				      .body = body,
+				      .body_bytes = status == 204 ? 0 : strlen(body),
+				      .headers = headers,
+			      });
+}
+
+static void end(struct sink *sink, struct http_call *call, enum fate fate, int64_t arrived_epoch_ms)
+{
+	if (fate != CUT) {
+		answer(sink, call, fate, arrived_epoch_ms);
+		return;
+	}
+	sink->totals.closed++;
+	write_down(sink, call, arrived_epoch_ms, 0);
+	http_call_abort(call);
+}
+
+/* Requests that wait */
+
+static void pending_end(struct pending *pending)
+{
+	struct sink *sink = pending->sink;
+
+	clock_timer_clear(sink->clock, &pending->timer);
+	list_remove(&pending->node);
+	list_prepend(&sink->spare, &pending->node);
+}
+
+static void pending_due(struct clock_timer *timer)
+{
+	struct pending *pending = list_entry(timer, struct pending, timer);
+	struct sink *sink = pending->sink;
+
+	pending_end(pending);
+	end(sink, pending->call, pending->fate, pending->arrived_epoch_ms);
+}
+
+static void pending_gone(void *arg, struct http_call *call)
+{
+	struct pending *pending = arg;
+
+	pending->sink->totals.unanswered++;
+	pending_end(pending);
+}
+
+static struct pending *pending_new(struct sink *sink)
+{
+	struct list *node = list_first(&sink->spare);
+	struct pending *pending;
+
+	if (node) {
+		list_remove(node);
+		pending = list_entry(node, struct pending, node);
+	} else {
+		pending = malloc(sizeof(*pending));
+	}
+	if (!pending)
+		return NULL;
+	*pending = (struct pending){.sink = sink, .timer.fire = pending_due};
+	list_append(&sink->pending, &pending->node);
+	return pending;
+}
+
+static void wait(struct sink *sink, struct http_call *call, enum fate fate,
+	int64_t arrived_epoch_ms, int64_t latency_ms)
+{
+	struct pending *pending = pending_new(sink);
+
+	if (!pending) {
+		http_call_abort(call);
+		give_up(sink, "cannot keep a request", ERR_NOMEM);
+		return;
+	}
+	pending->call = call;
+	pending->fate = fate;
+	pending->arrived_epoch_ms = arrived_epoch_ms;
+	http_call_keep(call, pending_gone, pending);
+	if (fate == IGNORE) /* nothing more will ever be known of it */
+		write_down(sink, call, arrived_epoch_ms, 0);
+	else if (clock_timer_after(sink->clock, &pending->timer, (uint64_t)latency_ms * 1000) < 0)
+		give_up(sink, "cannot keep a request", ERR_NOMEM);
+}
+
+/* Arrivals */
+
+static enum fate draw_fate(struct sink *sink)
+{
+	const struct sink_options *options = &sink->options;
+	uint64_t drawn;
+
+	if (options->never)
+		return IGNORE;
+	if (options->close_ppm == 0 && options->fail_ppm == 0)
+		return ACCEPT;
+	drawn = random_below(random_next(&sink->random), 1000000);
+	if (drawn < options->close_ppm)
+		return CUT;
+	return drawn < options->close_ppm + options->fail_ppm ? FAIL : ACCEPT;
+}
+
+static int64_t draw_latency(struct sink *sink)
+{
+	int64_t low = sink->options.latency_low_ms, high = sink->options.latency_high_ms;
+
+	if (low == high)
+		return low;
+	return low + (int64_t)random_below(random_next(&sink->random), (uint64_t)(high - low) + 1);
+}
+
+static void arrive(void *arg, struct http_call *call)
+{
+	struct sink *sink = arg;
+	int64_t now_epoch_ms = clock_wall_epoch_ms(sink->clock);
+	enum fate fate = draw_fate(sink);
+	int64_t latency_ms = draw_latency(sink);
+
+	sink->totals.requests++;
+	if (fate == IGNORE || latency_ms > 0)
+		wait(sink, call, fate, now_epoch_ms, latency_ms);
+	else
+		end(sink, call, fate, now_epoch_ms);
+}
+
+/* The outside */
+
+int sink_new(uv_loop_t *loop, struct clock clock, const struct sink_options *options,
+	void (*fatal)(void *arg, const char *reason), void *arg, char *error, size_t error_bytes,
+	struct sink **ret_sink)
+{
+	struct sink *sink = calloc(1, sizeof(*sink));
+	struct http_server_options server = {
+		.listen = options->listen,
+		.max_body_bytes = MAX_BODY_BYTES,
+		.max_connections = MAX_CONNECTIONS,
+		.handler = arrive,
+		.arg = sink,
+	};
+	int err;
+
+	if (!sink)
+		return ERR_NOMEM;
+	sink->options = *options;
+	sink->clock = clock;
+	sink->fatal = fatal;
+	sink->arg = arg;
+	sink->flush.fire = flush_due;
+	list_init(&sink->pending);
+	list_init(&sink->spare);
+	random_seed(&sink->random, options->seed);
+	snprintf(sink->retry_after, sizeof(sink->retry_after), "%" PRId64, options->retry_after_s);
+	err = sink_record_open(&sink->record, options->record);
+	if (err != 0) {
+		snprintf(error, error_bytes, "cannot write %s: %s", options->record,
+			strerror(errno));
+		free(sink);
+		return err;
+	}
+	err = http_server_new(loop, &server, &sink->server);
+	if (err != 0) {
+		snprintf(error, error_bytes, "cannot listen on %s: %s", options->listen,
+			err == ERR_IO ? strerror(errno) : error_message(err));
+		sink_record_close(&sink->record);
+		free(sink);
+		return err;
+	}
+	*ret_sink = sink;
+	return 0;
+}
+
+const char *sink_address(const struct sink *sink)
+{
+	return http_server_address(sink->server);
+}
+
+int sink_close(struct sink *sink, struct sink_totals *ret_totals)
+{
+	int err;
+
+	if (!sink)
+		return 0;
+	list_for_each_safe (node, &sink->pending) {
+		struct pending *pending = list_entry(node, struct pending, node);
+
+		sink->totals.unanswered++;
+		if (pending->fate != IGNORE)
+			write_down(sink, pending->call, pending->arrived_epoch_ms, 0);
+		pending_end(pending);
+		http_call_abort(pending->call);
+	}
+	http_server_close(sink->server);
+	clock_timer_clear(sink->clock, &sink->flush);
+	err = sink_record_close(&sink->record);
+	list_for_each_safe (node, &sink->spare)
+		free(list_entry(node, struct pending, node));
+	sink_keys_free(&sink->keys);
+	*ret_totals = sink->totals;
+	free(sink);
+	return err;
+}
