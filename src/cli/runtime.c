@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 static void signalled(uv_signal_t *handle, int number)
 {
@@ -23,11 +24,23 @@ static int watch(struct runtime *runtime, uv_signal_t *handle, int number)
 	return uv_signal_start(handle, signalled, number) ? ERR_IO : 0;
 }
 
+/* Each connection is a descriptor, and the soft limit is often 1024: what is allowed is taken. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int runtime_open(struct runtime *runtime, void (*on_signal)(void *arg, unsigned count), void *arg)
 {
 	int err;
 
 	*runtime = (struct runtime){.on_signal = on_signal, .arg = arg};
+	raise_descriptor_limit();
 	if (uv_loop_init(&runtime->loop))
 		return ERR_IO;
 	err = loop_clock_new(&runtime->loop, &runtime->loop_clock);

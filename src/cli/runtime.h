@@ -1,5 +1,6 @@
 /*
- * What every long-running subcommand needs: a loop, the clock on it, SIGTERM and SIGINT.
+ * What every long-running subcommand needs: a loop, the clock on it, SIGTERM and SIGINT, and as
+ * many descriptors as the limits allow.
  */
 #ifndef CLI_RUNTIME_H
 #define CLI_RUNTIME_H

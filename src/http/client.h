@@ -12,10 +12,9 @@
  *	buf_append(http_exchange_body(x), bytes, len);
  *	err = http_exchange_start(x, done, arg);    // from here the client owns x
  *
- * A kept-alive connection that the server closes or resets before a whole status line has come is
- * no error: libcurl sends the request once more, on a new connection. The first one may have been
- * carried out all the same, so a request that must not happen twice needs an idempotency key. On
- * a fresh connection nothing is sent twice.
+ * One start is one request on the wire. libcurl would send a request once more by itself when a
+ * kept-alive connection closes before an answer, though the other side may have acted on the first;
+ * here that is ERR_NETWORK, and the caller decides. A connection known to be closed is not used.
  *
  * Limits that are not options: 64 KiB of answer headers (1xx and trailers included), 64 KiB of
  * request headers. A proxy is taken from the environment (http_proxy, HTTPS_PROXY, ALL_PROXY,

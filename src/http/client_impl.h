@@ -89,6 +89,7 @@ struct http_exchange {
 	http_done *done;
 	void *arg;
 	uint64_t started_ns;
+	unsigned sends; /* times that curl began to send it; the second is stopped */
 	size_t answer_header_bytes;
 	bool headers_complete; /* the blank line behind the last answer's headers has come */
 	size_t dropped_bytes;  /* of the answer's body, past the limit */

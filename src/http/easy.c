@@ -62,6 +62,18 @@ static size_t on_body(char *bytes, size_t size, size_t len, void *arg)
 	return len;
 }
 
+/*
+ * Runs before each time that curl sends the request. When a kept-alive connection closes before
+ * an answer, curl would send it once more by itself, POSTs too, although the other side may have
+ * acted on it: whether to send again is decided above, where attempts are counted.
+ */
+static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_port)
+{
+	struct http_exchange *exchange = arg;
+
+	return exchange->sends++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 static int set_transport(CURL *easy, const struct http_client *client)
 {
 	const struct http_client_options *options = &client->options;
@@ -105,6 +117,8 @@ int easy_set_up(struct http_exchange *exchange)
 	SET(easy, CURLOPT_HEADERDATA, exchange);
 	SET(easy, CURLOPT_WRITEFUNCTION, on_body);
 	SET(easy, CURLOPT_WRITEDATA, exchange);
+	SET(easy, CURLOPT_PREREQFUNCTION, on_send);
+	SET(easy, CURLOPT_PREREQDATA, exchange);
 	SET(easy, CURLOPT_USERAGENT, client->options.user_agent);
 	return set_transport(easy, client);
 }

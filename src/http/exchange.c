@@ -91,6 +91,7 @@ static void recycle(struct http_exchange *exchange)
 	blank(&exchange->answer);
 	exchange->header_count = 0;
 	exchange->has_content_type = false;
+	exchange->sends = 0;
 	exchange->answer_header_bytes = 0;
 	exchange->headers_complete = false;
 	exchange->dropped_bytes = 0;
@@ -240,7 +241,7 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 
 	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-	response->sent = request_bytes > 0;
+	response->sent = request_bytes > 0 || exchange->sends > 0;
 	response->detail = exchange->error[0] ? exchange->error : curl_easy_strerror(code);
 	response->err = easy_error(code);
 	if (exchange->answer.err == ERR_NOMEM) {
@@ -251,7 +252,10 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 	} else if (exchange->cut) {
 		response->err = 0;
 	}
-	if (response->err == 0 && !exchange->headers_complete) {
+	if (exchange->sends > 1) {
+		response->err = ERR_NETWORK;
+		response->detail = "the connection was closed before an answer";
+	} else if (response->err == 0 && !exchange->headers_complete) {
 		/* curl takes a connection that closes inside of the headers for a good answer. */
 		response->err = ERR_NETWORK;
 		response->detail = "the connection was closed inside of the answer's headers";
