@@ -1,0 +1,62 @@
+/*
+ * SQS's operations: one function each, in one table.
+ *
+ * An operation reads call->params, works on call->service and writes call->answer (already begun;
+ * it is ended by the service). On a fault it fills call->problem; what it wrote is dropped. The
+ * store's transaction is open.
+ */
+#ifndef LOCALQ_OPERATIONS_H
+#define LOCALQ_OPERATIONS_H
+
+#include "localq/fault.h"
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+struct call;
+struct store_queue;
+
+struct operation {
+	const char *name; /* "SendMessage" */
+	enum fault (*run)(struct call *call);
+};
+
+/* NULL: there is none of this name. */
+const struct operation *operation_find(const char *name);
+
+/* operations_queues.c */
+enum fault create_queue(struct call *call);
+enum fault delete_queue(struct call *call);
+enum fault purge_queue(struct call *call);
+enum fault get_queue_url(struct call *call);
+enum fault get_queue_attributes(struct call *call);
+enum fault set_queue_attributes(struct call *call);
+enum fault list_queues(struct call *call);
+
+/* operations_messages.c */
+enum fault send_message(struct call *call);
+enum fault send_message_batch(struct call *call);
+enum fault delete_message(struct call *call);
+enum fault delete_message_batch(struct call *call);
+enum fault change_message_visibility(struct call *call);
+enum fault change_message_visibility_batch(struct call *call);
+
+/*
+ * What operations share. Each returns the fault, with the problem filled.
+ */
+
+/* The queue that the request names. */
+enum fault operation_queue(struct call *call, struct store_queue **ret);
+/* For an error of the store or of memory; FAULT_NONE for 0. */
+enum fault operation_failed(struct problem *problem, int err);
+
+/*
+ * Runs a batch: checks Entries as a whole, then runs every entry and writes Successful and Failed.
+ * `run` writes the members of its result besides Id; on a fault what it wrote is dropped and
+ * `problem` becomes the entry's failure.
+ */
+enum fault operation_batch(struct call *call, const char *entry_kind, struct store_queue *queue,
+	enum fault (*run)(struct call *call, struct store_queue *queue, const cJSON *entry,
+		struct problem *problem));
+
+#endif

@@ -1,0 +1,431 @@
+#include "localq/operations.h"
+
+#include "bunshin/error.h"
+#include "localq/blob.h"
+#include "localq/params.h"
+#include "localq/queue_attributes.h"
+#include "localq/service.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TAGS_MAX 50
+#define TAG_NAME_MAX 128
+#define TAG_VALUE_MAX 256
+#define LIST_MAX 1000
+#define URL_MAX (SERVICE_HOST_MAX + TEXT_QUEUE_NAME_MAX + 32)
+#define ARN_MAX (SERVICE_REGION_MAX + TEXT_QUEUE_NAME_MAX + 32)
+
+static const char *queue_url(const struct call *call, const char *name, char ret[URL_MAX])
+{
+	snprintf(ret, URL_MAX, "http://%s/%s/%s", call->host, SERVICE_ACCOUNT, name);
+	return ret;
+}
+
+static int64_t now_ms(const struct call *call)
+{
+	return clock_wall_epoch_ms(call->service->clock);
+}
+
+static enum fault read_queue_name(struct call *call, const char **ret)
+{
+	enum fault fault = params_required_text(call->params, "QueueName", ret, &call->problem);
+	size_t len;
+
+	if (fault != FAULT_NONE)
+		return fault;
+	len = strlen(*ret);
+	if (len > 5 && strcmp(*ret + len - 5, ".fifo") == 0 && text_is_queue_name(*ret, len - 5))
+		return problem_set(&call->problem, FAULT_UNSUPPORTED_OPERATION,
+			"%s: this server has standard queues only.", *ret);
+	if (!text_is_queue_name(*ret, len))
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Can only include alphanumeric characters, hyphens, or underscores. 1 to "
+			"80 "
+			"in length");
+	return FAULT_NONE;
+}
+
+static enum fault check_tags(const cJSON *tags, struct problem *problem)
+{
+	const cJSON *tag;
+	int count = 0;
+
+	cJSON_ArrayForEach(tag, tags)
+	{
+		size_t len = strlen(tag->string);
+
+		if (!cJSON_IsString(tag))
+			return problem_set(problem, FAULT_SERIALIZATION,
+				"The value of a tag must be a string.");
+		if (len < 1 || len > TAG_NAME_MAX || strlen(tag->valuestring) > TAG_VALUE_MAX)
+			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+				"Tag keys must be between 1 and %d characters in length, tag "
+				"values "
+				"at most %d.",
+				TAG_NAME_MAX, TAG_VALUE_MAX);
+		if (++count > TAGS_MAX)
+			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+				"Too many tags for a queue; the limit is %d.", TAGS_MAX);
+	}
+	return FAULT_NONE;
+}
+
+/* A redrive policy that is being set must name a queue that exists. */
+static enum fault check_redrive(struct call *call, const struct queue_attributes *attributes)
+{
+	const char *text = attributes->set[QUEUE_ATTRIBUTE_REDRIVE_POLICY];
+	struct redrive redrive;
+
+	redrive_parse(text, &redrive);
+	if (redrive.max_receives == 0 ||
+		store_queue_find(call->service->store, redrive.dead_letter_queue) != NULL)
+		return FAULT_NONE;
+	return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+		"Value %s for parameter RedrivePolicy is invalid. Reason: Dead letter target does "
+		"not exist.",
+		text);
+}
+
+/* Does an existing queue have the attributes that a CreateQueue names? */
+static enum fault check_same(const struct store_queue *queue, const struct queue_attributes *wanted,
+	uint32_t given, struct problem *problem)
+{
+	for (unsigned i = 0; i < QUEUE_ATTRIBUTE_COUNT; i++) {
+		const char *has = queue_attribute_text(&queue->attributes, i);
+		const char *want = queue_attribute_text(wanted, i);
+
+		if ((given & 1u << i) == 0 || (has == NULL && want == NULL))
+			continue;
+		if (has == NULL || want == NULL || strcmp(has, want) != 0)
+			return problem_set(problem, FAULT_QUEUE_NAME_EXISTS,
+				"A queue already exists with the same name and a different value "
+				"for attribute %s",
+				queue_attribute_name(i));
+	}
+	return FAULT_NONE;
+}
+
+static enum fault make_queue(
+	struct call *call, const char *name, struct queue_attributes *attributes, const cJSON *tags)
+{
+	struct store *store = call->service->store;
+	struct store_queue *queue;
+	const cJSON *tag;
+	int64_t reserved_ms;
+	int err = store_name_reserved_until(store, name, &reserved_ms);
+
+	if (err == 0 && reserved_ms > now_ms(call))
+		return problem_set(&call->problem, FAULT_QUEUE_DELETED_RECENTLY,
+			"You must wait 60 seconds after deleting a queue before you can create "
+			"another with the same name.");
+	if (err == 0)
+		err = store_queue_create(store, name, attributes, now_ms(call), &queue);
+	cJSON_ArrayForEach(tag, tags)
+	{
+		if (err == 0)
+			err = store_queue_tag(store, queue, tag->string, tag->valuestring);
+	}
+	return operation_failed(&call->problem, err);
+}
+
+static enum fault create_or_compare(
+	struct call *call, const char *name, struct queue_attributes *attributes, const cJSON *tags)
+{
+	struct store_queue *queue = store_queue_find(call->service->store, name);
+	const cJSON *map;
+	uint32_t given;
+	enum fault fault = params_object(call->params, "Attributes", &map, &call->problem);
+
+	if (fault == FAULT_NONE)
+		fault = queue_attributes_read(map, attributes, &given, &call->problem);
+	if (fault != FAULT_NONE)
+		return fault;
+	if (queue != NULL)
+		return check_same(queue, attributes, given, &call->problem);
+	fault = check_redrive(call, attributes);
+	if (fault != FAULT_NONE)
+		return fault;
+	return make_queue(call, name, attributes, tags);
+}
+
+enum fault create_queue(struct call *call)
+{
+	struct queue_attributes attributes = {{NULL}};
+	const char *name;
+	const cJSON *tags;
+	char url[URL_MAX];
+	enum fault fault = read_queue_name(call, &name);
+
+	if (fault == FAULT_NONE)
+		fault = params_object(call->params, "tags", &tags, &call->problem);
+	if (fault == FAULT_NONE)
+		fault = check_tags(tags, &call->problem);
+	if (fault == FAULT_NONE)
+		fault = create_or_compare(call, name, &attributes, tags);
+	queue_attributes_free(&attributes);
+	if (fault == FAULT_NONE)
+		answer_text(&call->answer, "QueueUrl", queue_url(call, name, url));
+	return fault;
+}
+
+enum fault delete_queue(struct call *call)
+{
+	struct store_queue *queue;
+	enum fault fault = operation_queue(call, &queue);
+
+	if (fault != FAULT_NONE)
+		return fault;
+	poller_end(call->service, queue, FAULT_QUEUE_DOES_NOT_EXIST,
+		"The specified queue does not exist.");
+	return operation_failed(&call->problem, store_queue_delete(call->service->store, queue,
+							now_ms(call), SERVICE_NAME_RESERVED_MS));
+}
+
+enum fault purge_queue(struct call *call)
+{
+	struct store_queue *queue;
+	enum fault fault = operation_queue(call, &queue);
+
+	if (fault != FAULT_NONE)
+		return fault;
+	if (queue->purged_ms != 0 && now_ms(call) < queue->purged_ms + SERVICE_PURGE_INTERVAL_MS)
+		return problem_set(&call->problem, FAULT_PURGE_IN_PROGRESS,
+			"Only one PurgeQueue operation on %s is allowed every 60 seconds.",
+			queue->name);
+	return operation_failed(
+		&call->problem, store_queue_purge(call->service->store, queue, now_ms(call)));
+}
+
+enum fault get_queue_url(struct call *call)
+{
+	char url[URL_MAX];
+	const char *name;
+	enum fault fault = params_required_text(call->params, "QueueName", &name, &call->problem);
+
+	if (fault != FAULT_NONE)
+		return fault;
+	if (store_queue_find(call->service->store, name) == NULL)
+		return problem_set(&call->problem, FAULT_QUEUE_DOES_NOT_EXIST,
+			"The specified queue does not exist.");
+	answer_text(&call->answer, "QueueUrl", queue_url(call, name, url));
+	return FAULT_NONE;
+}
+
+/* What GetQueueAttributes adds to the settable attributes. */
+enum derived {
+	DERIVED_ARN,
+	DERIVED_CREATED,
+	DERIVED_MODIFIED,
+	DERIVED_VISIBLE,
+	DERIVED_IN_FLIGHT,
+	DERIVED_DELAYED,
+	DERIVED_COUNT,
+};
+
+static const char *const derived_names[DERIVED_COUNT] = {
+	[DERIVED_ARN] = "QueueArn",
+	[DERIVED_CREATED] = "CreatedTimestamp",
+	[DERIVED_MODIFIED] = "LastModifiedTimestamp",
+	[DERIVED_VISIBLE] = "ApproximateNumberOfMessages",
+	[DERIVED_IN_FLIGHT] = "ApproximateNumberOfMessagesNotVisible",
+	[DERIVED_DELAYED] = "ApproximateNumberOfMessagesDelayed",
+};
+
+#define DERIVED_COUNTS (1u << DERIVED_VISIBLE | 1u << DERIVED_IN_FLIGHT | 1u << DERIVED_DELAYED)
+
+/* Which attributes are asked for, as bits of both kinds. */
+static enum fault read_attribute_names(
+	struct call *call, uint32_t *ret_settable, uint32_t *ret_derived)
+{
+	const cJSON *names, *item;
+	enum fault fault = params_texts(call->params, "AttributeNames", &names, &call->problem);
+
+	*ret_settable = *ret_derived = 0;
+	if (fault != FAULT_NONE)
+		return fault;
+	cJSON_ArrayForEach(item, names)
+	{
+		const char *name = item->valuestring;
+		enum queue_attribute settable = queue_attribute_find(name);
+		unsigned derived = 0;
+
+		while (derived < DERIVED_COUNT && strcmp(derived_names[derived], name) != 0)
+			derived++;
+		if (strcmp(name, "All") == 0)
+			*ret_settable = *ret_derived = UINT32_MAX;
+		else if (settable < QUEUE_ATTRIBUTE_COUNT)
+			*ret_settable |= 1u << settable;
+		else if (derived < DERIVED_COUNT)
+			*ret_derived |= 1u << derived;
+		else
+			return problem_set(&call->problem, FAULT_INVALID_ATTRIBUTE_NAME,
+				"Unknown Attribute %s.", name);
+	}
+	return FAULT_NONE;
+}
+
+static void answer_derived(struct call *call, const struct store_queue *queue, uint32_t derived,
+	const struct store_counts *counts)
+{
+	const int64_t numbers[DERIVED_COUNT] = {
+		[DERIVED_CREATED] = queue->created_ms / 1000,
+		[DERIVED_MODIFIED] = queue->modified_ms / 1000,
+		[DERIVED_VISIBLE] = counts->visible,
+		[DERIVED_IN_FLIGHT] = counts->in_flight,
+		[DERIVED_DELAYED] = counts->delayed,
+	};
+	char arn[ARN_MAX];
+
+	if (derived & 1u << DERIVED_ARN) {
+		snprintf(arn, sizeof(arn), "arn:aws:sqs:%s:%s:%s", call->service->region,
+			SERVICE_ACCOUNT, queue->name);
+		answer_text(&call->answer, derived_names[DERIVED_ARN], arn);
+	}
+	for (unsigned i = DERIVED_CREATED; i < DERIVED_COUNT; i++)
+		if (derived & 1u << i)
+			answer_int_text(&call->answer, derived_names[i], numbers[i]);
+}
+
+enum fault get_queue_attributes(struct call *call)
+{
+	struct store_counts counts = {0};
+	struct store_queue *queue;
+	uint32_t settable, derived;
+	enum fault fault = operation_queue(call, &queue);
+
+	if (fault == FAULT_NONE)
+		fault = read_attribute_names(call, &settable, &derived);
+	if (fault == FAULT_NONE && (derived & DERIVED_COUNTS) != 0)
+		fault = operation_failed(&call->problem,
+			store_count(call->service->store, queue, now_ms(call), &counts));
+	if (fault != FAULT_NONE || (settable | derived) == 0)
+		return fault;
+	answer_open_map(&call->answer, "Attributes");
+	answer_derived(call, queue, derived, &counts);
+	for (unsigned i = 0; i < QUEUE_ATTRIBUTE_COUNT; i++) {
+		const char *value = queue_attribute_text(&queue->attributes, i);
+
+		if (value != NULL && (settable & 1u << i))
+			answer_text(&call->answer, queue_attribute_name(i), value);
+	}
+	answer_close_map(&call->answer);
+	return FAULT_NONE;
+}
+
+/* Copies what holds now, for the changes to go on top. */
+static int copy_attributes(const struct queue_attributes *from, struct queue_attributes *to)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < QUEUE_ATTRIBUTE_COUNT && err == 0; i++)
+		err = queue_attribute_set(to, i, from->set[i]);
+	return err;
+}
+
+static enum fault change_attributes(struct call *call, struct store_queue *queue, const cJSON *map,
+	struct queue_attributes *attributes)
+{
+	uint32_t given;
+	enum fault fault =
+		operation_failed(&call->problem, copy_attributes(&queue->attributes, attributes));
+
+	if (fault == FAULT_NONE)
+		fault = queue_attributes_read(map, attributes, &given, &call->problem);
+	if (fault == FAULT_NONE && (given & 1u << QUEUE_ATTRIBUTE_REDRIVE_POLICY))
+		fault = check_redrive(call, attributes);
+	if (fault != FAULT_NONE)
+		return fault;
+	return operation_failed(&call->problem,
+		store_queue_change(call->service->store, queue, attributes, now_ms(call)));
+}
+
+enum fault set_queue_attributes(struct call *call)
+{
+	struct queue_attributes attributes = {{NULL}};
+	struct store_queue *queue;
+	const cJSON *map;
+	enum fault fault = operation_queue(call, &queue);
+
+	if (fault == FAULT_NONE)
+		fault = params_object(call->params, "Attributes", &map, &call->problem);
+	if (fault != FAULT_NONE)
+		return fault;
+	if (map == NULL)
+		return problem_set(&call->problem, FAULT_MISSING_PARAMETER,
+			"The request must contain the parameter Attributes.");
+	fault = change_attributes(call, queue, map, &attributes);
+	queue_attributes_free(&attributes);
+	return fault;
+}
+
+/* ListQueues under way. */
+struct listing {
+	struct call *call;
+	size_t count, limit;
+	char last[TEXT_QUEUE_NAME_MAX + 1]; /* the last one written */
+	bool more;
+};
+
+static void list_one(void *arg, const char *name)
+{
+	struct listing *listing = arg;
+	char url[URL_MAX];
+
+	if (listing->count == listing->limit) {
+		listing->more = true;
+		return;
+	}
+	if (listing->count++ == 0)
+		answer_open_list(&listing->call->answer, "QueueUrls");
+	answer_text(&listing->call->answer, NULL, queue_url(listing->call, name, url));
+	snprintf(listing->last, sizeof(listing->last), "%s", name);
+}
+
+/* A page's token is the name it ended with. */
+static enum fault read_token(struct call *call, char ret_after[BLOB_DECODED_MAX(128) + 1])
+{
+	const char *token;
+	size_t len = 0;
+	enum fault fault = params_text(call->params, "NextToken", &token, &call->problem);
+
+	if (fault == FAULT_NONE && token != NULL &&
+		(strlen(token) > 128 ||
+			!blob_decode(token, strlen(token), (uint8_t *)ret_after, &len) ||
+			!text_is_queue_name(ret_after, len)))
+		fault = problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Invalid or expired next token.");
+	ret_after[len] = '\0';
+	return fault;
+}
+
+enum fault list_queues(struct call *call)
+{
+	struct listing listing = {.call = call};
+	char after[BLOB_DECODED_MAX(128) + 1], token[BLOB_ENCODED_BYTES(80) + 1] = "";
+	const char *prefix;
+	int64_t limit = LIST_MAX;
+	bool paged;
+	int err;
+	enum fault fault = params_text(call->params, "QueueNamePrefix", &prefix, &call->problem);
+
+	if (fault == FAULT_NONE)
+		fault = params_int(
+			call->params, "MaxResults", 1, LIST_MAX, &limit, &paged, &call->problem);
+	if (fault == FAULT_NONE)
+		fault = read_token(call, after);
+	if (fault != FAULT_NONE)
+		return fault;
+	listing.limit = (size_t)limit;
+	err = store_queue_list(call->service->store, prefix != NULL ? prefix : "", after,
+		listing.limit + 1, list_one, &listing);
+	if (err < 0)
+		return operation_failed(&call->problem, err);
+	if (listing.count > 0)
+		answer_close_list(&call->answer);
+	if (paged && listing.more) {
+		blob_encode((const uint8_t *)listing.last, strlen(listing.last), token);
+		answer_text(&call->answer, "NextToken", token);
+	}
+	return FAULT_NONE;
+}

@@ -1,0 +1,226 @@
+#include "localq/queue_attributes.h"
+
+#include "bunshin/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_RECEIVES_MAX 1000
+
+enum kind { INTEGER, BOOLEAN, JSON, REDRIVE, TEXT };
+
+struct row {
+	const char *name;
+	enum kind kind;
+	int64_t min, max;
+	const char *initial;
+};
+
+static const struct row rows[QUEUE_ATTRIBUTE_COUNT] = {
+#define X(id, name, kind, min, max, default) {name, kind, min, max, default},
+	QUEUE_ATTRIBUTE_LIST(X)
+#undef X
+};
+
+void queue_attributes_free(struct queue_attributes *attributes)
+{
+	for (int i = 0; i < QUEUE_ATTRIBUTE_COUNT; i++)
+		free(attributes->set[i]);
+	memset(attributes, 0, sizeof(*attributes));
+}
+
+const char *queue_attribute_name(enum queue_attribute attribute)
+{
+	return rows[attribute].name;
+}
+
+enum queue_attribute queue_attribute_find(const char *name)
+{
+	enum queue_attribute i = 0;
+
+	while (i < QUEUE_ATTRIBUTE_COUNT && strcmp(rows[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+const char *queue_attribute_text(
+	const struct queue_attributes *attributes, enum queue_attribute attribute)
+{
+	const char *set = attributes->set[attribute];
+
+	return set != NULL ? set : rows[attribute].initial;
+}
+
+int64_t queue_attribute_int(
+	const struct queue_attributes *attributes, enum queue_attribute attribute)
+{
+	int64_t value = 0;
+
+	text_to_int(queue_attribute_text(attributes, attribute), &value);
+	return value;
+}
+
+int queue_attribute_set(
+	struct queue_attributes *attributes, enum queue_attribute attribute, const char *value)
+{
+	char *copy = NULL;
+
+	if (value != NULL && *value != '\0') {
+		copy = strdup(value);
+		if (copy == NULL)
+			return ERR_NOMEM;
+	}
+	free(attributes->set[attribute]);
+	attributes->set[attribute] = copy;
+	return 0;
+}
+
+/* "arn:aws:sqs:region:account:name": the name, or NULL. */
+static const char *arn_queue_name(const char *arn)
+{
+	const char *name = strrchr(arn, ':');
+	int colons = 0;
+
+	for (const char *p = arn; *p != '\0'; p++)
+		colons += *p == ':';
+	if (colons != 5 || strncmp(arn, "arn:", 4) != 0 ||
+		!text_is_queue_name(name + 1, strlen(name + 1)))
+		return NULL;
+	return name + 1;
+}
+
+static bool read_max_receives(const cJSON *item, unsigned *ret)
+{
+	int64_t value = 0;
+
+	if (cJSON_IsString(item)) {
+		if (!text_to_int(item->valuestring, &value))
+			return false;
+	} else if (!cJSON_IsNumber(item) || item->valuedouble < 1 ||
+		   item->valuedouble > MAX_RECEIVES_MAX ||
+		   item->valuedouble != (double)(int64_t)item->valuedouble) {
+		return false;
+	} else {
+		value = (int64_t)item->valuedouble;
+	}
+	if (value < 1 || value > MAX_RECEIVES_MAX)
+		return false;
+	*ret = (unsigned)value;
+	return true;
+}
+
+bool redrive_parse(const char *text, struct redrive *ret)
+{
+	const cJSON *arn;
+	const char *name = NULL;
+	cJSON *root;
+	bool valid;
+
+	memset(ret, 0, sizeof(*ret));
+	if (text == NULL || *text == '\0')
+		return true;
+	root = cJSON_ParseWithOpts(text, NULL, 1);
+	arn = cJSON_GetObjectItemCaseSensitive(root, "deadLetterTargetArn");
+	if (cJSON_IsString(arn))
+		name = arn_queue_name(arn->valuestring);
+	valid = name != NULL &&
+		read_max_receives(cJSON_GetObjectItemCaseSensitive(root, "maxReceiveCount"),
+			&ret->max_receives);
+	if (valid)
+		memcpy(ret->dead_letter_queue, name, strlen(name) + 1);
+	cJSON_Delete(root);
+	return valid;
+}
+
+static bool is_json_object(const char *text)
+{
+	cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
+	bool is_object = cJSON_IsObject(root);
+
+	cJSON_Delete(root);
+	return is_object;
+}
+
+static bool fits(const struct row *row, const char *value)
+{
+	int64_t number;
+
+	switch (row->kind) {
+	case INTEGER:
+		return text_to_int(value, &number) && number >= row->min && number <= row->max;
+	case BOOLEAN:
+		return strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+	case JSON:
+		return *value == '\0' || is_json_object(value);
+	case REDRIVE: {
+		struct redrive redrive;
+
+		return redrive_parse(value, &redrive);
+	}
+	case TEXT:
+		break;
+	}
+	return strlen(value) <= 2048;
+}
+
+static bool is_fifo_attribute(const char *name)
+{
+	static const char *const names[] = {"FifoQueue", "ContentBasedDeduplication",
+		"DeduplicationScope", "FifoThroughputLimit"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static enum fault read_one(const cJSON *item, struct queue_attributes *into, uint32_t *ret_given,
+	struct problem *problem)
+{
+	enum queue_attribute attribute = queue_attribute_find(item->string);
+	const char *value = item->valuestring;
+
+	if (!cJSON_IsString(item))
+		return problem_set(problem, FAULT_SERIALIZATION,
+			"The value of attribute %s must be a string.", item->string);
+	if (is_fifo_attribute(item->string))
+		return problem_set(problem, FAULT_UNSUPPORTED_OPERATION,
+			"%s: this server has standard queues only.", item->string);
+	if (attribute == QUEUE_ATTRIBUTE_COUNT)
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_NAME, "Unknown Attribute %s.",
+			item->string);
+	if (!fits(&rows[attribute], item->valuestring)) {
+		if (rows[attribute].kind == REDRIVE)
+			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+				"Value %s for parameter RedrivePolicy is invalid. Reason: It must "
+				"be "
+				"a JSON object with deadLetterTargetArn, the ARN of a queue, and "
+				"maxReceiveCount, 1 to %d.",
+				item->valuestring, MAX_RECEIVES_MAX);
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
+			"Invalid value for the parameter %s.", item->string);
+	}
+	/* "030" is 30 and compares equal to it. */
+	while (rows[attribute].kind == INTEGER && value[0] == '0' && value[1] != '\0')
+		value++;
+	if (queue_attribute_set(into, attribute, value) < 0)
+		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
+	*ret_given |= 1u << attribute;
+	return FAULT_NONE;
+}
+
+enum fault queue_attributes_read(const cJSON *map, struct queue_attributes *into,
+	uint32_t *ret_given, struct problem *problem)
+{
+	const cJSON *item;
+	enum fault fault = FAULT_NONE;
+
+	*ret_given = 0;
+	cJSON_ArrayForEach(item, map)
+	{
+		fault = read_one(item, into, ret_given, problem);
+		if (fault != FAULT_NONE)
+			break;
+	}
+	return fault;
+}

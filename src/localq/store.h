@@ -1,0 +1,159 @@
+/*
+ * Queues and messages in SQLite: schema, statements, transactions. No HTTP, no protocol, no clock:
+ * the caller says what time it is (milliseconds since 1970).
+ *
+ * Everything between store_begin and store_commit is one transaction. The first error of the
+ * database sticks: every later call returns ERR_STORE until store_abort, which undoes all of it
+ * and reads the queues again.
+ *
+ * Messages lie in lanes. A queue has one lane; a purge gives it a new one and leaves the old lane
+ * to store_sweep, so that purging or deleting a queue costs the same however much is in it. A
+ * receive walks the index (lane, visible_ms) from its start and takes what it needs.
+ *
+ * States of a message follow from its row: received or not (receives), hidden or not (visible_ms
+ * in the future). Delayed is hidden and never received, in flight is hidden and received.
+ */
+#ifndef LOCALQ_STORE_H
+#define LOCALQ_STORE_H
+
+#include "localq/handle.h"
+#include "localq/queue_attributes.h"
+#include "localq/text.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_DETAIL_MAX 512
+
+struct store;
+
+/* Read-only for callers, but for `owner_data`. Valid until it is deleted or store_abort. */
+struct store_queue {
+	struct store_queue *next; /* the store's */
+	int64_t id;
+	uint32_t lane;
+	char name[TEXT_QUEUE_NAME_MAX + 1];
+	int64_t created_ms, modified_ms;
+	int64_t purged_ms; /* the last purge; 0: never */
+	struct queue_attributes attributes;
+	struct redrive redrive; /* parsed from the attributes, as the following ones */
+	int64_t visibility_ms, delay_ms, retention_ms;
+	int64_t messages;	 /* all of them, whatever their state */
+	int64_t in_flight_bound; /* at least as many as are in flight; see store_is_over_limit */
+	int64_t in_flight_counted_ms;
+	void *owner_data; /* the caller's; NULL to begin with */
+};
+
+/* To insert, or as seen by a receive; everything borrowed. */
+struct store_message {
+	int64_t id; /* not for insert */
+	uint8_t message_id[16];
+	uint8_t md5[16];
+	const char *body;
+	size_t body_bytes;
+	const char *attributes; /* canonical form (attributes.h); NULL: none */
+	size_t attributes_bytes;
+	const char *trace_header; /* each NULL: none */
+	const char *group_id;
+	const char *dead_letter_source; /* name of the queue it was moved from; not for insert */
+	int64_t sent_ms;
+	int64_t first_received_ms; /* not for insert; this receive's time when it is the first */
+	uint32_t receives;	   /* not for insert; this receive included */
+};
+
+/*
+ * Opens DIR/queue.db, making the directory when it is missing, or a database in memory when `dir`
+ * is NULL. Returns 0 or ERR_NOMEM, ERR_IO, ERR_STORE, ERR_LIMIT (another process has the
+ * directory), ERR_CONFIG (written by a newer version); `detail` then says what is wrong.
+ */
+int store_open(const char *dir, struct store **ret, char detail[STORE_DETAIL_MAX]);
+/* Drops what was not committed. NULL is fine. */
+void store_close(struct store *store);
+/* What the database said when a call last returned ERR_STORE. Borrowed. */
+const char *store_detail(const struct store *store);
+/* Seals receipt handles; drawn once per database. */
+const uint8_t *store_handle_key(const struct store *store);
+
+/* Each returns 0 or ERR_STORE. begin is free when a transaction is open already. */
+int store_begin(struct store *store);
+/* 0: all is kept, even if this process dies. On an error call store_abort. */
+int store_commit(struct store *store);
+/* Every struct store_queue is gone afterwards. When even reading fails, there are no queues. */
+void store_abort(struct store *store);
+
+/*
+ * The calls below need an open transaction and return 0 or ERR_STORE, ERR_NOMEM (which also needs
+ * store_abort), unless they say more.
+ */
+
+struct store_queue *store_queue_find(struct store *store, const char *name); /* NULL: none */
+/* Until when the name of a deleted queue stays taken; 0: free. */
+int store_name_reserved_until(struct store *store, const char *name, int64_t *ret_ms);
+/* `attributes` is moved from on success. */
+int store_queue_create(struct store *store, const char *name, struct queue_attributes *attributes,
+	int64_t now, struct store_queue **ret);
+/* Replaces all attributes; moved from on success. */
+int store_queue_change(struct store *store, struct store_queue *queue,
+	struct queue_attributes *attributes, int64_t now);
+int store_queue_tag(
+	struct store *store, struct store_queue *queue, const char *name, const char *value);
+/* The queue is gone, its messages with it; the name stays reserved for reserve_ms. */
+int store_queue_delete(
+	struct store *store, struct store_queue *queue, int64_t now, int64_t reserve_ms);
+int store_queue_purge(struct store *store, struct store_queue *queue, int64_t now);
+/* Names that begin with prefix and sort after `after`, in order, at most limit. */
+int store_queue_list(struct store *store, const char *prefix, const char *after, size_t limit,
+	void (*visit)(void *arg, const char *name), void *arg);
+
+/* Becomes visible at now + delay_ms. */
+int store_send(struct store *store, struct store_queue *queue, const struct store_message *message,
+	int64_t now, int64_t delay_ms);
+
+/* Shown one received message; a negative return ends the receive with that error. */
+typedef int store_visit(void *arg, const struct store_message *message);
+
+struct store_received {
+	size_t count;		   /* messages visited */
+	struct store_queue *moved; /* the dead-letter queue, when messages went there */
+	bool more;		   /* stopped early: another call may find more */
+};
+
+/*
+ * Takes up to `max` visible messages and hides them for visibility_ms. Messages whose retention is
+ * over are deleted on the way, those received as often as the redrive policy allows are moved.
+ */
+int store_receive(struct store *store, struct store_queue *queue, size_t max, int64_t visibility_ms,
+	int64_t now, store_visit *visit, void *arg, struct store_received *ret);
+
+/* Deletes, if the handle is of the last receive; otherwise nothing happens. */
+int store_delete(struct store *store, struct store_queue *queue, const struct handle *handle);
+
+enum store_change {
+	STORE_CHANGED,
+	STORE_CHANGE_GONE,	    /* deleted, or received again since */
+	STORE_CHANGE_NOT_IN_FLIGHT, /* visible again */
+};
+int store_change_visibility(struct store *store, struct store_queue *queue,
+	const struct handle *handle, int64_t visible_ms, int64_t now, enum store_change *ret);
+
+struct store_counts {
+	int64_t visible, in_flight, delayed;
+};
+int store_count(
+	struct store *store, struct store_queue *queue, int64_t now, struct store_counts *ret);
+/* Are `limit` messages or more in flight? O(1) as long as they are far fewer. */
+int store_is_over_limit(
+	struct store *store, struct store_queue *queue, int64_t limit, int64_t now, bool *ret);
+/* When the next hidden message becomes visible; INT64_MAX: none is hidden. */
+int store_next_visible(
+	struct store *store, struct store_queue *queue, int64_t now, int64_t *ret_ms);
+
+/*
+ * Deletes up to `budget` messages of abandoned lanes and past their retention. *ret_more: there is
+ * more of it.
+ */
+int store_sweep(struct store *store, int64_t now, size_t budget, bool *ret_more);
+
+#endif

@@ -1,0 +1,372 @@
+#include "bunshin/error.h"
+#include "localq/store_private.h"
+
+#include <string.h>
+
+#define ID_BLOCK ((int64_t)1 << 20)
+#define RECEIVE_MAX 10
+/* Expired and dead messages that one receive clears away at most. */
+#define CLEARED_MAX 200
+#define RECOUNT_MS 100
+
+static int take_id(struct store *store, int64_t *ret)
+{
+	int64_t reserved = store->next_id + ID_BLOCK;
+	int err;
+
+	if (store->next_id >= store->reserved_id) {
+		store_bind_text(store, STORE_SETTING_PUT, 1, "next_message");
+		store_bind_int(store, STORE_SETTING_PUT, 2, reserved);
+		err = store_run(store, STORE_SETTING_PUT);
+		if (err < 0)
+			return err;
+		store->reserved_id = reserved;
+	}
+	*ret = store->next_id++;
+	return 0;
+}
+
+int store_send(struct store *store, struct store_queue *queue, const struct store_message *message,
+	int64_t now, int64_t delay_ms)
+{
+	sqlite3_stmt *row = store->statements[STORE_MESSAGE_INSERT];
+	int64_t id = 0;
+	int err = store_check(store);
+
+	if (err == 0)
+		err = take_id(store, &id);
+	if (err < 0)
+		return err;
+	sqlite3_bind_int64(row, 1, id);
+	sqlite3_bind_int64(row, 2, queue->lane);
+	sqlite3_bind_int64(row, 3, now + delay_ms);
+	/* Stands for first_received_ms, too, so that the first receive leaves the row its size. */
+	sqlite3_bind_int64(row, 4, message->sent_ms);
+	sqlite3_bind_blob(row, 5, message->message_id, 16, SQLITE_STATIC);
+	sqlite3_bind_blob(row, 6, message->md5, 16, SQLITE_STATIC);
+	store_bind_text(store, STORE_MESSAGE_INSERT, 7, message->trace_header);
+	store_bind_text(store, STORE_MESSAGE_INSERT, 8, message->group_id);
+	if (message->attributes_bytes > 0)
+		sqlite3_bind_blob64(
+			row, 9, message->attributes, message->attributes_bytes, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(row, 9);
+	sqlite3_bind_text64(
+		row, 10, message->body, message->body_bytes, SQLITE_STATIC, SQLITE_UTF8);
+	err = store_run(store, STORE_MESSAGE_INSERT);
+	if (err == 0)
+		queue->messages++;
+	return err;
+}
+
+/* What one receive found, to be written once the index is no longer being read. */
+struct found {
+	struct {
+		int64_t id, first_received_ms;
+		uint32_t receives;
+	} taken[RECEIVE_MAX];
+	size_t taken_count;
+	struct {
+		int64_t id;
+		bool dead;
+	} cleared[CLEARED_MAX];
+	size_t cleared_count;
+};
+
+static void read_message(sqlite3_stmt *row, int64_t now, struct store_message *ret)
+{
+	const void *uuid = sqlite3_column_blob(row, 4);
+	const void *md5 = sqlite3_column_blob(row, 5);
+
+	*ret = (struct store_message){
+		.id = sqlite3_column_int64(row, 0),
+		.receives = (uint32_t)sqlite3_column_int64(row, 1) + 1,
+		.sent_ms = sqlite3_column_int64(row, 3),
+		.trace_header = (const char *)sqlite3_column_text(row, 6),
+		.group_id = (const char *)sqlite3_column_text(row, 7),
+		.dead_letter_source = (const char *)sqlite3_column_text(row, 8),
+		.attributes = sqlite3_column_blob(row, 9),
+		.attributes_bytes = (size_t)sqlite3_column_bytes(row, 9),
+		.body = (const char *)sqlite3_column_text(row, 10),
+		.body_bytes = (size_t)sqlite3_column_bytes(row, 10),
+	};
+	ret->first_received_ms = ret->receives > 1 ? sqlite3_column_int64(row, 2) : now;
+	if (uuid != NULL && sqlite3_column_bytes(row, 4) == 16)
+		memcpy(ret->message_id, uuid, 16);
+	if (md5 != NULL && sqlite3_column_bytes(row, 5) == 16)
+		memcpy(ret->md5, md5, 16);
+}
+
+/* Walks the visible messages, oldest first. Returns 0 or an error, the statement reset. */
+static int find_messages(struct store *store, const struct store_queue *queue,
+	const struct store_queue *dead_letter, size_t max, int64_t now, store_visit *visit,
+	void *arg, struct found *found)
+{
+	sqlite3_stmt *row = store->statements[STORE_MESSAGES_VISIBLE];
+	struct store_message message;
+	int err = 0;
+
+	store_bind_int(store, STORE_MESSAGES_VISIBLE, 1, queue->lane);
+	store_bind_int(store, STORE_MESSAGES_VISIBLE, 2, now);
+	while (found->taken_count < max && found->cleared_count < CLEARED_MAX) {
+		int64_t sent_ms;
+		bool dead;
+
+		err = store_step(store, STORE_MESSAGES_VISIBLE);
+		if (err != 1)
+			return err;
+		sent_ms = sqlite3_column_int64(row, 3);
+		dead = dead_letter != NULL &&
+		       sqlite3_column_int64(row, 1) >= queue->redrive.max_receives;
+		if (sent_ms + queue->retention_ms <= now || dead) {
+			found->cleared[found->cleared_count].id = sqlite3_column_int64(row, 0);
+			found->cleared[found->cleared_count++].dead =
+				sent_ms + queue->retention_ms > now;
+			continue;
+		}
+		read_message(row, now, &message);
+		err = message.body != NULL ? visit(arg, &message) : ERR_NOMEM;
+		if (err < 0)
+			break;
+		found->taken[found->taken_count].id = message.id;
+		found->taken[found->taken_count].first_received_ms = message.first_received_ms;
+		found->taken[found->taken_count++].receives = message.receives;
+	}
+	store_reset(store, STORE_MESSAGES_VISIBLE);
+	return err < 0 ? err : 0;
+}
+
+static int hide_taken(struct store *store, struct found *found, int64_t visible_ms)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < found->taken_count && err == 0; i++) {
+		store_bind_int(store, STORE_MESSAGE_RECEIVED, 1, found->taken[i].id);
+		store_bind_int(store, STORE_MESSAGE_RECEIVED, 2, found->taken[i].receives);
+		store_bind_int(store, STORE_MESSAGE_RECEIVED, 3, found->taken[i].first_received_ms);
+		store_bind_int(store, STORE_MESSAGE_RECEIVED, 4, visible_ms);
+		err = store_run(store, STORE_MESSAGE_RECEIVED);
+	}
+	return err;
+}
+
+static int clear_found(struct store *store, struct store_queue *queue,
+	struct store_queue *dead_letter, const struct found *found, int64_t now,
+	struct store_received *ret)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < found->cleared_count && err == 0; i++) {
+		enum store_statement which =
+			found->cleared[i].dead ? STORE_MESSAGE_MOVE : STORE_MESSAGE_EXPIRE;
+
+		store_bind_int(store, which, 1, found->cleared[i].id);
+		if (found->cleared[i].dead) {
+			store_bind_int(store, which, 2, dead_letter->lane);
+			store_bind_int(store, which, 3, now);
+			store_bind_text(store, which, 4, queue->name);
+		}
+		err = store_run(store, which);
+		if (err < 0)
+			break;
+		queue->messages--;
+		if (found->cleared[i].dead) {
+			dead_letter->messages++;
+			ret->moved = dead_letter;
+		}
+	}
+	return err;
+}
+
+int store_receive(struct store *store, struct store_queue *queue, size_t max, int64_t visibility_ms,
+	int64_t now, store_visit *visit, void *arg, struct store_received *ret)
+{
+	struct store_queue *dead_letter = NULL;
+	struct found found = {.taken_count = 0};
+	int err = store_check(store);
+
+	memset(ret, 0, sizeof(*ret));
+	if (err < 0)
+		return err;
+	/* A policy whose queue is gone, or that names its own queue, moves nothing. */
+	if (queue->redrive.max_receives > 0)
+		dead_letter = store_queue_find(store, queue->redrive.dead_letter_queue);
+	if (dead_letter == queue)
+		dead_letter = NULL;
+	if (max > RECEIVE_MAX)
+		max = RECEIVE_MAX;
+	err = find_messages(store, queue, dead_letter, max, now, visit, arg, &found);
+	if (err == 0)
+		err = hide_taken(store, &found, now + visibility_ms);
+	if (err == 0)
+		err = clear_found(store, queue, dead_letter, &found, now, ret);
+	if (err < 0)
+		return err;
+	queue->in_flight_bound += (int64_t)found.taken_count;
+	ret->count = found.taken_count;
+	ret->more = found.cleared_count == CLEARED_MAX;
+	return 0;
+}
+
+int store_delete(struct store *store, struct store_queue *queue, const struct handle *handle)
+{
+	int err = store_check(store);
+
+	if (err < 0 || handle->lane != queue->lane)
+		return err;
+	store_bind_int(store, STORE_MESSAGE_DELETE, 1, handle->message);
+	store_bind_int(store, STORE_MESSAGE_DELETE, 2, handle->lane);
+	store_bind_int(store, STORE_MESSAGE_DELETE, 3, handle->receives);
+	err = store_run(store, STORE_MESSAGE_DELETE);
+	if (err == 0 && sqlite3_changes(store->db) > 0) {
+		queue->messages--;
+		if (queue->in_flight_bound > 0)
+			queue->in_flight_bound--;
+	}
+	return err;
+}
+
+int store_change_visibility(struct store *store, struct store_queue *queue,
+	const struct handle *handle, int64_t visible_ms, int64_t now, enum store_change *ret)
+{
+	sqlite3_stmt *row = store->statements[STORE_MESSAGE_STATE];
+	int err = store_check(store);
+
+	if (err < 0)
+		return err;
+	*ret = STORE_CHANGE_GONE;
+	store_bind_int(store, STORE_MESSAGE_STATE, 1, handle->message);
+	err = store_step(store, STORE_MESSAGE_STATE);
+	if (err <= 0)
+		return err;
+	if (sqlite3_column_int64(row, 0) == handle->lane && handle->lane == queue->lane &&
+		sqlite3_column_int64(row, 1) == handle->receives)
+		*ret = sqlite3_column_int64(row, 2) > now ? STORE_CHANGED
+							  : STORE_CHANGE_NOT_IN_FLIGHT;
+	store_reset(store, STORE_MESSAGE_STATE);
+	if (*ret != STORE_CHANGED)
+		return 0;
+	store_bind_int(store, STORE_MESSAGE_VISIBILITY, 1, handle->message);
+	store_bind_int(store, STORE_MESSAGE_VISIBILITY, 2, visible_ms);
+	return store_run(store, STORE_MESSAGE_VISIBILITY);
+}
+
+int store_count(
+	struct store *store, struct store_queue *queue, int64_t now, struct store_counts *ret)
+{
+	sqlite3_stmt *row = store->statements[STORE_COUNT_HIDDEN];
+	int64_t hidden;
+	int err = store_check(store);
+
+	if (err < 0)
+		return err;
+	store_bind_int(store, STORE_COUNT_HIDDEN, 1, queue->lane);
+	store_bind_int(store, STORE_COUNT_HIDDEN, 2, now);
+	err = store_step(store, STORE_COUNT_HIDDEN);
+	if (err < 0)
+		return err;
+	hidden = sqlite3_column_int64(row, 0);
+	ret->in_flight = sqlite3_column_int64(row, 1);
+	store_reset(store, STORE_COUNT_HIDDEN);
+	ret->delayed = hidden - ret->in_flight;
+	ret->visible = queue->messages - hidden;
+	return 0;
+}
+
+int store_is_over_limit(
+	struct store *store, struct store_queue *queue, int64_t limit, int64_t now, bool *ret)
+{
+	struct store_counts counts;
+	int err;
+
+	if (queue->in_flight_bound >= limit && (now >= queue->in_flight_counted_ms + RECOUNT_MS ||
+						       now < queue->in_flight_counted_ms)) {
+		err = store_count(store, queue, now, &counts);
+		if (err < 0)
+			return err;
+		queue->in_flight_bound = counts.in_flight;
+		queue->in_flight_counted_ms = now;
+	}
+	*ret = queue->in_flight_bound >= limit;
+	return 0;
+}
+
+int store_next_visible(struct store *store, struct store_queue *queue, int64_t now, int64_t *ret_ms)
+{
+	int err = store_check(store);
+
+	*ret_ms = INT64_MAX;
+	if (err < 0)
+		return err;
+	store_bind_int(store, STORE_NEXT_VISIBLE, 1, queue->lane);
+	store_bind_int(store, STORE_NEXT_VISIBLE, 2, now);
+	err = store_step(store, STORE_NEXT_VISIBLE);
+	if (err < 0)
+		return err;
+	if (err == 1)
+		*ret_ms = sqlite3_column_int64(store->statements[STORE_NEXT_VISIBLE], 0);
+	store_reset(store, STORE_NEXT_VISIBLE);
+	return 0;
+}
+
+static int sweep_lanes(struct store *store, size_t budget, size_t *swept)
+{
+	int64_t lane;
+	int err = store_step(store, STORE_LANE_ABANDONED);
+
+	if (err != 1)
+		return err;
+	lane = sqlite3_column_int64(store->statements[STORE_LANE_ABANDONED], 0);
+	store_reset(store, STORE_LANE_ABANDONED);
+	store_bind_int(store, STORE_SWEEP_LANE, 1, lane);
+	store_bind_int(store, STORE_SWEEP_LANE, 2, (int64_t)budget);
+	err = store_run(store, STORE_SWEEP_LANE);
+	if (err < 0)
+		return err;
+	*swept = (size_t)sqlite3_changes(store->db);
+	if (*swept == budget)
+		return 0;
+	/* It is empty now; there may be another one. */
+	*swept = budget;
+	store_bind_int(store, STORE_LANE_DELETE, 1, lane);
+	return store_run(store, STORE_LANE_DELETE);
+}
+
+/* A message is sent before it becomes visible, so this finds no message too early. */
+static int sweep_expired(
+	struct store *store, struct store_queue *queue, int64_t now, size_t budget, size_t *swept)
+{
+	int err;
+
+	store_bind_int(store, STORE_SWEEP_EXPIRED, 1, queue->lane);
+	store_bind_int(store, STORE_SWEEP_EXPIRED, 2, now - queue->retention_ms);
+	store_bind_int(store, STORE_SWEEP_EXPIRED, 3, (int64_t)budget);
+	err = store_run(store, STORE_SWEEP_EXPIRED);
+	if (err < 0)
+		return err;
+	*swept += (size_t)sqlite3_changes(store->db);
+	queue->messages -= sqlite3_changes(store->db);
+	return 0;
+}
+
+int store_sweep(struct store *store, int64_t now, size_t budget, bool *ret_more)
+{
+	size_t swept = 0;
+	int err = store_check(store);
+
+	*ret_more = false;
+	if (err == 0)
+		err = sweep_lanes(store, budget, &swept);
+	for (size_t i = 0; i < STORE_BUCKETS && err == 0; i++) {
+		struct store_queue *queue = store->buckets[i];
+
+		for (; queue != NULL && err == 0 && swept < budget; queue = queue->next)
+			err = sweep_expired(store, queue, now, budget - swept, &swept);
+	}
+	if (err == 0) {
+		store_bind_int(store, STORE_NAMES_FORGET, 1, now);
+		err = store_run(store, STORE_NAMES_FORGET);
+	}
+	*ret_more = err == 0 && swept >= budget;
+	return err;
+}

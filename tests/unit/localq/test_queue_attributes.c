@@ -1,0 +1,204 @@
+#include "localq/queue_attributes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct problem problem;
+
+static enum fault read_map(const char *json, struct queue_attributes *into, uint32_t *given)
+{
+	cJSON *map = cJSON_Parse(json);
+	enum fault fault;
+
+	assert_non_null(map);
+	fault = queue_attributes_read(map, into, given, &problem);
+	cJSON_Delete(map);
+	return fault;
+}
+
+static enum fault read_one(const char *json)
+{
+	struct queue_attributes attributes = {{NULL}};
+	uint32_t given;
+	enum fault fault = read_map(json, &attributes, &given);
+
+	queue_attributes_free(&attributes);
+	return fault;
+}
+
+static void defaults(void **state)
+{
+	static const struct {
+		enum queue_attribute attribute;
+		const char *text;
+	} table[] = {
+		{QUEUE_ATTRIBUTE_VISIBILITY_TIMEOUT, "30"},
+		{QUEUE_ATTRIBUTE_DELAY_SECONDS, "0"},
+		{QUEUE_ATTRIBUTE_MAXIMUM_MESSAGE_SIZE, "1048576"},
+		{QUEUE_ATTRIBUTE_RETENTION_PERIOD, "345600"},
+		{QUEUE_ATTRIBUTE_WAIT_TIME_SECONDS, "0"},
+		{QUEUE_ATTRIBUTE_SSE, "true"},
+	};
+	struct queue_attributes attributes = {{NULL}};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		assert_string_equal(
+			queue_attribute_text(&attributes, table[i].attribute), table[i].text);
+	assert_null(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_REDRIVE_POLICY));
+	assert_int_equal(
+		queue_attribute_int(&attributes, QUEUE_ATTRIBUTE_RETENTION_PERIOD), 345600);
+}
+
+static void names(void **state)
+{
+	for (unsigned i = 0; i < QUEUE_ATTRIBUTE_COUNT; i++)
+		assert_int_equal(queue_attribute_find(queue_attribute_name(i)), i);
+	assert_int_equal(queue_attribute_find("visibilitytimeout"), QUEUE_ATTRIBUTE_COUNT);
+	assert_int_equal(queue_attribute_find(""), QUEUE_ATTRIBUTE_COUNT);
+}
+
+static void ranges(void **state)
+{
+	static const struct {
+		const char *name;
+		long min, max;
+	} table[] = {
+		{"VisibilityTimeout", 0, 43200},
+		{"DelaySeconds", 0, 900},
+		{"MaximumMessageSize", 1024, 1048576},
+		{"MessageRetentionPeriod", 60, 1209600},
+		{"ReceiveMessageWaitTimeSeconds", 0, 20},
+		{"KmsDataKeyReusePeriodSeconds", 60, 86400},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const long values[] = {
+			table[i].min, table[i].max, table[i].min - 1, table[i].max + 1};
+
+		for (size_t j = 0; j < 4; j++) {
+			char json[128];
+			enum fault expected = j < 2 ? FAULT_NONE : FAULT_INVALID_ATTRIBUTE_VALUE;
+
+			snprintf(json, sizeof(json), "{\"%s\":\"%ld\"}", table[i].name, values[j]);
+			if (read_one(json) != expected)
+				fail_msg("%s: %s", json, problem.message);
+		}
+	}
+}
+
+static void refusals(void **state)
+{
+	static const struct {
+		const char *json;
+		enum fault fault;
+	} table[] = {
+		{"{\"Nope\":\"1\"}", FAULT_INVALID_ATTRIBUTE_NAME},
+		{"{\"QueueArn\":\"x\"}", FAULT_INVALID_ATTRIBUTE_NAME},
+		{"{\"ApproximateNumberOfMessages\":\"1\"}", FAULT_INVALID_ATTRIBUTE_NAME},
+		{"{\"VisibilityTimeout\":30}", FAULT_SERIALIZATION},
+		{"{\"VisibilityTimeout\":null}", FAULT_SERIALIZATION},
+		{"{\"VisibilityTimeout\":\"\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"VisibilityTimeout\":\"3O\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"VisibilityTimeout\":\"30.0\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"SqsManagedSseEnabled\":\"yes\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"Policy\":\"[]\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"Policy\":\"{} x\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"RedrivePolicy\":\"x\"}", FAULT_INVALID_PARAMETER_VALUE},
+		{"{\"FifoQueue\":\"true\"}", FAULT_UNSUPPORTED_OPERATION},
+		{"{\"ContentBasedDeduplication\":\"true\"}", FAULT_UNSUPPORTED_OPERATION},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (read_one(table[i].json) != table[i].fault)
+			fail_msg("%s: %s", table[i].json, problem.message);
+}
+
+static void given_and_normalised(void **state)
+{
+	struct queue_attributes attributes = {{NULL}};
+	uint32_t given;
+
+	assert_int_equal(read_map("{\"DelaySeconds\":\"007\",\"Policy\":\"{}\",\"KmsMasterKeyId\":"
+				  "\"alias\",\"VisibilityTimeout\":\"000\"}",
+				 &attributes, &given),
+		FAULT_NONE);
+	assert_int_equal(given, 1u << QUEUE_ATTRIBUTE_DELAY_SECONDS | 1u << QUEUE_ATTRIBUTE_POLICY |
+					1u << QUEUE_ATTRIBUTE_KMS_KEY |
+					1u << QUEUE_ATTRIBUTE_VISIBILITY_TIMEOUT);
+	assert_string_equal(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_DELAY_SECONDS), "7");
+	assert_string_equal(
+		queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_VISIBILITY_TIMEOUT), "0");
+	/* "" takes a policy away again. */
+	assert_int_equal(read_map("{\"Policy\":\"\"}", &attributes, &given), FAULT_NONE);
+	assert_null(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_POLICY));
+	assert_string_equal(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_KMS_KEY), "alias");
+	queue_attributes_free(&attributes);
+}
+
+static void redrive_policies(void **state)
+{
+#define ARN "\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:000000000000:dead\""
+	static const struct {
+		const char *text;
+		unsigned receives; /* 0: refused */
+	} table[] = {
+		{"{" ARN ",\"maxReceiveCount\":1}", 1},
+		{"{" ARN ",\"maxReceiveCount\":\"5\"}", 5},
+		{"{" ARN ",\"maxReceiveCount\":1000}", 1000},
+		{"{" ARN ",\"maxReceiveCount\":1001}", 0},
+		{"{" ARN ",\"maxReceiveCount\":0}", 0},
+		{"{" ARN ",\"maxReceiveCount\":-1}", 0},
+		{"{" ARN ",\"maxReceiveCount\":1.5}", 0},
+		{"{" ARN ",\"maxReceiveCount\":1e99}", 0},
+		{"{" ARN ",\"maxReceiveCount\":\"\"}", 0},
+		{"{" ARN ",\"maxReceiveCount\":\"1001\"}", 0},
+		{"{" ARN "}", 0},
+		{"{\"maxReceiveCount\":1}", 0},
+		{"{\"deadLetterTargetArn\":1,\"maxReceiveCount\":1}", 0},
+		{"{\"deadLetterTargetArn\":\"dead\",\"maxReceiveCount\":1}", 0},
+		{"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:0:\",\"maxReceiveCount\":1}", 0},
+		{"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:0:a b\",\"maxReceiveCount\":1}",
+			0},
+		{"{\"deadLetterTargetArn\":\"arn:aws:sqs:x:us-east-1:0:a\",\"maxReceiveCount\":1}",
+			0},
+		{"{" ARN ",\"maxReceiveCount\":1} x", 0},
+		{"[]", 0},
+		{"x", 0},
+	};
+#undef ARN
+	struct redrive redrive;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		bool taken = redrive_parse(table[i].text, &redrive);
+
+		if (taken != (table[i].receives > 0) ||
+			(taken && redrive.max_receives != table[i].receives))
+			fail_msg("%s is judged wrongly", table[i].text);
+		if (taken)
+			assert_string_equal(redrive.dead_letter_queue, "dead");
+	}
+	assert_true(redrive_parse(NULL, &redrive));
+	assert_int_equal(redrive.max_receives, 0);
+	assert_true(redrive_parse("", &redrive));
+	assert_int_equal(redrive.max_receives, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(names),
+		cmocka_unit_test(ranges),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(given_and_normalised),
+		cmocka_unit_test(redrive_policies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* The service when the disk is full or memory runs out. */
+#include "bunshin/error.h"
+#include "failmalloc.h"
+#include "localq/store_private.h"
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define Q "\"QueueUrl\":\"http://h/000000000000/q\""
+
+static struct world world;
+
+static int start(void **state)
+{
+	world_open(&world, NULL);
+	world_create(&world, "q");
+	return 0;
+}
+
+static int end(void **state)
+{
+	world_close(&world);
+	return 0;
+}
+
+static void limit_pages(const char *sql)
+{
+	assert_int_equal(sqlite3_exec(world.service.store->db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+/* From now on the database cannot grow, as on a full disk. */
+static void fill_disk(void)
+{
+	limit_pages("PRAGMA max_page_count=1"); /* the present size, when it is more */
+}
+
+static void empty_disk(void)
+{
+	limit_pages("PRAGMA max_page_count=1000000");
+}
+
+static void assert_failed(const struct world_call *call)
+{
+	assert_true(call->answered);
+	assert_int_equal(call->call.problem.fault, FAULT_INTERNAL);
+	assert_string_equal(cJSON_GetObjectItem(call->answer, "__type")->valuestring,
+		"com.amazon.coral.service#InternalFailure");
+}
+
+static void a_full_disk_fails_the_whole_turn_and_nothing_of_it_happened(void **state)
+{
+	struct world_call receive, send, late, refused, waiting;
+	char body[20001];
+
+	memset(body, 'x', sizeof(body) - 1);
+	body[sizeof(body) - 1] = '\0';
+	world_create(&world, "other");
+	world_send(&world, "q", "kept");
+	world_start(&world, &waiting, "ReceiveMessage",
+		"{\"QueueUrl\":\"/other\",\"WaitTimeSeconds\":20}");
+	service_flush(&world.service);
+	fill_disk();
+	world_start(&world, &refused, "SendMessage", "{" Q "}");
+	world_start(&world, &receive, "ReceiveMessage", "{" Q "}");
+	world_start(&world, &send, "SendMessage", "{" Q ",\"MessageBody\":\"%s\"}", body);
+	world_start(&world, &late, "SendMessage", "{" Q ",\"MessageBody\":\"late\"}");
+	service_flush(&world.service);
+	assert_failed(&receive);
+	assert_failed(&send);
+	assert_failed(&late);
+	assert_failed(&waiting);
+	assert_int_equal(refused.call.problem.fault, FAULT_MISSING_PARAMETER);
+	assert_int_equal(world.failures, 1);
+	assert_string_equal(world.failure, "database or disk is full");
+	world_end(&receive);
+	world_end(&send);
+	world_end(&late);
+	world_end(&refused);
+	world_end(&waiting);
+
+	/* The message that the failed receive had taken is still there, at its first receive. */
+	empty_disk();
+	assert_string_equal(world_counts(&world, "q"), "1 0 0");
+	world_ok(&world, "ReceiveMessage", "{" Q ",\"AttributeNames\":[\"All\"]}");
+	assert_string_equal(world_bodies(world.done.answer), "kept");
+	world_send(&world, "other", "works again");
+	assert_string_equal(world_counts(&world, "other"), "1 0 0");
+	assert_int_equal(world.failures, 1);
+}
+
+static void a_queue_of_a_failed_turn_is_not_there(void **state)
+{
+	struct world_call create, send;
+	char body[20001];
+
+	memset(body, 'x', sizeof(body) - 1);
+	body[sizeof(body) - 1] = '\0';
+	fill_disk();
+	world_start(&world, &create, "CreateQueue", "{\"QueueName\":\"new\"}");
+	world_start(&world, &send, "SendMessage", "{\"QueueUrl\":\"/new\",\"MessageBody\":\"%s\"}",
+		body);
+	service_flush(&world.service);
+	assert_failed(&create);
+	assert_failed(&send);
+	world_end(&create);
+	world_end(&send);
+	empty_disk();
+	world_refused(&world, "AWS.SimpleQueueService.NonExistentQueue", "GetQueueUrl",
+		"{\"QueueName\":\"new\"}");
+	world_create(&world, "new");
+}
+
+/* Every operation that allocates, with the k-th allocation failing, for every k. */
+static void every_allocation_may_fail(void **state)
+{
+	static const struct {
+		const char *operation, *request;
+	} table[] = {
+		{"CreateQueue", "{\"QueueName\":\"new\",\"Attributes\":{\"DelaySeconds\":\"1\"}}"},
+		{"SetQueueAttributes", "{" Q ",\"Attributes\":{\"Policy\":\"{}\"}}"},
+		{"SendMessage", "{" Q ",\"MessageBody\":\"\\u0000x\"}"},
+		{"SendMessageBatch",
+			"{" Q
+			",\"Entries\":[{\"Id\":\"a\",\"MessageBody\":\"x\",\"MessageAttributes\":"
+			"{\"b\":{\"DataType\":\"Binary\",\"BinaryValue\":\"YQ==\"}}}]}"},
+		{"ReceiveMessage",
+			"{" Q ",\"MaxNumberOfMessages\":10,\"MessageAttributeNames\":[\"All\"],"
+			"\"AttributeNames\":[\"All\"],\"VisibilityTimeout\":0}"},
+		{"ReceiveMessage", "{\"QueueUrl\":\"/empty\",\"WaitTimeSeconds\":1}"},
+		{"GetQueueAttributes", "{" Q ",\"AttributeNames\":[\"All\"]}"},
+		{"ListQueues", "{}"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		bool failed = true;
+		unsigned failures = 0;
+
+		for (unsigned long k = 1; failed; k++) {
+			struct world_call call;
+
+			start(NULL);
+			world_create(&world, "empty");
+			for (int j = 0; j < 10; j++)
+				world_send(&world, "q", "0123456789012345678901234567890123456789");
+			failmalloc_arm(k);
+			world_start(&world, &call, table[i].operation, "%s", table[i].request);
+			service_flush(&world.service);
+			world_advance_ms(&world, 1000);
+			failed = failmalloc_disarm();
+			failures += failed;
+			assert_true(call.answered);
+			if (call.call.problem.fault == FAULT_INTERNAL)
+				assert_true(failed);
+			/* Whatever failed, the next call works. */
+			assert_string_equal(world_counts(&world, "empty"), "0 0 0");
+			world_ok(&world, "CreateQueue", "{\"QueueName\":\"another\"}");
+			world_end(&call);
+			end(NULL);
+		}
+		if (failures == 0)
+			fail_msg("%s %s allocates nothing", table[i].operation, table[i].request);
+	}
+}
+
+static int open_and_close(void *arg)
+{
+	char detail[STORE_DETAIL_MAX];
+	struct store *store;
+	int err = store_open(NULL, &store, detail);
+
+	if (err == 0)
+		store_close(store);
+	return err;
+}
+
+static void opening_without_memory(void **state)
+{
+	failmalloc_sweep(open_and_close, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, start, end)
+		T(a_full_disk_fails_the_whole_turn_and_nothing_of_it_happened),
+		T(a_queue_of_a_failed_turn_is_not_there),
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(opening_without_memory),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
