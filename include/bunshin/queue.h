@@ -90,7 +90,7 @@ struct queue_send {
 	size_t body_bytes;
 	const struct queue_attribute *attributes;
 	size_t attribute_count;
-	unsigned delay_s;      /* 0-900 */
+	unsigned delay_s;	      /* 0-900 */
 	const char *group_id;	      /* NULL: none */
 	const char *deduplication_id; /* NULL: none */
 };

@@ -24,8 +24,10 @@ struct target_result {
 	 */
 	int err;
 	int status;		/* 100-599 */
-	int64_t retry_after_ms; /* Retry-After, seconds or date, as a delay; -1: absent or unreadable */
-	const char *reason;	/* for people, never NULL: 'missing variable "name"'; "" with an answer */
+	int64_t retry_after_ms; /* Retry-After, seconds or date, as a delay; -1: absent or
+				   unreadable */
+	const char
+		*reason; /* for people, never NULL: 'missing variable "name"'; "" with an answer */
 	const char *request_id; /* the provider's own id of the request; "" when it gave none */
 	const char *excerpt;	/* start of the answer's body, at most TARGET_EXCERPT_MAX bytes */
 	size_t excerpt_bytes;

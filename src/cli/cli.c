@@ -68,15 +68,6 @@ bool cli_is_terminal(int fd)
 	return isatty(fd) == 1;
 }
 
-bool cli_wants_colour(int fd)
-{
-	const char *term = getenv("TERM");
-	const char *no_colour = getenv("NO_COLOR");
-
-	return cli_is_terminal(fd) && !(no_colour && *no_colour) && term &&
-	       strcmp(term, "dumb") != 0;
-}
-
 static void print_help(const struct cli_usage *usage)
 {
 	printf("Usage: bunshin %s %s\n\n%s\n\nOptions:\n", usage->command, usage->arguments,

@@ -59,9 +59,7 @@ void cli_error(const char *command, const char *format, ...) __attribute__((form
 int cli_usage_error(const char *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* True when stream is a terminal; colour additionally wants NO_COLOR unset and TERM not dumb. */
 bool cli_is_terminal(int fd);
-bool cli_wants_colour(int fd);
 
 /* One per subcommand: src/cli/cmd_NAME.c. argv[0] is the subcommand's name. Returns the exit code.
  */

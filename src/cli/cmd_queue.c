@@ -2,17 +2,15 @@
  * bunshin queue: the embedded SQS-compatible queue as a process of its own.
  */
 #include "base/log.h"
-#include "base/loop_clock.h"
 #include "bunshin/error.h"
 #include "cli/cli.h"
+#include "cli/runtime.h"
 #include "localq/endpoint.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 #define COMMAND "queue"
 
@@ -28,10 +26,8 @@ struct settings {
 
 struct queue_process {
 	struct settings settings;
-	uv_loop_t loop;
-	struct loop_clock *clock;
+	struct runtime runtime;
 	struct endpoint *endpoint;
-	uv_signal_t sigterm, sigint;
 };
 
 /* Without --data: where the XDG base directory specification puts state. As parse(). */
@@ -128,17 +124,14 @@ static void on_endpoint_closed(void *arg)
 	struct queue_process *process = arg;
 
 	process->endpoint = NULL;
-	loop_clock_close(process->clock);
-	uv_close((uv_handle_t *)&process->sigterm, NULL);
-	uv_close((uv_handle_t *)&process->sigint, NULL);
+	uv_stop(&process->runtime.loop);
 }
 
-static void on_signal(uv_signal_t *handle, int signal_number)
+static void on_signal(void *arg, unsigned count)
 {
-	struct queue_process *process = handle->data;
+	struct queue_process *process = arg;
 
-	(void)signal_number;
-	if (process->endpoint != NULL)
+	if (count == 1)
 		endpoint_close(process->endpoint, on_endpoint_closed, process);
 }
 
@@ -154,30 +147,17 @@ static int start(struct queue_process *process, char detail[ENDPOINT_DETAIL_MAX]
 		.failed = store_failed,
 		.arg = process,
 	};
-	int err;
+	int err = runtime_open(&process->runtime, on_signal, process);
 
-	snprintf(detail, ENDPOINT_DETAIL_MAX, "the event loop cannot start");
-	if (uv_loop_init(&process->loop) < 0)
-		return ERR_IO;
-	err = loop_clock_new(&process->loop, &process->clock);
-	if (err == 0)
-		err = endpoint_new(&process->loop, loop_clock_table(process->clock), &options,
-			&process->endpoint, detail);
 	if (err < 0) {
-		loop_clock_close(process->clock);
-		uv_run(&process->loop, UV_RUN_DEFAULT);
-		uv_loop_close(&process->loop);
+		snprintf(detail, ENDPOINT_DETAIL_MAX, "the event loop cannot start");
+		return err;
 	}
+	err = endpoint_new(&process->runtime.loop, process->runtime.clock, &options,
+		&process->endpoint, detail);
+	if (err < 0)
+		runtime_close(&process->runtime);
 	return err;
-}
-
-static void watch_signals(struct queue_process *process)
-{
-	uv_signal_init(&process->loop, &process->sigterm);
-	uv_signal_init(&process->loop, &process->sigint);
-	process->sigterm.data = process->sigint.data = process;
-	uv_signal_start(&process->sigterm, on_signal, SIGTERM);
-	uv_signal_start(&process->sigint, on_signal, SIGINT);
 }
 
 int cmd_queue(int argc, char **argv)
@@ -198,9 +178,8 @@ int cmd_queue(int argc, char **argv)
 		cli_error(COMMAND, "%s", detail);
 		return err == ERR_ARGUMENT ? CLI_USAGE : CLI_FAILED;
 	}
-	watch_signals(&process);
 	print_welcome(&process);
-	uv_run(&process.loop, UV_RUN_DEFAULT);
-	uv_loop_close(&process.loop);
+	uv_run(&process.runtime.loop, UV_RUN_DEFAULT);
+	runtime_close(&process.runtime);
 	return CLI_DONE;
 }

@@ -37,8 +37,8 @@ static int open_credentials(struct connect *connect, struct buf *error)
 	if (!err)
 		err = log_add_secret(set->session_token);
 	if (err == ERR_NO_CREDENTIALS)
-		buf_append_string(
-			error, "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+		buf_append_string(error,
+			"no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
 	else if (err)
 		buf_appendf(error, "AWS credentials: %s", reason[0] ? reason : error_message(err));
 	return err;
