@@ -5,12 +5,24 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void call_free(struct batch_call *call)
 {
 	list_remove(&call->node);
 	call->batcher->call_count--;
 	free(call);
+}
+
+/* As SQS counts them: the body, and names, types and values of the attributes. */
+static size_t bytes_of(const struct queue_message *message)
+{
+	size_t bytes = message->body_bytes;
+
+	for (size_t i = 0; i < message->attribute_count; i++)
+		bytes += strlen(message->attributes[i].name) + strlen(message->attributes[i].type) +
+			 message->attributes[i].value_bytes;
+	return bytes;
 }
 
 /* Moves up to ten waiting messages into the call. */
@@ -22,8 +34,9 @@ static void fill(struct batcher *batcher, struct batch_call *call)
 		struct batch_link *link =
 			list_entry(list_first(&batcher->waiting), struct batch_link, node);
 
-		bytes += link->message->queued->body_bytes;
-		if (batcher->max_bytes && call->count && bytes > batcher->max_bytes)
+		if (batcher->max_bytes)
+			bytes += bytes_of(link->message->queued);
+		if (call->count && (bytes > batcher->max_bytes || link->message->settle_alone))
 			break;
 		list_remove(&link->node);
 		batcher->waiting_count--;
@@ -31,6 +44,8 @@ static void fill(struct batcher *batcher, struct batch_call *call)
 		link->slot = (unsigned)call->count;
 		call->links[call->count] = link;
 		call->messages[call->count++] = link->message;
+		if (link->message->settle_alone)
+			break;
 	}
 }
 
@@ -95,7 +110,11 @@ static void flush(struct batcher *batcher, bool partial)
 
 static void linger_fired(struct clock_timer *timer)
 {
-	flush(list_entry(timer, struct batcher, linger), true);
+	struct batcher *batcher = list_entry(timer, struct batcher, linger);
+
+	flush(batcher, true);
+	/* Calls that could not be started may have ended messages. */
+	core_advance(batcher->delivery);
 }
 
 void batcher_init(struct batcher *batcher)

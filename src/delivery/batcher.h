@@ -31,7 +31,7 @@ struct batcher {
 	/* One message's outcome; started_us is when the call began. Its link is in no batcher. */
 	void (*settled)(struct message *message, int result, uint64_t started_us);
 	size_t max_calls;
-	size_t max_bytes; /* of bodies in one call; 0: any */
+	size_t max_bytes; /* of bodies and attributes in one call; 0: any */
 	struct list waiting;
 	size_t waiting_count;
 	struct list calls;

@@ -128,14 +128,19 @@ void core_accept(struct message *message, const struct target_result *result)
 	settle_start(message);
 }
 
+void core_leave(struct message *message, const struct target_result *result, const char *reason)
+{
+	counter_add(message->delivery->metrics.failed_left, 1);
+	notify(message, DELIVERY_FAILED_LEFT, result, reason);
+	core_return(message, core_backoff_ms(message));
+}
+
 void core_fail(struct message *message, const struct target_result *result, const char *reason)
 {
 	struct delivery *delivery = message->delivery;
 
 	if (!delivery->options.failure_queue.ops) {
-		counter_add(delivery->metrics.failed_left, 1);
-		notify(message, DELIVERY_FAILED_LEFT, result, reason);
-		core_return(message, core_backoff_ms(message));
+		core_leave(message, result, reason);
 		return;
 	}
 	if (message_set_failure(message, reason, result)) {

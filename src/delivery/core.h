@@ -75,6 +75,8 @@ struct delivery {
 void core_take(struct delivery *delivery, struct queue_batch *batch);
 void core_accept(struct message *message, const struct target_result *result);
 void core_fail(struct message *message, const struct target_result *result, const char *reason);
+/* Terminal, but no failure queue takes it: left to the queue's redrive policy. */
+void core_leave(struct message *message, const struct target_result *result, const char *reason);
 void core_expire(struct message *message);
 void core_return(struct message *message, int64_t delay_ms);
 void core_lose(struct message *message);
@@ -91,8 +93,8 @@ int lane_init(
 void lane_free(struct lane *lane);
 /* Starts what may be started. */
 void lane_pump(struct lane *lane);
-/* Messages that this lane could take over now beyond those it holds. */
-size_t lane_room(struct lane *lane);
+/* Slots without an attempt, of those that may be used now; these are added to *total. */
+size_t lane_free_slots(struct lane *lane, size_t *total);
 /* Puts everything that waits back. */
 void lane_release(struct lane *lane);
 /* Gives up every attempt in flight and puts its message back. */

@@ -40,8 +40,8 @@ enum delivery_event_kind {
 	DELIVERY_ACCEPTED,	 /* an attempt was accepted */
 	DELIVERY_ATTEMPT_FAILED, /* it will be tried again, delay_ms from now */
 	DELIVERY_FAILED,	 /* terminal: on its way to the failure queue */
-	DELIVERY_FAILED_LEFT,	 /* terminal, but there is no failure queue: left to the queue's
-				    redrive */
+	DELIVERY_FAILED_LEFT,	 /* terminal, but there is no failure queue, or it refuses the copy:
+				    left to the queue's redrive */
 	DELIVERY_EXPIRED,	 /* past its deadline: not sent, being deleted */
 	DELIVERY_POSTPONED,	 /* before its NotBefore: put back */
 	DELIVERY_LOST,		 /* visibility ran out; it will be received again */

@@ -39,7 +39,9 @@ static void enter(struct delivery *delivery, enum drain_phase phase)
 	default:
 		return;
 	}
-	clock_timer_set(delivery->clock, &delivery->drain_timer, end_us);
+	/* Short of memory, a phase ends at once rather than never. */
+	if (clock_timer_set(delivery->clock, &delivery->drain_timer, end_us) && phase < DRAIN_OVER)
+		enter(delivery, phase + 1);
 }
 
 static void phase_ended(struct clock_timer *timer)

@@ -7,6 +7,7 @@
 #include "delivery/core.h"
 
 #define SECOND_US 1000000ull
+#define LATENCY_S 10 /* of a receive's answer and a change's request together, at most */
 
 static uint64_t visibility_us(const struct delivery *delivery)
 {
@@ -32,10 +33,10 @@ bool keeper_holds(const struct message *message, uint64_t now_us)
 	return now_us + safety_us(message->delivery) < message->visible_us;
 }
 
-/* 12 hours count from the receive. */
+/* 12 hours count from the receive as SQS saw it, and until the change arrives there. */
 unsigned keeper_seconds_left(const struct message *message, uint64_t now_us)
 {
-	uint64_t held_s = (now_us - message->received_us) / SECOND_US + 1;
+	uint64_t held_s = (now_us - message->received_us) / SECOND_US + LATENCY_S;
 
 	return held_s >= QUEUE_VISIBILITY_MAX_S ? 0 : (unsigned)(QUEUE_VISIBILITY_MAX_S - held_s);
 }
@@ -50,6 +51,26 @@ void keeper_watch(struct message *message)
 	/* Unwatched for want of memory, it is still checked before an attempt and when it settles.
 	 */
 	clock_timer_set(delivery->clock, &message->keeper, due_us);
+}
+
+/* Seconds that an extension from then may ask for: not past the 12 hours. */
+static unsigned extension_s(const struct message *message, uint64_t started_us)
+{
+	unsigned left = keeper_seconds_left(message, started_us);
+	unsigned wanted = message->delivery->options.visibility_s;
+
+	return wanted < left ? wanted : left;
+}
+
+/* At the end of the 12 hours an extension would bring next to nothing, again and again. */
+static bool is_worth_extending(const struct message *message, uint64_t now_us)
+{
+	unsigned seconds = extension_s(message, now_us);
+
+	if (!message_is_extendable(message) || message->extend.batcher)
+		return false;
+	return seconds == message->delivery->options.visibility_s ||
+	       now_us + seconds * SECOND_US > message->visible_us + SECOND_US;
 }
 
 /* Its visibility has run out. What a call under way decides is left to that call. */
@@ -68,13 +89,12 @@ void keeper_fired(struct clock_timer *timer)
 
 	if (now_us >= message->visible_us) {
 		expired(message);
-		core_advance(delivery);
-		return;
+	} else {
+		clock_timer_set(delivery->clock, &message->keeper, message->visible_us);
+		if (is_worth_extending(message, now_us))
+			batcher_add(&delivery->extender, &message->extend);
 	}
-	clock_timer_set(delivery->clock, &message->keeper, message->visible_us);
-	if (message_is_extendable(message) && !message->extend.batcher &&
-		keeper_seconds_left(message, now_us) > 0)
-		batcher_add(&delivery->extender, &message->extend);
+	core_advance(delivery);
 }
 
 static int extend_start(struct batcher *batcher, struct batch_call *call)
@@ -83,12 +103,12 @@ static int extend_start(struct batcher *batcher, struct batch_call *call)
 	struct queue_visibility entries[QUEUE_BATCH_MAX];
 
 	for (size_t i = 0; i < call->count; i++) {
-		unsigned left = keeper_seconds_left(call->messages[i], call->started_us);
-		unsigned wanted = batcher->delivery->options.visibility_s;
+		unsigned seconds = extension_s(call->messages[i], call->started_us);
 
+		/* 0 would give it back. */
 		entries[i] = (struct queue_visibility){
 			.receipt_handle = call->messages[i]->queued->receipt_handle,
-			.visibility_s = wanted < left ? wanted : left};
+			.visibility_s = seconds ? seconds : 1};
 	}
 	return queue.ops->change_visibility_batch(
 		queue.impl, entries, call->count, batcher_done, call, &call->call);
@@ -97,11 +117,8 @@ static int extend_start(struct batcher *batcher, struct batch_call *call)
 /* SQS counts from when it handled the call, which is later than its start: the safe side. */
 static void prolong(struct message *message, uint64_t started_us)
 {
-	unsigned left = keeper_seconds_left(message, started_us);
-	unsigned wanted = message->delivery->options.visibility_s;
-
 	counter_add(message->delivery->metrics.extended, 1);
-	message->visible_us = started_us + (wanted < left ? wanted : left) * SECOND_US;
+	message->visible_us = started_us + extension_s(message, started_us) * SECOND_US;
 	keeper_watch(message);
 }
 

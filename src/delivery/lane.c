@@ -64,7 +64,9 @@ static void refused(struct lane *lane, const struct target_result *result)
 	if (!breaker_refused(&lane->breaker, clock_monotonic_us(clock)))
 		return;
 	notify_breaker(lane, DELIVERY_BREAKER_OPENED, result);
-	clock_timer_set(clock, &lane->wake, lane->breaker.probe_us);
+	/* Nothing else may ever wake the lane: without memory for the timer, probe at once. */
+	if (clock_timer_set(clock, &lane->wake, lane->breaker.probe_us))
+		lane->breaker.probe_us = clock_monotonic_us(clock);
 	lane_release(lane);
 }
 
@@ -152,7 +154,8 @@ static bool start(struct message *message)
 			.request_id = "",
 			.excerpt = ""},
 		START_PAUSE_US / 1000);
-	clock_timer_after(lane->delivery->clock, &lane->wake, START_PAUSE_US);
+	if (clock_timer_after(lane->delivery->clock, &lane->wake, START_PAUSE_US))
+		lane_release(lane); /* nothing else may ever wake it */
 	return false;
 }
 
@@ -180,13 +183,13 @@ void lane_pump(struct lane *lane)
 		lane_release(lane);
 }
 
-size_t lane_room(struct lane *lane)
+size_t lane_free_slots(struct lane *lane, size_t *total)
 {
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
 	unsigned allowed = breaker_allows(&lane->breaker, now_us, lane->concurrency);
-	size_t taken = lane->sending + lane->waiting_count;
 
-	return allowed > taken ? allowed - taken : 0;
+	*total += allowed;
+	return allowed > lane->sending ? allowed - lane->sending : 0;
 }
 
 void lane_release(struct lane *lane)

@@ -1,6 +1,7 @@
 #include "delivery/message.h"
 
 #include "base/units.h"
+#include "base/utf8.h"
 #include "bunshin/error.h"
 #include "delivery/core.h"
 
@@ -156,6 +157,24 @@ void message_drop(struct message *message)
 	message_free(message);
 }
 
+/* SQS refuses a message for one byte that is not text, and a provider may answer anything. */
+static void make_text(char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes;) {
+		unsigned char c = (unsigned char)text[i];
+		size_t step = utf8_sequence(text + i, bytes - i);
+		bool control = c < 0x20 && c != '\t' && c != '\n' && c != '\r';
+		bool noncharacter = step == 3 && memcmp(text + i, "\xef\xbf", 2) == 0 &&
+				    (unsigned char)text[i + 2] >= 0xbe;
+
+		if (step == 0 || control || noncharacter) {
+			text[i] = '?';
+			step = 1;
+		}
+		i += step;
+	}
+}
+
 int message_set_failure(
 	struct message *message, const char *reason, const struct target_result *result)
 {
@@ -166,6 +185,7 @@ int message_set_failure(
 	failure->reason = strdup(reason);
 	if (!failure->reason)
 		goto failed;
+	make_text(failure->reason, strlen(failure->reason));
 	if (result && !result->err)
 		failure->status = result->status;
 	if (result && result->excerpt_bytes) {
@@ -174,6 +194,7 @@ int message_set_failure(
 			goto failed;
 		memcpy(failure->excerpt, result->excerpt, result->excerpt_bytes);
 		failure->excerpt_bytes = result->excerpt_bytes;
+		make_text(failure->excerpt, failure->excerpt_bytes);
 	}
 	failure_free(message->failure);
 	message->failure = failure;

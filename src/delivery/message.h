@@ -56,7 +56,7 @@ struct batch_link {
 
 /* Why a message failed for good; what the failure queue's copy says of it. */
 struct failure {
-	char *reason;  /* for people */
+	char *reason;  /* for people; text that SQS takes, as the excerpt */
 	char *excerpt; /* of the provider's answer; NULL: none */
 	size_t excerpt_bytes;
 	int status; /* 0: no answer */
@@ -78,6 +78,7 @@ struct message {
 	struct batch_link extend;  /* in the extender */
 	struct target_attempt *attempt; /* SENDING only */
 	unsigned settle_attempts;
+	bool settle_alone;	 /* its batch failed for good: tried by itself once more */
 	unsigned return_after_s; /* BACKING_OFF: the visibility wanted */
 	struct failure *failure; /* FAILED and COPIED */
 };

@@ -55,9 +55,12 @@ static void adapt(struct receiver *receiver, unsigned asked, size_t got)
 static void back_off(struct receiver *receiver)
 {
 	struct clock clock = receiver->delivery->clock;
-	int64_t delay_ms =
-		backoff_delay_ms(&failure_backoff, receiver->failures, clock_random(clock));
+	int64_t delay_ms;
 
+	/* Polls that were out when the first of them failed say nothing new. */
+	if (clock_timer_is_set(&receiver->wake))
+		return;
+	delay_ms = backoff_delay_ms(&failure_backoff, receiver->failures, clock_random(clock));
 	/* Full jitter may draw next to nothing; a floor keeps a broken queue from a busy loop. */
 	if (delay_ms < failure_backoff.base_ms / 2)
 		delay_ms = failure_backoff.base_ms / 2;
@@ -116,16 +119,17 @@ static int start_poll(struct receiver *receiver, unsigned asked)
 	return err;
 }
 
+/* Empty slots, minus what waits for one; total: slots that may be used, an open breaker's not. */
 static size_t room(struct delivery *delivery, size_t *ret_total)
 {
+	size_t waiting = delivery->counts[MESSAGE_RECEIVED];
 	size_t free_slots = 0, total = 0;
 
-	for (size_t i = 0; i < delivery->lane_count; i++) {
-		free_slots += lane_room(&delivery->lanes[i]);
-		total += delivery->lanes[i].concurrency;
-	}
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		free_slots += lane_free_slots(&delivery->lanes[i], &total);
 	*ret_total = total;
-	return free_slots;
+	/* One lane's backlog counts against all: whose messages come next is not ours to choose. */
+	return free_slots > waiting ? free_slots - waiting : 0;
 }
 
 /* What was sent but not yet settled is bounded too, or a queue that fails would fill the memory. */
@@ -154,8 +158,7 @@ void receiver_pump(struct receiver *receiver)
 	while (receiver->poll_count < receiver->allowed && !is_clogged(delivery, total)) {
 		size_t left = free_slots > receiver->reserved ? free_slots - receiver->reserved : 0;
 
-		/* Half open, a destination has room for one message only, and that is the probe. */
-		if (left < quantum && !(left && !delivery->held && !receiver->poll_count))
+		if (left < quantum)
 			break;
 		if (start_poll(receiver,
 			    (unsigned)(left > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : left))) {

@@ -12,6 +12,7 @@
 static const struct backoff settle_backoff = {.base_ms = 100, .cap_ms = 5000};
 
 #define SETTLE_CALLS_MAX 64
+#define COPY_MAX_BYTES ((size_t)1024 * 1024) /* of one message with its attributes (SQS quota) */
 
 static struct batcher *batcher_of(struct message *message)
 {
@@ -47,7 +48,11 @@ void settle_start(struct message *message)
 
 void settle_retry_fired(struct clock_timer *timer)
 {
-	settle_start(list_entry(timer, struct message, retry));
+	struct message *message = list_entry(timer, struct message, retry);
+	struct delivery *delivery = message->delivery;
+
+	settle_start(message);
+	core_advance(delivery);
 }
 
 /* It did not work this time. Past its visibility there is nothing left to settle. */
@@ -87,6 +92,11 @@ static void delete_settled(struct message *message, int result, uint64_t started
 	}
 }
 
+static unsigned at_most(unsigned value, unsigned limit)
+{
+	return value < limit ? value : limit;
+}
+
 static int return_start(struct batcher *batcher, struct batch_call *call)
 {
 	struct queue queue = batcher->delivery->options.queue;
@@ -95,7 +105,8 @@ static int return_start(struct batcher *batcher, struct batch_call *call)
 	for (size_t i = 0; i < call->count; i++)
 		entries[i] = (struct queue_visibility){
 			.receipt_handle = call->messages[i]->queued->receipt_handle,
-			.visibility_s = call->messages[i]->return_after_s};
+			.visibility_s = at_most(call->messages[i]->return_after_s,
+				keeper_seconds_left(call->messages[i], call->started_us))};
 	return queue.ops->change_visibility_batch(
 		queue.impl, entries, call->count, batcher_done, call, &call->call);
 }
@@ -116,18 +127,31 @@ struct copy_text {
 	char status[16], attempts[16], first[32];
 	struct queue_attribute attributes[QUEUE_ATTRIBUTES_MAX];
 	size_t count;
+	size_t bytes_left; /* of what one message may have */
 };
 
 static void copy_add(struct copy_text *text, const char *name, const char *type, const char *value,
 	size_t value_bytes)
 {
-	if (text->count >= QUEUE_ATTRIBUTES_MAX || value_bytes == 0)
+	size_t bytes = strlen(name) + strlen(type) + value_bytes;
+
+	if (text->count >= QUEUE_ATTRIBUTES_MAX || value_bytes == 0 || bytes > text->bytes_left)
 		return;
-	for (size_t i = 0; i < text->count; i++)
-		if (strcmp(text->attributes[i].name, name) == 0)
-			return; /* the original's stays: this is a copy of a copy */
+	text->bytes_left -= bytes;
 	text->attributes[text->count++] = (struct queue_attribute){
 		.name = name, .type = type, .value = value, .value_bytes = value_bytes};
+}
+
+/* A message that failed before, and was put back into its queue, brings these along. */
+static bool is_ours(const char *name)
+{
+	static const char *const names[] = {
+		"FailureReason", "FailureStatus", "FailureBody", "Attempts", "FirstReceived"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
 }
 
 static void copy_describe(const struct message *message, struct copy_text *text)
@@ -135,12 +159,15 @@ static void copy_describe(const struct message *message, struct copy_text *text)
 	const struct queue_message *queued = message->queued;
 	const struct failure *failure = message->failure;
 
-	text->count = queued->attribute_count;
-	if (text->count > QUEUE_ATTRIBUTES_MAX)
-		text->count = QUEUE_ATTRIBUTES_MAX;
-	if (text->count)
-		memcpy(text->attributes, queued->attributes,
-			text->count * sizeof(text->attributes[0]));
+	text->count = 0;
+	text->bytes_left =
+		queued->body_bytes < COPY_MAX_BYTES ? COPY_MAX_BYTES - queued->body_bytes : 0;
+	for (size_t i = 0; i < queued->attribute_count; i++) {
+		const struct queue_attribute *a = &queued->attributes[i];
+
+		if (!is_ours(a->name))
+			copy_add(text, a->name, a->type, a->value, a->value_bytes);
+	}
 	snprintf(text->status, sizeof(text->status), "%d", failure->status);
 	snprintf(text->attempts, sizeof(text->attempts), "%u", queued->receive_count);
 	snprintf(text->first, sizeof(text->first), "%lld",
@@ -149,8 +176,9 @@ static void copy_describe(const struct message *message, struct copy_text *text)
 	if (failure->status)
 		copy_add(text, "FailureStatus", "Number", text->status, strlen(text->status));
 	/* The copy has a message id of its own; after a redrive the key must still be the same. */
-	copy_add(text, "IdempotencyKey", "String", queued->idempotency_key,
-		strlen(queued->idempotency_key));
+	if (!message_attribute(queued, "IdempotencyKey"))
+		copy_add(text, "IdempotencyKey", "String", queued->idempotency_key,
+			strlen(queued->idempotency_key));
 	copy_add(text, "Attempts", "Number", text->attempts, strlen(text->attempts));
 	copy_add(text, "FirstReceived", "Number", text->first, strlen(text->first));
 	copy_add(text, "FailureBody", "String", failure->excerpt, failure->excerpt_bytes);
@@ -178,10 +206,19 @@ static int copy_start(struct batcher *batcher, struct batch_call *call)
 
 static void copy_settled(struct message *message, int result, uint64_t started_us)
 {
+	bool for_good = error_class(result) == ERROR_PERMANENT;
+
+	if (for_good && message->settle_alone) {
+		message->settle_attempts = 0;
+		core_leave(message, NULL, message->failure->reason);
+		return;
+	}
 	if (result) {
+		message->settle_alone |= for_good;
 		settle_again(message);
 		return;
 	}
+	message->settle_alone = false;
 	counter_add(message->delivery->metrics.failed, 1);
 	message->settle_attempts = 0;
 	message_move(message, MESSAGE_COPIED);

@@ -1,0 +1,66 @@
+/*
+ * A provider in virtual time: answers each attempt as a script or a callback says, records every
+ * one, and fails the test when an attempt should not have been made.
+ */
+#ifndef TESTS_DELIVERY_FAKE_TARGET_H
+#define TESTS_DELIVERY_FAKE_TARGET_H
+
+#include "base/list.h"
+#include "bunshin/clock.h"
+#include "bunshin/target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ANSWERS_MAX 256
+
+struct world;
+struct fake_message;
+
+struct attempt_record {
+	size_t message;
+	unsigned nth;		  /* of its message, from 1 */
+	uint64_t at_us, ended_us; /* UINT64_MAX: still out */
+	bool cancelled, accepted;
+};
+
+/* How one attempt goes. Zero: 200 after the target's latency. */
+struct answer {
+	int start_err;
+	uint64_t latency_us;
+	bool never;
+	int err, status;
+	int64_t retry_after_ms; /* 0: absent; RETRY_AFTER_0: 0 */
+	const char *reason, *excerpt;
+	size_t excerpt_bytes; /* 0: strlen */
+};
+
+#define RETRY_AFTER_0 INT64_MIN
+
+struct fake_target {
+	struct world *world;
+	char name[16];
+	unsigned concurrency;
+	uint64_t latency_us; /* 10 ms */
+	/* Answers in order of attempts; after the last, `otherwise`. */
+	struct answer script[ANSWERS_MAX];
+	size_t script_count, script_next;
+	struct answer otherwise;
+	/* Has a last word. */
+	void (*plan)(struct fake_target *target, const struct fake_message *message,
+		struct answer *answer);
+	struct list attempts; /* in flight */
+	unsigned out, out_most;
+	struct attempt_record *log;
+	size_t log_count, log_capacity;
+};
+
+void fake_target_init(
+	struct fake_target *target, struct world *world, const char *name, unsigned concurrency);
+void fake_target_free(struct fake_target *target);
+struct target fake_target_table(struct fake_target *target);
+/* Appends to the script, `times` times. */
+void fake_target_answer(struct fake_target *target, unsigned times, struct answer answer);
+
+#endif

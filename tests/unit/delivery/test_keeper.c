@@ -1,0 +1,330 @@
+/* Visibility: extended ahead of its expiry, in batches; what cannot be kept is not sent. */
+#include "bunshin/error.h"
+#include "delivery/core.h"
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static struct world world;
+
+static const struct call_record *extension(size_t n)
+{
+	const struct call_record *call = fake_queue_extension(&world.queue, n);
+
+	if (!call)
+		fail_msg("no extension %zu", n);
+	return call;
+}
+
+/* Received at 2 ms for 30 s: a third ahead, at 20.002 s, and 50 ms for others to join. */
+static void extends_a_third_ahead(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 10, .visibility_s = 30});
+	world.targets[0].otherwise.latency_us = 65 * S;
+	world_add(&world, 4);
+	world_start(&world);
+	world_run_until_done(&world, 70 * S);
+	assert_int_equal(fake_queue_extensions(&world.queue), 3);
+	assert_int_equal(extension(0)->at_us, 20 * S + 52 * MS);
+	assert_int_equal(extension(0)->count, 4);
+	assert_int_equal(extension(0)->visibility_s[0], 30);
+	/* Counted from the call, each time. */
+	assert_int_equal(extension(1)->at_us, 40 * S + 102 * MS);
+	assert_int_equal(extension(2)->at_us, 60 * S + 152 * MS);
+	assert_int_equal(world_stats(&world).extended, 12);
+	assert_int_equal(world_stats(&world).lost, 0);
+	assert_int_equal(world.targets[0].log_count, 4);
+	world_end(&world);
+}
+
+static void short_visibilities(void **state)
+{
+	for (unsigned s = 1; s <= 10; s++) {
+		world_init(&world, &(struct world_options){.concurrency = 10, .visibility_s = s});
+		world.targets[0].otherwise.latency_us = 35 * S;
+		world_add(&world, 10);
+		world_start(&world);
+		world_run_until_done(&world, 60 * S);
+		assert_int_equal(world_stats(&world).lost, 0);
+		assert_int_equal(world.targets[0].log_count, 10);
+		world_end(&world);
+	}
+}
+
+/* Full tens go at once; what waits for a slot is kept as well as what is in flight. */
+static void extends_in_batches(void **state)
+{
+	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
+
+	world_init(&world,
+		&(struct world_options){.lanes = 2, .lane_concurrency = {19, 1}, .receivers = 2});
+	world.targets[1].otherwise.latency_us = 25 * S;
+	for (int i = 0; i < 15; i++)
+		world_add_with(&world, to_second);
+	world_start(&world);
+	world_run_to(&world, 21 * S);
+	assert_int_equal(delivery_held(world.delivery), 15);
+	assert_int_equal(fake_queue_extensions(&world.queue), 2);
+	assert_int_equal(extension(0)->at_us, 20 * S + 2 * MS);
+	assert_int_equal(extension(0)->count, 10);
+	assert_int_equal(extension(1)->at_us, 20 * S + 54 * MS);
+	assert_int_equal(extension(1)->count, 5);
+	world_run_until_done(&world, 400 * S);
+	assert_int_equal(world_stats(&world).lost, 0);
+	assert_int_equal(world_stats(&world).received, 15);
+	world_end(&world);
+}
+
+/* A transient failure is tried again a twelfth of the visibility later, and again. */
+static void a_transient_failure(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 1, .visibility_s = 30});
+	world.targets[0].otherwise.latency_us = 40 * S;
+	fake_queue_fail(&world.queue,
+		(struct fault){
+			.op = OP_CHANGE, .times = 2, .err = ERR_UNAVAILABLE, .entry = WHOLE_CALL});
+	world_add(&world, 1);
+	world_start(&world);
+	world_run_until_done(&world, 60 * S);
+	assert_int_equal(fake_queue_extensions(&world.queue), 3);
+	assert_int_equal(extension(0)->at_us, 20 * S + 52 * MS);
+	assert_int_equal(extension(1)->at_us, 22 * S + 604 * MS);
+	assert_int_equal(extension(2)->at_us, 25 * S + 156 * MS);
+	assert_int_equal(world_stats(&world).extended, 1);
+	assert_int_equal(world_stats(&world).lost, 0);
+	assert_int_equal(world.targets[0].log_count, 1);
+	world_end(&world);
+}
+
+static void one_entry_of_an_extension_fails(void **state)
+{
+	for (int k = 0; k < 10; k++) {
+		world_init(&world, &(struct world_options){.concurrency = 10});
+		world.targets[0].otherwise.latency_us = 35 * S;
+		fake_queue_fail(&world.queue,
+			(struct fault){.op = OP_CHANGE, .err = ERR_THROTTLED, .entry = k});
+		world_add(&world, 10);
+		world_start(&world);
+		world_run_until_done(&world, 60 * S);
+		assert_int_equal(extension(1)->count, 1);
+		assert_int_equal(extension(1)->messages[0], extension(0)->messages[k]);
+		assert_int_equal(world_stats(&world).lost, 0);
+		world_end(&world);
+	}
+}
+
+/*
+ * Never extended: what is in flight may still be accepted, what waits is lost when its time is up
+ * and not sent by us after that.
+ */
+static void extensions_that_never_work(void **state)
+{
+	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
+
+	world_init(&world,
+		&(struct world_options){.lanes = 2, .lane_concurrency = {9, 1}, .visibility_s = 6});
+	world.targets[1].otherwise.latency_us = 7 * S;
+	fake_queue_fail(&world.queue, (struct fault){.op = OP_CHANGE,
+					      .times = 1000,
+					      .err = ERR_UNAVAILABLE,
+					      .entry = WHOLE_CALL});
+	world_add_with(&world, to_second);
+	world_add_with(&world, to_second);
+	world_start(&world);
+	world_run_to(&world, 6 * S + 2 * MS - 1);
+	assert_int_equal(world_stats(&world).lost, 0);
+	world_run_to(&world, 6 * S + 2 * MS);
+	assert_int_equal(world_stats(&world).lost, 1);
+	assert_string_equal(world_event(&world, DELIVERY_LOST, 0)->reason, "received");
+	/* The first attempt goes on past its visibility; its acceptance is not thrown away. */
+	assert_int_equal(world.targets[1].log_count, 1);
+	world.queue.faults[0].times = 0;
+	world_run_until_done(&world, 100 * S);
+	assert_true(world.targets[1].log[0].accepted);
+	assert_int_equal(fake_queue_call(&world.queue, OP_DELETE, 0)->messages[0], 0);
+	world_end(&world);
+}
+
+static void refuse_message_1(
+	struct fake_queue *queue, const struct call_record *call, struct call_plan *plan)
+{
+	for (size_t i = 0; call->is_extension && i < call->count; i++)
+		if (call->messages[i] == 1)
+			plan->entry_err[i] = ERR_RECEIPT_INVALID;
+}
+
+static void an_invalid_receipt_ends_what_waits(void **state)
+{
+	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
+
+	world_init(&world,
+		&(struct world_options){.lanes = 2, .lane_concurrency = {9, 1}, .visibility_s = 6});
+	world.targets[1].otherwise.latency_us = 5 * S;
+	world.queue.plan = refuse_message_1;
+	world_add_with(&world, to_second);
+	world_add_with(&world, to_second);
+	world_start(&world);
+	world_run_to(&world, 4 * S + 54 * MS);
+	/* Not sent at 5 s, when the slot frees: somebody else may have it. */
+	assert_int_equal(world_stats(&world).lost, 1);
+	assert_int_equal(world_event(&world, DELIVERY_LOST, 0)->at_us, 4 * S + 54 * MS);
+	assert_int_equal(world_event(&world, DELIVERY_LOST, 0)->message, 1);
+	world_run_to(&world, 5500 * MS);
+	assert_int_equal(world.targets[1].log_count, 1);
+	world_run_until_done(&world, 60 * S);
+	world_end(&world);
+}
+
+/* One whose receipt is invalid in flight: the answer decides, but it is not put back by us. */
+static void an_invalid_receipt_in_flight(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 1, .visibility_s = 6});
+	fake_target_answer(
+		&world.targets[0], 1, (struct answer){.status = 500, .latency_us = 5 * S});
+	fake_queue_fail(&world.queue,
+		(struct fault){.op = OP_CHANGE, .err = ERR_RECEIPT_INVALID, .entry = 0});
+	world_add(&world, 1);
+	world_start(&world);
+	world_run_to(&world, 5500 * MS);
+	assert_int_equal(world_stats(&world).lost, 1);
+	assert_int_equal(fake_queue_calls(&world.queue, OP_CHANGE), 0);
+	world_run_until_done(&world, 60 * S);
+	world_end(&world);
+}
+
+/*
+ * The attempt fails while its extension is out, at every instant of the call: the back-off comes
+ * after the answer (the queue's own checks fail the test otherwise) and decides.
+ */
+static void a_back_off_waits_for_the_extension(void **state)
+{
+	for (uint64_t at_ms = 20000; at_ms <= 20600; at_ms += 5) {
+		world_init(&world, &(struct world_options){.concurrency = 1});
+		world.queue.there_us = 200 * MS;
+		world.queue.back_us = 200 * MS;
+		fake_target_answer(&world.targets[0], 1,
+			(struct answer){
+				.status = 503, .retry_after_ms = 3000, .latency_us = at_ms * MS});
+		world_add(&world, 1);
+		world_start(&world);
+		world_run_to(&world, 23 * S);
+		assert_int_equal(world_stats(&world).returned, 1);
+		assert_int_equal(fake_queue_call(&world.queue, OP_CHANGE, 0)->visibility_s[0], 3);
+		/* The call is out from 20.45 to 20.85 s: the attempt started at 0.4 s. */
+		assert_int_equal(fake_queue_extensions(&world.queue), at_ms > 20050 ? 1 : 0);
+		assert_int_equal(world.queue.messages[0]->visible_us,
+			fake_queue_call(&world.queue, OP_CHANGE, 0)->handled_us + 3 * S);
+		world_end(&world);
+	}
+}
+
+/* Accepted while its extension waits for company: that is never sent. While it is out: both are. */
+static void an_acceptance_ends_the_extension(void **state)
+{
+	for (uint64_t at_ms = 19900; at_ms <= 20500; at_ms += 5) {
+		world_init(&world, &(struct world_options){.concurrency = 1});
+		world.queue.there_us = world.queue.back_us = 100 * MS;
+		fake_target_answer(&world.targets[0], 1, (struct answer){.latency_us = at_ms * MS});
+		world_add(&world, 1);
+		world_start(&world);
+		world_run_until_done(&world, 23 * S);
+		assert_int_equal(fake_queue_extensions(&world.queue), at_ms > 20050 ? 1 : 0);
+		assert_int_equal(fake_queue_calls(&world.queue, OP_DELETE), 1);
+		world_end(&world);
+	}
+}
+
+/* An extension that is never answered holds up the back-off until the visibility is gone. */
+static void an_extension_that_hangs(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 1, .visibility_s = 30});
+	fake_target_answer(
+		&world.targets[0], 1, (struct answer){.status = 500, .latency_us = 21 * S});
+	fake_queue_fail(
+		&world.queue, (struct fault){.op = OP_CHANGE, .entry = WHOLE_CALL, .hangs = true});
+	world_add(&world, 1);
+	world_start(&world);
+	world_run_to(&world, 30 * S + 2 * MS);
+	assert_int_equal(world_stats(&world).lost, 1);
+	world_run_until_done(&world, 60 * S);
+	world_end(&world);
+}
+
+/*
+ * Twelve hours from the receive nothing can be extended any more, and it is not tried over and
+ * over: one extension each 2/3 of the visibility, and a last one up to the limit.
+ */
+static void twelve_hours(void **state)
+{
+	static const unsigned visibilities_s[] = {30, 600, 43200, 40000, 30000};
+	static const size_t most[] = {2200, 120, 2, 2, 3};
+
+	for (size_t i = 0; i < 5; i++) {
+		size_t extensions;
+
+		world_init(&world, &(struct world_options){
+					   .concurrency = 1, .visibility_s = visibilities_s[i]});
+		fake_target_answer(&world.targets[0], 1, (struct answer){.never = true});
+		world_add(&world, 1);
+		world_start(&world);
+		world_run_to(&world, 43200 * S);
+		extensions = fake_queue_extensions(&world.queue);
+		assert_in_range(extensions, 0, most[i]);
+		for (size_t n = 0; n < extensions; n++)
+			assert_int_equal(extension(n)->results[0], 0);
+		/* Held to within the slack of the limit. */
+		assert_true(world.queue.messages[0]->visible_us > 43200 * S - 20 * S);
+		world_run_to(&world, 43300 * S);
+		assert_int_equal(fake_queue_extensions(&world.queue), extensions);
+		world_end(&world);
+	}
+}
+
+/* What an attempt may start with: a second of visibility, or a tenth of a short one. */
+static void no_attempt_near_the_expiry(void **state)
+{
+	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
+
+	for (uint64_t ms = 8900; ms <= 9100; ms += 10) {
+		world_init(&world,
+			&(struct world_options){
+				.lanes = 2, .lane_concurrency = {9, 1}, .visibility_s = 10});
+		/* The extender is of no help, and the slot frees at this instant. */
+		fake_queue_fail(&world.queue, (struct fault){.op = OP_CHANGE,
+						      .times = 100,
+						      .err = ERR_UNAVAILABLE,
+						      .entry = WHOLE_CALL});
+		fake_target_answer(&world.targets[1], 1, (struct answer){.latency_us = ms * MS});
+		world_add_with(&world, to_second);
+		world_add_with(&world, to_second);
+		world_start(&world);
+		world_run_to(&world, 9200 * MS);
+		assert_int_equal(world.targets[1].log_count, ms < 9000 ? 2 : 1);
+		assert_int_equal(world_stats(&world).lost, ms < 9000 ? 0 : 1);
+		world_end(&world);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(extends_a_third_ahead),
+		cmocka_unit_test(short_visibilities),
+		cmocka_unit_test(extends_in_batches),
+		cmocka_unit_test(a_transient_failure),
+		cmocka_unit_test(one_entry_of_an_extension_fails),
+		cmocka_unit_test(extensions_that_never_work),
+		cmocka_unit_test(an_invalid_receipt_ends_what_waits),
+		cmocka_unit_test(an_invalid_receipt_in_flight),
+		cmocka_unit_test(a_back_off_waits_for_the_extension),
+		cmocka_unit_test(an_acceptance_ends_the_extension),
+		cmocka_unit_test(an_extension_that_hangs),
+		cmocka_unit_test(twelve_hours),
+		cmocka_unit_test(no_attempt_near_the_expiry),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,141 @@
+/*
+ * The delivery core in an invented world: a queue, a failure queue, providers and a clock, all in
+ * virtual time, around the real core. Everything that the core asks of the three tables is checked
+ * when it asks, and the whole after every step of the clock, against the promises; the first thing
+ * that breaks one fails the test and says when.
+ *
+ *	struct world w;
+ *
+ *	world_init(&w, &(struct world_options){.concurrency = 2});
+ *	world_add(&w, 5);
+ *	world_start(&w);
+ *	world_run_to(&w, 3 * S);
+ *	world_end(&w);
+ *
+ * BUNSHIN_TEST_TRACE=1 prints what happens.
+ */
+#ifndef TESTS_DELIVERY_WORLD_H
+#define TESTS_DELIVERY_WORLD_H
+
+#include "base/manual_clock.h"
+#include "delivery/delivery.h"
+#include "fake_queue.h"
+#include "fake_target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MS UINT64_C(1000)
+#define S (1000 * MS)
+#define HOUR (3600 * S)
+#define WORLD_EPOCH_MS INT64_C(1800000000000) /* wall time at instant 0 */
+#define WORLD_LANES_MAX 4
+#define WORLD_EVENTS_MAX 4096
+
+/* Zero is a default everywhere. */
+struct world_options {
+	uint64_t seed;
+	const char *label;    /* said when a check fails */
+	unsigned lanes;	      /* destinations, named "lane0", "lane1", ...; 1 */
+	unsigned concurrency; /* of each; 10 */
+	unsigned lane_concurrency[WORLD_LANES_MAX]; /* of one */
+	unsigned receivers;
+	unsigned wait_s;	/* 20; WORLD_NO_WAIT: 0 */
+	unsigned visibility_s;	/* 30 */
+	size_t held_bytes;	/* unlimited */
+	unsigned max_attempts;	/* 10 */
+	struct backoff backoff; /* 1 s, 300 s */
+	int64_t grace_ms;	/* 10 s; WORLD_NO_GRACE: 0 */
+	bool failure_queue;
+};
+
+#define WORLD_NO_WAIT 1000
+#define WORLD_NO_GRACE INT64_MIN
+
+/* What the observer was told. */
+struct world_event {
+	enum delivery_event_kind kind;
+	uint64_t at_us;
+	size_t message; /* SIZE_MAX: none */
+	int err;
+	int64_t delay_ms;
+	char destination[16], operation[32], reason[96];
+};
+
+struct world {
+	struct manual_clock clock;
+	struct world_options options;
+	struct fake_queue queue, failure_queue;
+	struct fake_target targets[WORLD_LANES_MAX];
+	struct metrics *metrics;
+	struct delivery *delivery; /* NULL before world_start and after world_free_delivery */
+	struct world_event events[WORLD_EVENTS_MAX];
+	size_t event_count;
+	size_t event_totals[DELIVERY_QUEUE_CONNECTED + 1];
+	size_t world_timers; /* timers in the heap that are not the core's */
+	size_t live_batches;
+	uint64_t attempts_before; /* of cores before this one */
+	unsigned restarts;
+	bool random_is_fixed;
+	uint64_t random_fixed;
+	unsigned long fail_timer; /* the n-th timer that the core sets anew from now on fails */
+	bool short_of_memory;	  /* what the core cannot do for want of memory is forgiven */
+	size_t forgotten;	  /* messages received but, for want of memory, not taken */
+	bool draining, inside_drain;
+	unsigned drained; /* how often drain_done was called */
+	size_t drained_held;
+	uint64_t drained_us;
+	bool free_when_drained;
+	bool trace;
+};
+
+/* Everything but the core; then the core. world_init_core returns delivery_new()'s code. */
+void world_init_outside(struct world *world, const struct world_options *options);
+int world_init_core(struct world *world);
+void world_init(struct world *world, const struct world_options *options);
+/* Frees the core, checks that nothing of it is left, lets an hour pass, frees the rest. */
+void world_end(struct world *world);
+/* The first half of it: the core is gone afterwards and nothing of it may move again. */
+void world_free_delivery(struct world *world);
+
+/* After world_free_delivery: another core, with metrics of its own, in the same world. */
+void world_restart(struct world *world);
+
+/* Adds messages to the source queue, visible now; the index of the first. */
+size_t world_add(struct world *world, size_t count);
+/* One with attributes, NULL-terminated triples of name, type, value. */
+size_t world_add_with(struct world *world, const char *const attributes[]);
+
+void world_start(struct world *world);
+void world_drain(struct world *world);
+
+/* One timer; false: nothing is set any more. */
+bool world_step(struct world *world);
+void world_run_to(struct world *world, uint64_t instant_us);
+/* Until the source queue is empty and the core holds nothing; fails past the limit. */
+void world_run_until_done(struct world *world, uint64_t limit_us);
+
+uint64_t world_now_us(const struct world *world);
+int64_t world_wall_ms(const struct world *world);
+struct delivery_stats world_stats(const struct world *world);
+/* The n-th event (0: the first) of a kind; fails when there is none. */
+const struct world_event *world_event(struct world *world, enum delivery_event_kind kind, size_t n);
+
+/* Fails the running test with the instant and the label. */
+_Noreturn void world_fail(const struct world *world, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void world_trace(const struct world *world, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Memory that allocation failures spare. Never NULL; free() it. */
+void *world_alloc(size_t size);
+void *world_grow(void *old, size_t old_size, size_t size);
+char *world_copy(const char *text, size_t size);
+/* Timers of the world itself. They never fail. */
+void world_timer_set(struct world *world, struct clock_timer *timer, uint64_t due_us);
+void world_timer_clear(struct world *world, struct clock_timer *timer);
+/* First thing in a `fire` of the world's. */
+void world_timer_fired(struct world *world);
+uint64_t world_random(struct world *world);
+
+#endif
