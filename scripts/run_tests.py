@@ -1,0 +1,273 @@
+"""Builds and runs the test suites and adds up their results; called by scripts/test.
+
+A unit program counts as many tests as the cmocka tests in it, a pytest run as many as its
+cases, any other program as one. The last line printed is "N passed, N failed", with
+", N skipped" behind it only when something was skipped.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+CORES = len(os.sched_getaffinity(0))
+SHOWN_LINES = 600  # of a failing program's output; the rest is in its log under build/
+
+BUILDS = {  # directory under build/: compiler, meson options
+    "asan": ("gcc", ["-Db_sanitize=address,undefined", "-Db_lundef=false"]),
+    "clang": ("clang", ["-Dbuildtype=release"]),
+    "plain": ("gcc", []),
+}
+VALGRIND = ("valgrind -q --error-exitcode=99 --leak-check=full "
+            "--show-leak-kinds=definite,indirect,possible "
+            "--errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes")
+
+# Name on the command line: what it is, build, meson suite, more arguments for meson test.
+# A suite that has no test at all has failed, unless it is in OPTIONAL.
+STEPS = {
+    "unit": ("unit tests, ASan and UBSan", "asan", "unit", ["--timeout-multiplier=4"]),
+    "check": ("layers, format, options and documents", "asan", "check", ["--timeout-multiplier=4"]),
+    "fuzz": ("fuzz targets on their corpus, ASan and UBSan", "asan", "fuzz",
+             ["--timeout-multiplier=4"]),
+    "sim": ("simulated faults, ASan and UBSan", "asan", "sim", ["--timeout-multiplier=4"]),
+    "fault": ("every allocation and call failed in turn", "asan", "fault",
+              ["--timeout-multiplier=4"]),
+    "clang": ("builds clean with clang -O3; unit tests", "clang", "unit", []),
+    "valgrind": ("unit tests under valgrind", "plain", "unit",
+                 ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
+    "e2e": ("real processes, ASan and UBSan", "asan", "e2e", []),
+}
+OPTIONAL = {"sim", "fault"}
+
+
+class Tally:
+    """Results so far, and of the step under way."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skipped = []
+
+    def add(self, passed=0, failed=0, skipped=()):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return text + (f", {len(self.skipped)} skipped" if self.skipped else "")
+
+
+def say(step, text, started=None):
+    took = f"  {time.monotonic() - started:.1f} s" if started is not None else ""
+    print(f"{step:<9} {text}{took}", flush=True)
+
+
+def show(title, output):
+    """A failing test's output, the end of it when it is long."""
+    lines = output.rstrip().splitlines()
+    print(f"\n---- {title}")
+    if len(lines) > SHOWN_LINES:
+        print(f"[{len(lines) - SHOWN_LINES} lines left out]")
+    print("\n".join(lines[-SHOWN_LINES:]))
+    print("----\n", flush=True)
+
+
+def environment(compiler=None):
+    """Nothing of the caller's AWS settings, proxies or locale reaches a test."""
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith("AWS_") and name != "BUNSHIN"
+           and not name.lower().endswith("_proxy")}
+    env["LC_ALL"] = "C.UTF-8"
+    # cmocka catches signals itself, which would hide ASan's report: exclusive handlers (2).
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=1:"
+                   "detect_stack_use_after_return=1:abort_on_error=0:"
+                   "handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2")
+    env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+    if compiler:
+        env["CC"] = compiler
+    return env
+
+
+def run(command, **options):
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, text=True,
+                          errors="replace", stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, **options)
+
+
+def build(name):
+    """Configures and builds build/NAME; returns whether that worked."""
+    started = time.monotonic()
+    directory = BUILD / name
+    compiler, options = BUILDS[name]
+    env = environment(compiler)
+    stamp = directory / ".configured-by-scripts-test"
+    wanted = shlex.join([compiler, *options])
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(directory, ignore_errors=True)
+        setup = run(["meson", "setup", "-Dtests=enabled", *options, str(directory)], env=env)
+        if setup.returncode != 0:
+            show(f"{name}: meson setup failed", setup.stdout)
+            return False
+        stamp.write_text(wanted)
+    ninja = run(["ninja", "-C", str(directory), "--quiet", "-k0", f"-j{CORES}"], env=env)
+    if ninja.returncode != 0:
+        show(f"{name}: the build failed", ninja.stdout)
+        return False
+    say(name, f"built with {wanted}", started)
+    return True
+
+
+def cmocka_counts(result, output):
+    """(passed, failed, skipped) of a unit program from what cmocka printed."""
+    planned = sum(map(int, re.findall(r"\[==========\] .*?Running (\d+) test", output)))
+    passed = len(re.findall(r"\[       OK \] \S", output))
+    skipped = sum(map(int, re.findall(r"\[  SKIPPED \] (\d+) test", output)))
+    if result == "OK":
+        return (passed, 0, skipped) if passed + skipped == planned else (passed, 1, skipped)
+    return passed, max(1, planned - passed - skipped), skipped
+
+
+def count_pytest(tally, junit, started_epoch_s):
+    """Adds a pytest run's cases; False when its report is missing or from another run."""
+    try:
+        if junit.stat().st_mtime < started_epoch_s - 1:
+            return False
+        cases = list(ElementTree.parse(junit).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return False
+    for case in cases:
+        name = f"{case.get('classname')}.{case.get('name')}"
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            tally.add(failed=1)
+        elif skip is not None:
+            tally.add(skipped=[f"{name}: {skip.get('message')}"])
+        else:
+            tally.add(passed=1)
+    return True
+
+
+def count_test(tally, step, test):
+    """Adds one entry of meson's testlog.json; shows its output when it failed."""
+    result = test["result"]
+    output = "\n".join(filter(None, [test.get("stdout"), test.get("stderr")]))
+    title = f"{step}: {test['name']}: {result}, exit status {test.get('returncode')}"
+    junit = next((argument.partition("=")[2] for argument in test["command"]
+                  if argument.startswith("--junitxml=")), None)
+    if junit:
+        before = tally.failed
+        counted = count_pytest(tally, Path(junit), test["starttime"])
+        if not counted or (result != "OK" and tally.failed == before):
+            tally.add(failed=1)
+        if tally.failed > before:
+            show(title, output)
+        return
+    if result == "SKIP":
+        tally.add(skipped=[f"{step}: {test['name']}"])
+        return
+    if "[==========]" in output:
+        passed, failed, skipped = cmocka_counts(result, output)
+        if passed + failed + skipped == 0:
+            failed = 1  # a program without tests proves nothing
+        tally.add(passed, failed, [f"{step}: {test['name']}"] * skipped)
+    else:
+        failed = 0 if result == "OK" else 1
+        tally.add(1 - failed, failed)
+    if failed:
+        show(title, output)
+
+
+def compiled_tests(directory, suite):
+    """A suite's tests that are programs of this build, not scripts in an interpreter."""
+    listing = run(["meson", "introspect", "--tests", str(directory)], env=environment())
+    return [test["name"] for test in json.loads(listing.stdout)
+            if any(name.partition(":")[2] == suite for name in test["suite"])
+            and test["cmd"][0].startswith(str(directory))]
+
+
+def run_suite(step, build_name, suite, arguments):
+    tally = Tally()
+    directory = BUILD / build_name
+    if step == "valgrind":
+        arguments = [*arguments, *compiled_tests(directory, suite)]
+    pattern = f"meson-logs/{step}*.json"  # meson adds the wrapper's name
+    for stale in directory.glob(pattern):
+        stale.unlink()
+    meson = run(["meson", "test", "-C", str(directory), "--no-rebuild", "--quiet",
+                 f"--num-processes={CORES}", f"--logbase={step}", f"--suite={suite}",
+                 *arguments], env=environment())
+    tests = []
+    for log in directory.glob(pattern):
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            tests += [json.loads(line) for line in lines]
+    for test in tests:
+        count_test(tally, step, test)
+    if not tests and step not in OPTIONAL:
+        tally.add(failed=1)
+        show(f"{step}: no test ran", meson.stdout)
+    elif meson.returncode != 0 and tally.failed == 0:
+        tally.add(failed=1)
+        show(f"{step}: meson test failed", meson.stdout)
+    return tally
+
+
+def run_step(step, built):
+    """Runs one step, building first what it needs; `built` remembers how that went."""
+    _, build_name, suite, arguments = STEPS[step]
+    tally = Tally()
+    if build_name not in built:
+        built[build_name] = build(build_name)
+        if not built[build_name]:
+            tally.add(failed=1)
+    if not built[build_name]:
+        say(step, f"NOT RUN: build/{build_name} failed")
+        return tally
+    started = time.monotonic()
+    tally = run_suite(step, build_name, suite, arguments)
+    say(step, str(tally), started)
+    return tally
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/test",
+                                     description="Builds and runs the test suites.")
+    parser.add_argument("step", nargs="*", metavar="NAME",
+                        help="run only these; --list prints them")
+    parser.add_argument("--list", action="store_true", help="print the names")
+    options = parser.parse_args()
+    if options.list:
+        for step, (what, *_) in STEPS.items():
+            print(f"{step:<9} {what}")
+        return 0
+    for step in options.step:
+        if step not in STEPS:
+            parser.error(f'no "{step}" here: {", ".join(STEPS)}')
+
+    total, built = Tally(), {}
+    started = time.monotonic()
+    for step in options.step or STEPS:
+        tally = run_step(step, built)
+        total.add(tally.passed, tally.failed, tally.skipped)
+    for name in total.skipped:
+        say("SKIPPED", name)
+    say("all", f"done, {CORES} cores", started)
+    if total.passed + total.failed == 0:
+        total.add(failed=1)  # nothing ran: not a success
+    print(total)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
