@@ -36,7 +36,8 @@ int cli_exit_code(int err)
 	}
 }
 
-static void verror(const char *command, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void verror(
+	const char *command, const char *format, va_list args)
 {
 	fprintf(stderr, "bunshin%s%s: ", command[0] ? " " : "", command);
 	vfprintf(stderr, format, args);

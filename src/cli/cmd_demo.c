@@ -40,7 +40,8 @@ struct demo {
 	struct sqs_counts counts;
 	bool asking;
 	unsigned empty_answers;
-	uint64_t started_us, ended_us, moved_us;
+	uint64_t started_us, moved_us;
+	int64_t started_epoch_ms;
 	uint64_t accepted;		 /* by the sink, so far */
 	cJSON *campaign, *worker, *sink; /* what they printed at their end */
 	int code;
@@ -145,6 +146,7 @@ static void start_delivery(struct demo *demo)
 {
 	demo->stage = DELIVERING;
 	demo->started_us = demo->moved_us = clock_monotonic_us(demo->runtime.clock);
+	demo->started_epoch_ms = clock_wall_epoch_ms(demo->runtime.clock);
 	setenv("SINK_URL", demo->files.sink_url, 1);
 	start(demo, CAMPAIGN,
 		(char *[]){NULL, ARG("campaign"), ARG("send"), ARG("--queue-url"), demo->queue_url,
@@ -213,8 +215,6 @@ static void counted(void *arg, const struct sqs_outcome *outcome, const struct s
 		demo->empty_answers++;
 	else
 		demo->empty_answers = 0;
-	if (demo->empty_answers == 0)
-		demo->ended_us = clock_monotonic_us(demo->runtime.clock);
 	if (demo->empty_answers >= 2) {
 		demo->stage = STOPPING;
 		advance(demo);
@@ -313,7 +313,7 @@ static bool reconciles(const struct demo *demo, const struct demo_result *r)
 static void print_summary(const struct demo *demo, const struct demo_result *r)
 {
 	const cJSON *latency = cJSON_GetObjectItemCaseSensitive(demo->worker, "latency_ms");
-	double seconds = (double)(demo->ended_us - demo->started_us) / 1e6;
+	double seconds = (double)(r->last_epoch_ms - demo->started_epoch_ms) / 1e3;
 	double failed = number(demo->worker, "failed") + number(demo->worker, "failed_left");
 	double expired = number(demo->worker, "expired");
 	double requests =
@@ -341,7 +341,7 @@ static void print_summary(const struct demo *demo, const struct demo_result *r)
 	printf("duplicates   %8zu   accepted by the provider more than once\n"
 	       "requests     %8.0f   to the provider (%.0f of them failed on purpose)\n"
 	       "SQS requests %8.3f   a message, producer and worker together\n"
-	       "rate         %8.0f   messages/s, from the first enqueued to the last deleted\n"
+	       "rate         %8.0f   messages/s, from the campaign's start to the last acceptance\n"
 	       "latency      p50 %.0f ms, p95 %.0f ms, p99 %.0f ms, from queue to acceptance\n",
 		r->duplicates, number(demo->sink, "requests"),
 		number(demo->sink, "failed") + number(demo->sink, "closed"),

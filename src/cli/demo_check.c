@@ -153,11 +153,14 @@ static int by_body(const void *a, const void *b)
 static void compare_one(struct check *check, const cJSON *line, struct demo_result *result)
 {
 	const cJSON *status = cJSON_GetObjectItemCaseSensitive(line, "status");
+	const cJSON *time = cJSON_GetObjectItemCaseSensitive(line, "time_epoch_ms");
 	char *body = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "body"));
 	struct expected key = {.body = body}, *row;
 
 	if (!cJSON_IsNumber(status) || status->valueint < 200 || status->valueint > 299)
 		return;
+	if (cJSON_IsNumber(time) && (int64_t)time->valuedouble > result->last_epoch_ms)
+		result->last_epoch_ms = (int64_t)time->valuedouble;
 	row = body ? bsearch(&key, check->rows, check->count, sizeof(*check->rows), by_body) : NULL;
 	if (row) {
 		row->seen++;

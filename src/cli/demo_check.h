@@ -14,11 +14,12 @@
 
 struct demo_result {
 	size_t recipients;
-	size_t accepted;   /* recipients whose body was accepted at least once */
-	size_t missing;	   /* recipients whose body was never accepted */
-	size_t duplicates; /* accepted requests beyond the first for one recipient */
-	size_t unexpected; /* accepted requests with a body that nobody expected */
-	char example[512]; /* of a difference; "" when there is none */
+	size_t accepted;       /* recipients whose body was accepted at least once */
+	size_t missing;	       /* recipients whose body was never accepted */
+	size_t duplicates;     /* accepted requests beyond the first for one recipient */
+	int64_t last_epoch_ms; /* arrival of the last accepted request; 0: none */
+	size_t unexpected;     /* accepted requests with a body that nobody expected */
+	char example[512];     /* of a difference; "" when there is none */
 };
 
 /*

@@ -31,6 +31,10 @@ LAYERS = {
 # These must not even be reached through another layer's header: delivery runs in virtual time.
 UNREACHABLE = {"delivery": ["uv.h", "curl", "microhttpd.h", "openssl", "sqlite3.h", "yaml.h"]}
 
+# The embedded queue reads and writes its protocol without the code that the client does it with: a
+# mistake in one must not be able to hide the same mistake in the other.
+APART = {"localq": ["base/json.h", "base/utf8.h"]}
+
 LIBC = set(
     """
     assert.h complex.h ctype.h dirent.h dlfcn.h endian.h errno.h fcntl.h fenv.h float.h fnmatch.h
@@ -86,6 +90,8 @@ def check_project_include(sources, path, target):
         return None
     if layer == "bunshin":
         return f'the contracts include nothing but themselves and libc, not "{target}"'
+    if target in APART.get(layer, []):
+        return f'layer {layer} shares no codec: not "{target}"'
     if other not in LAYERS[layer][0]:
         return f'layer {layer} may not include layer {other} ("{target}")'
     return None
@@ -165,6 +171,7 @@ PLANTED = [
     ("src/aws/x.c", '#include "delivery/core.h"\n', 1),
     ("src/aws/x.c", '#include "localq/store.h"\n', 1),
     ("src/localq/x.c", '\n\n#  include  "aws/sqs.h"\n', 3),
+    ("src/localq/x.c", '#include "base/json.h"\n', 1),
     ("src/delivery/x.c", '#include "aws/sqs.h"\n', 1),
     ("src/delivery/x.c", '#include "http/client.h"\n', 1),
     ("src/delivery/x.c", '#include "config/config.h"\n', 1),
@@ -197,7 +204,7 @@ def self_test():
         if check(root) == []:
             print("an empty tree passes")
             failures += 1
-    headers = {"src/delivery/core.h": "", "src/localq/store.h": "", "src/cli/run.h": ""}
+    headers = {"src/base/json.h": "", "src/delivery/core.h": "", "src/localq/store.h": "", "src/cli/run.h": ""}
     for path, text, line in [("src/base/none.c", "", None)] + PLANTED:
         with tempfile.TemporaryDirectory() as root:
             plant(root, {**CLEAN, **headers, path: text})

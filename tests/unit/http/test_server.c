@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* A server whose handler only collects the calls. */
 struct collector {
@@ -407,6 +408,16 @@ struct poller {
 	char path[16];
 };
 
+/* Both ends of 500 connections are here, and 1024 descriptors are a common soft limit. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 static void test_500_long_polls(void **state)
 {
 	struct world world;
@@ -416,6 +427,7 @@ static void test_500_long_polls(void **state)
 	struct poller *pollers = calloc(500, sizeof(*pollers));
 
 	assert_non_null(pollers);
+	raise_descriptor_limit();
 	world_open(&world);
 	world_client(&world, NULL);
 	world_server(&world, &options);
