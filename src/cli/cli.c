@@ -213,6 +213,9 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv, int *ret_fir
 		if (value == ':')
 			return cli_usage_error(
 				usage->command, "%s needs a value", argv[optind - 1]);
+		if (!o && optopt >= VALUE_BASE)
+			return cli_usage_error(
+				usage->command, "%s: takes no value", argv[optind - 1]);
 		if (!o)
 			return cli_usage_error(
 				usage->command, "unknown option %s", argv[optind - 1]);

@@ -57,7 +57,7 @@ static void set_defaults(struct record *record, size_t index, int64_t now_epoch_
 		.first_received_epoch_ms = now_epoch_ms};
 }
 
-static void set_key(struct record *record)
+static int set_key(struct record *record)
 {
 	struct queue_message *m = &record->message;
 
@@ -66,12 +66,12 @@ static void set_key(struct record *record)
 
 		if (strcmp(a->name, "IdempotencyKey") == 0 && a->value[a->value_bytes] == '\0') {
 			m->idempotency_key = a->value;
-			return;
+			return 0;
 		}
 	}
-	uuid_v5(uuid_namespace_url, QUEUE_NAME, strlen(QUEUE_NAME), m->message_id,
-		strlen(m->message_id), record->key);
 	m->idempotency_key = record->key;
+	return uuid_v5(uuid_namespace_url, QUEUE_NAME, strlen(QUEUE_NAME), m->message_id,
+		strlen(m->message_id), record->key);
 }
 
 static int read_attributes(
@@ -132,8 +132,7 @@ static int read_record(const struct json *json, const struct json_value *from, s
 			QUEUE_ATTRIBUTES_MAX);
 		return ERR_TOO_LARGE;
 	}
-	set_key(record);
-	return 0;
+	return set_key(record);
 }
 
 static int read_records(struct event_file *file, const struct json_value *list,
@@ -171,8 +170,7 @@ static int read_bare(struct event_file *file, size_t len, int64_t now_epoch_ms)
 	set_defaults(&file->records[0], 0, now_epoch_ms);
 	file->records[0].message.body = file->text;
 	file->records[0].message.body_bytes = len;
-	set_key(&file->records[0]);
-	return 0;
+	return set_key(&file->records[0]);
 }
 
 int event_file_parse(const char *text, size_t len, int64_t now_epoch_ms,
