@@ -178,7 +178,7 @@ static bool has_all_columns(struct messages *messages)
 	return false;
 }
 
-int messages_next(struct messages *messages, struct message *ret_message)
+int messages_next(struct messages *messages, struct campaign_message *ret_message)
 {
 	int event = messages->ended ? RECIPIENTS_END : recipients_next(messages->recipients);
 
@@ -189,7 +189,7 @@ int messages_next(struct messages *messages, struct message *ret_message)
 	if (event != RECIPIENTS_ROW)
 		return event;
 	make_key(messages, messages_place(messages).row);
-	*ret_message = (struct message){
+	*ret_message = (struct campaign_message){
 		.body = buf_string(&messages->body),
 		.body_bytes = messages->body.len,
 		.attributes = messages->attributes,
@@ -205,7 +205,7 @@ int messages_check(struct messages *messages,
 {
 	struct messages_check check = {0};
 	size_t entries = QUEUE_BATCH_MAX, bytes = 0;
-	struct message message;
+	struct campaign_message message;
 	int event;
 
 	while ((event = messages_next(messages, &message)) > RECIPIENTS_END) {

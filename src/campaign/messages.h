@@ -29,7 +29,7 @@ struct messages_options {
 };
 
 /* Borrowed until the next messages_next. */
-struct message {
+struct campaign_message {
 	const char *body;
 	size_t body_bytes;
 	const struct queue_attribute *attributes;
@@ -49,7 +49,7 @@ void messages_free(struct messages *messages); /* NULL is fine */
  * or what the template makes of it, is no message (messages_error() says why); RECIPIENTS_END; or
  * a negative code. A CSV list without a column that the template needs is a fatal error.
  */
-int messages_next(struct messages *messages, struct message *ret_message);
+int messages_next(struct messages *messages, struct campaign_message *ret_message);
 const struct recipients_error *messages_error(const struct messages *messages);
 struct recipients_place messages_place(const struct messages *messages);
 

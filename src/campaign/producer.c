@@ -83,7 +83,7 @@ static char *put(char **cursor, const char *bytes, size_t len)
 }
 
 /* One block: the struct, its attributes, and all the bytes they point to. */
-static struct entry *entry_new(const struct message *message)
+static struct entry *entry_new(const struct campaign_message *message)
 {
 	size_t text =
 		message_bytes(message->body_bytes, message->attributes, message->attribute_count);
@@ -391,7 +391,7 @@ static bool pull(struct producer *producer)
 {
 	struct buf reason = BUF_INIT(REASON_MAX);
 	size_t room = (size_t)producer->options.in_flight * QUEUE_BATCH_MAX;
-	struct message message;
+	struct campaign_message message;
 	struct entry *entry;
 	int rc;
 

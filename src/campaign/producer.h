@@ -42,7 +42,7 @@ struct producer_source {
 	 * The next message, borrowed until the next call (the producer copies it). 1; 0: there are
 	 * no more; or a negative code, which stops the producer, with a text for people in reason.
 	 */
-	int (*next)(void *arg, struct message *ret_message, struct buf *reason);
+	int (*next)(void *arg, struct campaign_message *ret_message, struct buf *reason);
 	void *arg;
 };
 

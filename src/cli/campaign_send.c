@@ -109,7 +109,7 @@ static void on_tick(struct clock_timer *timer)
 /* sending */
 
 /* The second pass. It meets only what the first has seen, or the list was changed meanwhile. */
-static int next_message(void *arg, struct message *ret_message, struct buf *reason)
+static int next_message(void *arg, struct campaign_message *ret_message, struct buf *reason)
 {
 	struct send *send = arg;
 	struct campaign_plan *plan = send->plan;
@@ -206,7 +206,7 @@ static int open_all(struct send *send, struct buf *error)
 static struct recipients_place find_next(struct send *send)
 {
 	const struct producer_totals *totals = producer_totals(send->producer);
-	struct message ignored;
+	struct campaign_message ignored;
 
 	if (totals->unsent.row != 0)
 		return totals->unsent;

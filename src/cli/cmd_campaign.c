@@ -204,7 +204,7 @@ static int show_sample(struct campaign_plan *plan)
 {
 	struct recipients *recipients = NULL;
 	struct messages *messages = NULL;
-	struct message message;
+	struct campaign_message message;
 	int event = campaign_plan_pass(plan, no_run, &recipients, &messages);
 
 	if (event == 0)

@@ -69,7 +69,7 @@ static void close_fixture(struct fixture *fixture)
 /* "2 body" for a message of line 2, "!2:1 why" for an error. */
 static int show_all(struct messages *messages, struct buf *out)
 {
-	struct message message;
+	struct campaign_message message;
 	int event;
 
 	while ((event = messages_next(messages, &message)) > 0) {
@@ -147,7 +147,7 @@ static void messages_have_a_size(void **state)
 
 	for (size_t extra = 0; extra <= 1; extra++) {
 		struct fixture fixture;
-		struct message message;
+		struct campaign_message message;
 
 		buf_clear(&list);
 		buf_append_string(&list, "to\n");
@@ -188,7 +188,7 @@ static void attributes(void **state)
 		.run_id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
 	};
 	struct fixture fixture;
-	struct message message;
+	struct campaign_message message;
 	char key[UUID_TEXT_SIZE];
 
 	assert_int_equal(open_fixture(&fixture, "to\nU1\n\"\nU2\n", NULL, &options), 0);
@@ -208,7 +208,7 @@ static void keys_follow_the_rows(void **state)
 	static const unsigned char run_id[16] = {9};
 	const struct messages_options options = {.run_id = {9}};
 	struct fixture fixture;
-	struct message message;
+	struct campaign_message message;
 	char key[UUID_TEXT_SIZE];
 
 	assert_int_equal(open_fixture(&fixture, "to\nU1\nx,y\nU3\n", NULL, &options), 0);

@@ -146,7 +146,7 @@ static void fake_cancel(void *impl, struct queue_call *queue_call)
 	fake->cancelled++;
 }
 
-static int fake_next(void *arg, struct message *ret_message, struct buf *reason)
+static int fake_next(void *arg, struct campaign_message *ret_message, struct buf *reason)
 {
 	static char key[32];
 	static struct queue_attribute attribute;
@@ -168,7 +168,7 @@ static int fake_next(void *arg, struct message *ret_message, struct buf *reason)
 		memset(fake->body + strlen(fake->body), ' ', fake->body_bytes - strlen(fake->body));
 	snprintf(key, sizeof(key), "key-%d", row);
 	attribute = (struct queue_attribute){"IdempotencyKey", "String", key, strlen(key)};
-	*ret_message = (struct message){
+	*ret_message = (struct campaign_message){
 		.body = fake->body,
 		.body_bytes = fake->body_bytes ? fake->body_bytes : strlen(fake->body),
 		.attributes = &attribute,
