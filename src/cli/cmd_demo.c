@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define TICK_US 250000
+#define PLAIN_LINE_US 10000000
 /* Nothing accepted for this long, and nothing waiting for a back-off that ends later: give up. */
 #define STALL_US 120000000ull
 #define QUEUE "morning-coupon"
@@ -33,14 +34,15 @@ struct demo {
 	struct clock_timer tick;
 	enum demo_stage stage;
 	int64_t messages, fail, close, latency;
-	bool json, keep, progress;
+	bool json, keep;
+	bool progress; /* standard error is a terminal */
 	char program[PATH_MAX];
 	char *endpoint;
 	char *queue_url;
 	struct sqs_counts counts;
 	bool asking;
 	unsigned empty_answers;
-	uint64_t started_us, moved_us;
+	uint64_t started_us, moved_us, said_us;
 	int64_t started_epoch_ms;
 	uint64_t accepted;		 /* by the sink, so far */
 	cJSON *campaign, *worker, *sink; /* what they printed at their end */
@@ -145,7 +147,7 @@ static void start_services(struct demo *demo)
 static void start_delivery(struct demo *demo)
 {
 	demo->stage = DELIVERING;
-	demo->started_us = demo->moved_us = clock_monotonic_us(demo->runtime.clock);
+	demo->started_us = demo->moved_us = demo->said_us = clock_monotonic_us(demo->runtime.clock);
 	demo->started_epoch_ms = clock_wall_epoch_ms(demo->runtime.clock);
 	setenv("SINK_URL", demo->files.sink_url, 1);
 	start(demo, CAMPAIGN,
@@ -223,18 +225,22 @@ static void counted(void *arg, const struct sqs_outcome *outcome, const struct s
 
 /* ---- the course of it ---- */
 
+/* A line that renews itself on a terminal, else a plain one now and then. */
 static void show_progress(struct demo *demo)
 {
-	double seconds = (double)(clock_monotonic_us(demo->runtime.clock) - demo->started_us) / 1e6;
+	uint64_t now_us = clock_monotonic_us(demo->runtime.clock);
+	double seconds = (double)(now_us - demo->started_us) / 1e6;
 
-	if (!demo->progress)
+	if (!demo->progress && now_us - demo->said_us < PLAIN_LINE_US)
 		return;
+	demo->said_us = now_us;
 	fprintf(stderr,
-		"\raccepted %llu of %lld | waiting %lld, in flight %lld, delayed %lld | %.0f/s   ",
-		(unsigned long long)demo->accepted, (long long)demo->messages,
-		(long long)demo->counts.visible, (long long)demo->counts.in_flight,
-		(long long)demo->counts.delayed,
-		seconds > 0 ? (double)demo->accepted / seconds : 0.0);
+		"%saccepted %llu of %lld | waiting %lld, in flight %lld, delayed %lld | %.0f/s%s",
+		demo->progress ? "\r" : "", (unsigned long long)demo->accepted,
+		(long long)demo->messages, (long long)demo->counts.visible,
+		(long long)demo->counts.in_flight, (long long)demo->counts.delayed,
+		seconds > 0 ? (double)demo->accepted / seconds : 0.0,
+		demo->progress ? "   " : "\n");
 	fflush(stderr);
 }
 
