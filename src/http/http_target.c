@@ -340,10 +340,12 @@ int http_target_preview(struct http_target *target, const struct queue_message *
 	buf_append(out, buf_string(&part), part.len);
 	buf_append_char(out, '\n');
 	for (size_t i = 0; err == 0 && i < destination->request.header_count; i++) {
+		const struct config_header *header = &destination->request.headers[i];
+
 		buf_clear(&part);
 		err = render_header(&render, i, &part, reason);
-		buf_appendf(
-			out, "%s: %s\n", destination->request.headers[i].name, buf_string(&part));
+		buf_appendf(out, "%s: %s\n", header->name,
+			header->secret ? "[hidden]" : buf_string(&part));
 	}
 	if (err == 0) {
 		buf_clear(&part);

@@ -30,8 +30,8 @@ void http_target_close(struct http_target *target);
 struct target http_target_table(struct http_target *target);
 
 /*
- * The request as it would be sent, for `invoke` and `check`: method, url, "Name: value" lines and
- * body, as text for people (secrets not yet redacted). 0, ERR_TEMPLATE (reason says which
+ * The request as it would be sent, for `invoke`: method, url, "Name: value" lines and body, as text
+ * for people; the values of secret headers are "[hidden]". 0, ERR_TEMPLATE (reason says which
  * variable) or ERR_NOMEM.
  */
 int http_target_preview(struct http_target *target, const struct queue_message *message,

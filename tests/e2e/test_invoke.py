@@ -36,6 +36,18 @@ def test_bare_body(bunshin):
     assert record["headers"]["Authorization"] == f"Bearer {TOKEN}"
 
 
+def test_secret_header_from_the_message(bunshin):
+    """A token that only the message holds is no less secret."""
+    sink = bunshin.sink()
+    path = config(bunshin, sink, headers={"Authorization": "Bearer {{key}}"}, body="x")
+    result = invoke(bunshin, path, json.dumps({"key": "token-of-this-message"}))
+    assert result.exit == 0, result
+    assert "> Authorization: [hidden]" in result.out
+    assert "token-of-this-message" not in result.out + result.err
+    [record] = recorded(sink, 1)
+    assert record["headers"]["Authorization"] == "Bearer token-of-this-message"
+
+
 def test_lambda_event(bunshin):
     """Lambda's Records shape; every record is sent, in order, with its own key."""
     sink = bunshin.sink()
