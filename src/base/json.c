@@ -10,6 +10,7 @@
 #endif
 
 #define FIRST_CAPACITY 64
+#define VALUES_KEPT ((size_t)16384) /* room for values that outlives a document */
 
 struct parser {
 	struct json *json;
@@ -296,6 +297,8 @@ static int add_value(struct parser *parser, struct json_value **ret_value)
 	struct json *json = parser->json;
 	struct json_value *value;
 
+	if (json->count == JSON_VALUES_MAX)
+		return ERR_TOO_LARGE;
 	if (json->count == json->capacity) {
 		int err = grow_values(json);
 
@@ -422,6 +425,16 @@ static int parse_document(struct parser *parser)
 	return 0;
 }
 
+/* One document of many values must not hold its memory for good: values are 40 times their text. */
+static void shrink_values(struct json *json)
+{
+	if (json->capacity <= VALUES_KEPT)
+		return;
+	free(json->values);
+	json->values = NULL;
+	json->capacity = 0;
+}
+
 static int reserve_strings(struct json *json, size_t len)
 {
 	char *strings;
@@ -446,6 +459,7 @@ int json_parse(struct json *json, const char *text, size_t len)
 	json->error_offset = 0;
 	if (len > UINT32_MAX / 2)
 		return ERR_TOO_LARGE;
+	shrink_values(json);
 	err = reserve_strings(json, len);
 	if (err)
 		return err;

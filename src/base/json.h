@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define JSON_DEPTH_MAX 64
+#define JSON_VALUES_MAX 262144 /* of one document, containers included */
 
 enum json_kind {
 	JSON_NULL,
@@ -49,7 +50,8 @@ struct json {
 /*
  * Parses one document of at most UINT32_MAX/2 bytes. The text is borrowed: `raw` points into it;
  * everything else lives in `json` until the next parse or json_free. Returns 0, ERR_SYNTAX,
- * ERR_TOO_LARGE (deeper than JSON_DEPTH_MAX or too long) or ERR_NOMEM.
+ * ERR_TOO_LARGE (deeper than JSON_DEPTH_MAX, more than JSON_VALUES_MAX values, or too long) or
+ * ERR_NOMEM.
  */
 int json_parse(struct json *json, const char *text, size_t len);
 void json_free(struct json *json);

@@ -768,9 +768,43 @@ static void round_trips_through_the_writer(void **state)
 	json_free(&json);
 }
 
+/* "[0,0,...,0]" */
+static size_t write_zeros(char *text, size_t count)
+{
+	size_t len = 0;
+
+	text[len++] = '[';
+	for (size_t i = 0; i < count; i++) {
+		text[len++] = '0';
+		text[len++] = ',';
+	}
+	text[len - 1] = ']';
+	return len;
+}
+
+static void values_are_bounded_and_given_back(void **state)
+{
+	char *text = malloc(2 * (JSON_VALUES_MAX + 2));
+	struct json json = {0};
+	size_t len;
+
+	assert_non_null(text);
+	len = write_zeros(text, JSON_VALUES_MAX - 1); /* and the array itself */
+	assert_int_equal(json_parse(&json, text, len), 0);
+	assert_int_equal(json.count, JSON_VALUES_MAX);
+	len = write_zeros(text, JSON_VALUES_MAX);
+	assert_int_equal(json_parse(&json, text, len), ERR_TOO_LARGE);
+	assert_int_equal(json.count, 0);
+	assert_int_equal(json_parse(&json, "[1]", 3), 0);
+	assert_true(json.capacity < 1000);
+	json_free(&json);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_bounded_and_given_back),
 		cmocka_unit_test(accepts_what_the_rfc_accepts),
 		cmocka_unit_test(refuses_what_the_rfc_refuses),
 		cmocka_unit_test(unescapes_strings),
