@@ -18,8 +18,9 @@
 
 #define TICK_US 250000
 #define PLAIN_LINE_US 10000000
-/* Nothing accepted for this long, and nothing waiting for a back-off that ends later: give up. */
-#define STALL_US 120000000ull
+/* Nothing accepted for this long: give up. Twice the longest back-off, which may be all there is.
+ */
+#define STALL_US 600000000ull
 #define QUEUE "morning-coupon"
 
 enum { SINK, LOCAL_QUEUE, CAMPAIGN, WORKER, CHILDREN };
@@ -259,7 +260,7 @@ static void tick_fired(struct clock_timer *timer)
 	demo->accepted = accepted;
 	show_progress(demo);
 	if (now_us - demo->moved_us > STALL_US)
-		fail(demo, "nothing was accepted for two minutes", "");
+		fail(demo, "nothing was accepted for ten minutes", "");
 	else if (!demo->asking)
 		demo->asking = sqs_get_counts(demo->connect.client, demo->queue_url, counted, demo,
 				       &call) == 0;

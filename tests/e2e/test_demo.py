@@ -35,21 +35,41 @@ def test_every_body_byte_for_byte(bunshin):
     assert recorded == Counter(expected_bodies(directory / "morning-coupon.csv"))
 
 
-def test_misbehaving_provider_and_more_recipients_than_the_list(bunshin):
-    result = bunshin.run("demo", "--examples", EXAMPLES, "--messages", "300", "--fail", "20",
-                         timeout=600)
-    assert result.exit == 0, result
-    assert "the sum is right" in result.out
-    assert "300" in result.out
-
-
-def test_differences_are_found(bunshin):
-    """A template that drops a field: the demo must notice."""
+def copy_of_examples(bunshin):
     examples = bunshin.directory / "examples"
     examples.mkdir()
     for name in ("morning-coupon.csv", "morning-coupon.template.json", "line-push.yaml"):
         (examples / name).write_bytes((EXAMPLES / name).read_bytes())
-    config = examples / "line-push.yaml"
+    return examples, examples / "line-push.yaml"
+
+
+def test_misbehaving_provider_and_more_recipients_than_the_list(bunshin):
+    examples, config = copy_of_examples(bunshin)
+    config.write_text(config.read_text() + "\nretry: {base: 100ms, cap: 1s}\n")
+    result = bunshin.run("demo", "--examples", examples, "--messages", "10300", "--fail", "20",
+                         timeout=600)
+    assert result.exit == 0, result
+    assert "the sum is right" in result.out
+    assert "10300" in result.out
+
+
+def test_exhausted_attempts_are_part_of_the_sum(bunshin):
+    """What fails for good is in the failure queue, not round and round in the first one."""
+    examples, config = copy_of_examples(bunshin)
+    config.write_text(config.read_text() + "\nretry: {max_attempts: 2, base: 100ms, cap: 1s}\n")
+    result = bunshin.run("demo", "--examples", examples, "--messages", "200", "--fail", "50",
+                         "--json", timeout=600)
+    assert result.exit == 0, result
+    summary = json.loads(result.out.splitlines()[-1])
+    assert summary["reconciles"] is True
+    assert summary["failed"] > 0
+    assert summary["accepted"] + summary["failed"] == summary["recipients"] == 200
+    assert summary["missing"] == summary["failed"]
+
+
+def test_differences_are_found(bunshin):
+    """A template that drops a field: the demo must notice."""
+    examples, config = copy_of_examples(bunshin)
     text = config.read_text()
     assert '"text":"{{text}}"' in text
     # JSON that means the same, but not the bytes that were asked for.
