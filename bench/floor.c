@@ -159,6 +159,19 @@ static CURL *easy_open(struct curl_slist *headers, const char *body)
 	return easy;
 }
 
+/* The bench's message, {"to":"U...","text":"xxx"}; of fewer bytes than its frame: only x. */
+static void fill_body(char *body, size_t bytes)
+{
+	static const char head[] = "{\"to\":\"U00000000000000000000000000000000\",\"text\":\"";
+	static const char tail[] = "\"}";
+
+	memset(body, 'x', bytes);
+	if (bytes < sizeof(head) + sizeof(tail))
+		return;
+	memcpy(body, head, sizeof(head) - 1);
+	memcpy(body + bytes - (sizeof(tail) - 1), tail, sizeof(tail) - 1);
+}
+
 /* The headers of a LINE push message, as the worker's benchmark sends them. */
 static struct curl_slist *make_headers(void)
 {
@@ -260,7 +273,7 @@ int main(int argc, char **argv)
 	body = malloc((size_t)options.bytes);
 	headers = make_headers();
 	check(shards != NULL && easies != NULL && body != NULL && headers != NULL, "allocation");
-	memset(body, 'x', (size_t)options.bytes);
+	fill_body(body, (size_t)options.bytes);
 	for (long i = 0; i < shard_count; i++)
 		shard_open(&shards[i]);
 	for (long i = 0; i < options.concurrency; i++)
