@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TARGET_EXCERPT_MAX 1024 /* bytes of an answer's body that a result carries */
+#define TARGET_EXCERPT_MAX 4096 /* bytes of an answer's body that a result carries */
 
 /* What came of one attempt; borrowed for the callback. */
 struct target_result {

@@ -1,11 +1,11 @@
 #include "base/log.h"
 #include "bunshin/error.h"
 #include "cli/cli.h"
+#include "cli/destinations.h"
 #include "cli/event_file.h"
 #include "cli/runtime.h"
 #include "config/config.h"
 #include "delivery/message.h"
-#include "delivery/outcome.h"
 #include "http/http_target.h"
 
 #include <errno.h>
@@ -19,6 +19,8 @@ struct invoke {
 	const struct config_destination *destination;
 	struct event_file *events;
 	struct http_target *target;
+	struct destinations destinations;
+	struct json scratch;
 	bool json;
 	size_t index;
 	int code; /* the worst so far */
@@ -168,14 +170,11 @@ static void finish_one(
 static void attempt_done(void *arg, const struct target_result *result)
 {
 	struct invoke *invoke = arg;
-	enum outcome outcome;
-	struct status_range accept[512] = {{0}};
-	size_t count = 0;
+	size_t index = (size_t)(invoke->destination - invoke->config->destinations);
+	const struct outcome_rule *rule;
+	enum outcome outcome = outcome_classify(
+		&invoke->destinations.rows[index].outcomes, result, &invoke->scratch, &rule);
 
-	for (; count < invoke->destination->accept_count && count < 512; count++)
-		accept[count] = (struct status_range){invoke->destination->accept[count].first,
-			invoke->destination->accept[count].last};
-	outcome = outcome_classify(result, accept, count);
 	finish_one(invoke, result, outcome_name(outcome), code_of(outcome));
 	next(invoke);
 }
@@ -237,6 +236,10 @@ static int load(struct invoke *invoke, const char *path, const char *name)
 				   : &invoke->config->destinations[0];
 	if (!invoke->destination)
 		return cli_usage_error("invoke", "%s: no destination \"%s\"", path, name);
+	if (destinations_new(invoke->config, &invoke->destinations)) {
+		cli_error("invoke", "out of memory");
+		return CLI_FAILED;
+	}
 	return CLI_DONE;
 }
 
@@ -291,6 +294,8 @@ int cmd_invoke(int argc, char **argv)
 		code = send_events(&invoke);
 	runtime_close(&invoke.runtime);
 	event_file_free(invoke.events);
+	json_free(&invoke.scratch);
+	destinations_free(&invoke.destinations);
 	config_free(invoke.config);
 	return code;
 }

@@ -2,21 +2,27 @@
 
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "delivery/message.h"
+
+#define EXCERPT_MAX 1024 /* bytes of a provider's answer in a line */
 
 static const struct event_row {
 	enum log_level level;
 	const char *text;
 } rows[EVENT_LOG_KINDS] = {
 	[DELIVERY_ACCEPTED] = {LOG_LEVEL_DEBUG, "accepted"},
+	[DELIVERY_SUPPRESSED] = {LOG_LEVEL_DEBUG, "accepted before, deleted without a send"},
 	[DELIVERY_ATTEMPT_FAILED] = {LOG_LEVEL_INFO, "attempt failed, will be tried again"},
 	[DELIVERY_FAILED] = {LOG_LEVEL_WARN, "failed, copied to the failure queue"},
 	[DELIVERY_FAILED_LEFT] = {LOG_LEVEL_WARN, "failed, left to the queue's redrive policy"},
 	[DELIVERY_EXPIRED] = {LOG_LEVEL_WARN, "expired, not sent"},
-	[DELIVERY_POSTPONED] = {LOG_LEVEL_DEBUG, "before its NotBefore, put back"},
+	[DELIVERY_POSTPONED] = {LOG_LEVEL_DEBUG, "not to be sent yet, put back"},
 	[DELIVERY_LOST] = {LOG_LEVEL_WARN, "visibility ran out, will be received again"},
 	[DELIVERY_BREAKER_OPENED] = {LOG_LEVEL_ERROR,
-		"destination refuses our credentials, nothing is sent to it until a probe passes"},
+		"breaker opened, nothing is sent to the destination until a probe passes"},
 	[DELIVERY_BREAKER_CLOSED] = {LOG_LEVEL_INFO, "destination answers again"},
+	[DELIVERY_LEDGER_CUT_SHORT] = {LOG_LEVEL_WARN,
+		"ledger is full, keys leave before the end of the window; make it larger"},
 	[DELIVERY_QUEUE_FAILED] = {LOG_LEVEL_WARN, "a call to the queue failed"},
 	[DELIVERY_QUEUE_CONNECTED] = {LOG_LEVEL_INFO, "receiving"},
 };
@@ -52,6 +58,14 @@ static struct log_field absent(void)
 	return LOG_STR("-", NULL);
 }
 
+static struct log_field campaign_field(const struct queue_message *message)
+{
+	const struct queue_attribute *campaign =
+		message ? message_attribute(message, "Campaign") : NULL;
+
+	return campaign ? LOG_BYTES("campaign", campaign->value, campaign->value_bytes) : absent();
+}
+
 /* The attempt's part of a line; each field is left out where it says nothing. */
 static struct log_field status_field(const struct target_result *result)
 {
@@ -67,7 +81,8 @@ static struct log_field excerpt_field(const struct target_result *result)
 {
 	if (!result || !result->excerpt_bytes)
 		return absent();
-	return LOG_BYTES("answer", result->excerpt, result->excerpt_bytes);
+	return LOG_BYTES("answer", result->excerpt,
+		result->excerpt_bytes < EXCERPT_MAX ? result->excerpt_bytes : EXCERPT_MAX);
 }
 
 void event_log_write(struct event_log *log, const struct delivery_event *event)
@@ -82,6 +97,7 @@ void event_log_write(struct event_log *log, const struct delivery_event *event)
 		return;
 	const struct log_field fields[] = {
 		LOG_STR("message_id", message ? message->message_id : NULL),
+		campaign_field(message),
 		LOG_STR("destination", or_absent(event->destination)),
 		message ? LOG_INT("attempt", message->receive_count) : absent(),
 		LOG_STR("operation", or_absent(event->operation)),

@@ -3,7 +3,9 @@
 #include "aws/sqs_queue.h"
 #include "bunshin/error.h"
 #include "cli/connect.h"
+#include "cli/destinations.h"
 #include "cli/event_log.h"
+#include "cli/host.h"
 #include "http/http_target.h"
 
 #include <stdlib.h>
@@ -18,6 +20,8 @@ struct worker {
 	struct sqs_queue *failure_queue;
 	struct http_target **targets;
 	struct metrics *metrics;
+	struct host host;
+	struct destinations destinations;
 	struct delivery *delivery;
 	struct event_log events;
 	struct queue_call *asking;
@@ -67,43 +71,31 @@ static int open_targets(struct worker *worker, uv_loop_t *loop)
 	return err;
 }
 
-/* The core's destinations, in two arrays that live until delivery_new() has copied them. */
-struct destinations {
-	struct delivery_destination *rows;
-	struct status_range *accept;
-};
-
-static int describe_destinations(const struct worker *worker, struct destinations *ret)
+static int fill_destinations(struct worker *worker)
 {
 	const struct config *config = worker->config;
-	size_t ranges = 0;
+	int err = destinations_new(config, &worker->destinations);
 
-	for (size_t i = 0; i < config->destination_count; i++)
-		ranges += config->destinations[i].accept_count;
-	ret->rows = calloc(config->destination_count, sizeof(*ret->rows));
-	ret->accept = calloc(ranges + 1, sizeof(*ret->accept));
-	if (!ret->rows || !ret->accept)
-		return ERR_NOMEM;
-	ranges = 0;
-	for (size_t i = 0; i < config->destination_count; i++) {
-		const struct config_destination *from = &config->destinations[i];
+	for (size_t i = 0; !err && i < config->destination_count; i++) {
+		struct delivery_destination *row = &worker->destinations.rows[i];
 
-		ret->rows[i] = (struct delivery_destination){.name = from->name,
-			.target = http_target_table(worker->targets[i]),
-			.concurrency = (unsigned)from->concurrency,
-			.accept = &ret->accept[ranges],
-			.accept_count = from->accept_count};
-		for (size_t k = 0; k < from->accept_count; k++)
-			ret->accept[ranges++] =
-				(struct status_range){from->accept[k].first, from->accept[k].last};
+		row->target = http_target_table(worker->targets[i]);
+		err = host_rate(&worker->host, config, &config->destinations[i], &row->rate);
 	}
-	return 0;
+	return err;
+}
+
+static bool is_fifo(const char *queue_url)
+{
+	static const char suffix[] = ".fifo";
+	size_t n = strlen(queue_url), len = sizeof(suffix) - 1;
+
+	return n > len && strcmp(queue_url + n - len, suffix) == 0;
 }
 
 static int open_delivery(struct worker *worker)
 {
 	const struct config *config = worker->config;
-	struct destinations destinations = {0};
 	struct delivery_options options = {.clock = worker->clock,
 		.queue = sqs_queue_table(worker->queue),
 		.destination_count = config->destination_count,
@@ -111,8 +103,8 @@ static int open_delivery(struct worker *worker)
 		.wait_s = (unsigned)(config->queue.wait_ms / 1000),
 		.visibility_s = (unsigned)(config->queue.visibility_ms / 1000),
 		.held_bytes = (size_t)config->queue.held_bytes,
-		.max_attempts = (unsigned)config->retry.max_attempts,
-		.backoff = {.base_ms = config->retry.base_ms, .cap_ms = config->retry.cap_ms},
+		.fifo = is_fifo(config->queue.url),
+		.ledger = &worker->host.ledger,
 		.grace_ms = config->drain.grace_ms,
 		.metrics = worker->metrics,
 		.observer = {.notify = observe, .arg = worker}};
@@ -120,13 +112,9 @@ static int open_delivery(struct worker *worker)
 
 	if (worker->failure_queue)
 		options.failure_queue = sqs_queue_table(worker->failure_queue);
-	err = describe_destinations(worker, &destinations);
-	options.destinations = destinations.rows;
-	if (!err)
-		err = delivery_new(&options, &worker->delivery);
-	free(destinations.rows);
-	free(destinations.accept);
-	return err;
+	err = fill_destinations(worker);
+	options.destinations = worker->destinations.rows;
+	return err ? err : delivery_new(&options, &worker->delivery);
 }
 
 int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
@@ -147,6 +135,8 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 		err = open_queues(worker, loop, error);
 	if (!err)
 		err = open_targets(worker, loop);
+	if (!err)
+		err = host_open(&worker->host, config, error);
 	if (!err)
 		err = open_delivery(worker);
 	if (err) {
@@ -179,6 +169,8 @@ void worker_close(struct worker *worker)
 	for (size_t i = 0; worker->targets && i < worker->config->destination_count; i++)
 		http_target_close(worker->targets[i]);
 	free(worker->targets);
+	destinations_free(&worker->destinations);
+	host_close(&worker->host);
 	sqs_queue_free(worker->queue);
 	sqs_queue_free(worker->failure_queue);
 	connect_close(&worker->connect);

@@ -16,9 +16,18 @@
 #define CONFIG_FILE_MAX_BYTES ((size_t)1 << 20)
 #define CONFIG_DESTINATIONS_MAX 64
 #define CONFIG_HEADERS_MAX 64
+#define CONFIG_STATUSES_MAX 64	       /* ranges of one set */
+#define CONFIG_RULES_MAX 64	       /* of one destination */
+#define CONFIG_CONDITIONS_MAX 16       /* of one destination */
+#define CONFIG_CONDITION_VALUES_MAX 64 /* of one condition */
 
 struct config_status_range {
 	int first, last; /* 100-599, both included */
+};
+
+struct config_status_set {
+	struct config_status_range *ranges;
+	size_t count;
 };
 
 struct config_header {
@@ -30,8 +39,39 @@ struct config_header {
 
 enum config_http_version { CONFIG_HTTP_AUTO, CONFIG_HTTP_1_1, CONFIG_HTTP_2 };
 
+enum config_jitter { CONFIG_JITTER_FULL, CONFIG_JITTER_DECORRELATED };
+
+enum config_outcome {
+	CONFIG_OUTCOME_ACCEPT,
+	CONFIG_OUTCOME_RETRY,
+	CONFIG_OUTCOME_THROTTLE,
+	CONFIG_OUTCOME_BREAKER,
+	CONFIG_OUTCOME_PERMANENT,
+};
+
+/* A look into an answer's body: path, contains or both are given; equals only with a path. */
+struct config_rule {
+	struct config_status_set statuses; /* count 0: any */
+	char *path, *equals, *contains;	   /* NULL: not given */
+	enum config_outcome outcome;
+};
+
+/* The field of the message's JSON body at `path` is one of these, compared as it is written. */
+struct config_condition {
+	char *path;
+	char **values;
+	size_t value_count; /* at least 1 */
+};
+
+struct config_rate {
+	int64_t count; /* 0: no limit */
+	int64_t per_ms;
+};
+
 struct config_destination {
 	char *name;
+	struct config_condition *when; /* all of them; none: every message */
+	size_t when_count;
 	struct {
 		char *method;
 		struct template *url;
@@ -41,9 +81,25 @@ struct config_destination {
 	} request;
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
-	int64_t concurrency; /* attempts in flight at most, per process */
-	struct config_status_range *accept;
-	size_t accept_count;
+	int64_t concurrency;	  /* attempts in flight at most, per process */
+	bool adaptive;		  /* find the concurrency that the provider takes, up to that one */
+	struct config_rate rate;  /* of this host, before it is divided by fleet_hosts */
+	int64_t breaker_failures; /* in a row, that open the breaker; 0: failures never do */
+	struct config_status_set accept;
+	/* What is changed in the outcome table; no status is in two of the sets, accept included.
+	 */
+	struct {
+		struct config_status_set retry, throttle, breaker, permanent;
+		struct config_rule *rules; /* the first that fits decides, before the sets */
+		size_t rule_count;
+	} outcomes;
+	/* After config_load() in force: what the destination does not set is config.retry's. */
+	struct {
+		int64_t max_attempts;
+		int64_t base_ms;
+		int64_t cap_ms;
+		enum config_jitter jitter;
+	} retry;
 	enum config_http_version http_version;
 	char *ca_file; /* NULL: the system's */
 };
@@ -65,7 +121,14 @@ struct config {
 		int64_t max_attempts;
 		int64_t base_ms;
 		int64_t cap_ms;
+		enum config_jitter jitter;
 	} retry;
+	int64_t fleet_hosts; /* hosts that share every rate */
+	struct {
+		char *path; /* NULL: no ledger */
+		int64_t window_ms;
+		int64_t size_bytes;
+	} ledger;
 	struct {
 		enum log_level level;
 		enum log_format format;

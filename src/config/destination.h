@@ -13,8 +13,8 @@ struct body_draft {
 };
 
 /* The list; null is an empty one. */
-int destination_read_list(struct reader *reader, const yaml_node_t *node);
-/* An option that is no plain scalar: url, headers, body, accept. */
+int destination_read_list(struct reader *reader, const char *path, const yaml_node_t *node);
+/* An option that is no plain scalar. */
 int destination_read_option(struct reader *reader, const struct scope *scope, const char *path,
 	const struct option *option, const yaml_node_t *node);
 
@@ -24,6 +24,28 @@ int destination_read_headers(struct reader *reader, const struct scope *scope, c
 /* How a body is escaped: by the Content-Type, or by its first character when there is none. */
 enum template_context destination_body_context(
 	const struct config_destination *destination, const char *body);
+
+/* destination_statuses.c: a list of ranges, or one alone. */
+int destination_read_statuses(struct reader *reader, const struct scope *scope, const char *path,
+	const struct option *option, const yaml_node_t *node);
+/* No status may be in two sets of one destination. */
+int destination_check_statuses(struct reader *reader, const struct scope *scope);
+
+/* destination_rules.c: outcomes.when_body. */
+int destination_read_rules(struct reader *reader, const struct scope *scope, const char *path,
+	const yaml_node_t *node);
+void destination_free_rules(struct config_destination *destination);
+
+/* destination_when.c */
+int destination_read_when(struct reader *reader, const struct scope *scope, const char *path,
+	const yaml_node_t *node);
+void destination_free_when(struct config_destination *destination);
+
+/*
+ * Once everything is read: what a destination leaves to config.retry is copied from there, and the
+ * two together are checked.
+ */
+int destination_settle_retry(struct reader *reader);
 
 /* Compiles a value and reports why it cannot be. *ret_template is untouched on failure. */
 int destination_compile(struct reader *reader, struct where where, const char *path,

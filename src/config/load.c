@@ -42,8 +42,8 @@ static int apply_overrides(struct reader *reader, const struct config_override *
 		const struct option *option = option_find(overrides[i].key);
 		int err;
 
-		if (option == NULL || option->type > OPTION_ENDPOINT ||
-			option_is_in_destination(option))
+		if (option == NULL || option->type > OPTION_SCALAR_LAST ||
+			option_place(option) != OPTION_IN_CONFIG)
 			return ERR_ARGUMENT;
 		if (overrides[i].value == NULL)
 			continue;
@@ -54,30 +54,23 @@ static int apply_overrides(struct reader *reader, const struct config_override *
 	return 0;
 }
 
-static struct where where_of(const struct where *wheres, const char *path)
-{
-	return wheres[option_find(path) - options];
-}
-
-static bool is_given(struct where where)
-{
-	return where.origin != NULL || where.line != 0;
-}
-
 /* What no single option can tell. */
 static int check_together(struct reader *reader, const struct where *wheres)
 {
 	const struct config *config = reader->config;
-	struct where where = where_of(wheres, "retry.base");
+	struct where base = where_of(wheres, option_find("retry.base"));
+	struct where cap = where_of(wheres, option_find("retry.cap"));
 	int err = 0;
 
 	if (config->retry.base_ms > config->retry.cap_ms)
-		err = reader_report(reader, is_given(where) ? where : where_of(wheres, "retry.cap"),
-			is_given(where) ? "retry.base" : "retry.cap",
+		err = reader_report(reader, where_is_given(base) ? base : cap,
+			where_is_given(base) ? "retry.base" : "retry.cap",
 			"retry.base is longer than retry.cap");
+	if (err == 0)
+		err = destination_settle_retry(reader);
 	if (err == 0 && config->queue.url != NULL && config->queue.failure_url != NULL &&
 		strcmp(config->queue.url, config->queue.failure_url) == 0)
-		err = reader_report(reader, where_of(wheres, "queue.failure_url"),
+		err = reader_report(reader, where_of(wheres, option_find("queue.failure_url")),
 			"queue.failure_url", "the same queue as queue.url");
 	return err;
 }
@@ -86,7 +79,8 @@ static int load(struct reader *reader, const char *path, const struct config_ove
 	size_t override_count)
 {
 	struct where *wheres = calloc(option_count, sizeof(*wheres));
-	int err = wheres == NULL ? ERR_NOMEM : option_set_defaults(false, reader->config);
+	int err =
+		wheres == NULL ? ERR_NOMEM : option_set_defaults(OPTION_IN_CONFIG, reader->config);
 
 	if (err == 0 && path != NULL)
 		err = read_file(reader, path, wheres);
@@ -99,6 +93,7 @@ static int load(struct reader *reader, const char *path, const struct config_ove
 			path != NULL ? path : "configuration");
 	if (err == 0 && reader->error_count > 0)
 		err = ERR_CONFIG;
+	free(reader->destination_wheres);
 	free(wheres);
 	return err;
 }
@@ -130,6 +125,7 @@ void config_free(struct config *config)
 	free(config->queue.url);
 	free(config->queue.endpoint);
 	free(config->queue.failure_url);
+	free(config->ledger.path);
 	shown_free(config);
 	free(config);
 }

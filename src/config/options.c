@@ -1,10 +1,5 @@
 #include "config/options.h"
 
-#include "base/units.h"
-#include "bunshin/error.h"
-#include "config/url.h"
-
-#include <stdlib.h>
 #include <string.h>
 
 #define MS INT64_C(1)
@@ -15,10 +10,22 @@
 
 #define IN_CONFIG(field) .offset = offsetof(struct config, field)
 #define IN_DESTINATION(field) .offset = offsetof(struct config_destination, field)
+#define IN_RULE(field) .offset = offsetof(struct config_rule, field)
+
+/* What retry and destinations[].retry have in common. */
+#define ATTEMPTS_RANGE .min = 1, .max = 1000
+#define BASE_RANGE .min = 100 * MS, .max = 15 * MINUTE
+#define CAP_RANGE .min = SECOND, .max = 12 * HOUR
+#define JITTERS .choices = "full|decorrelated"
+
+#define STATUS_RANGE .min = 100, .max = 599
+#define RULE_TEXT_BYTES 1024 /* of what a rule looks for in an answer */
 
 _Static_assert(sizeof(enum log_level) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum log_format) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_http_version) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_jitter) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_outcome) == sizeof(int), "enums are stored as int");
 
 /* clang-format off */
 const struct option options[] = {
@@ -46,6 +53,9 @@ const struct option options[] = {
 
 	{"destinations[].name", OPTION_NAME, IN_DESTINATION(name), .required = true,
 		.help = "What messages, logs and metrics call it; unique."},
+	{"destinations[].when", OPTION_CONDITIONS, IN_DESTINATION(when), .nullable = true,
+		.help = "Fields of the JSON body, by path, and the values that each may have: "
+			"which messages without a Destination attribute come here; null: all."},
 	{"destinations[].request.method", OPTION_WORD, IN_DESTINATION(request.method),
 		.choices = "POST|PUT|PATCH|GET|DELETE", .fallback = "POST",
 		.help = "The HTTP method."},
@@ -66,24 +76,90 @@ const struct option options[] = {
 	{"destinations[].concurrency", OPTION_INT, IN_DESTINATION(concurrency), .min = 1,
 		.max = 10000, .fallback = "500",
 		.help = "Attempts in flight at the same time, at most, per process."},
+	{"destinations[].adaptive", OPTION_BOOL, IN_DESTINATION(adaptive),
+		.choices = "true|false", .fallback = "true",
+		.help = "Find the concurrency that the provider takes, up to `concurrency`."},
+	{"destinations[].rate", OPTION_RATE, IN_DESTINATION(rate), .min = 1, .max = 1000000000,
+		.nullable = true,
+		.help = "Attempts a second (N/s), minute (N/m) or hour (N/h), at most, of all "
+			"workers of the host; divided by fleet_hosts. null: no limit."},
+	{"destinations[].breaker.failures", OPTION_INT, IN_DESTINATION(breaker_failures), .min = 1,
+		.max = 100000, .zero_word = "off", .fallback = "50",
+		.help = "Failures in a row that open the breaker; off: none do."},
 	{"destinations[].accept", OPTION_STATUSES, IN_DESTINATION(accept), .min = 200, .max = 599,
 		.fallback = "[200-299]",
 		.help = "Status codes, and ranges of them, that mean the message was accepted."},
+	{"destinations[].outcomes.retry", OPTION_STATUSES, IN_DESTINATION(outcomes.retry),
+		STATUS_RANGE, .fallback = "[]",
+		.help = "Status codes that mean: back off, then try again."},
+	{"destinations[].outcomes.throttle", OPTION_STATUSES, IN_DESTINATION(outcomes.throttle),
+		STATUS_RANGE, .fallback = "[]",
+		.help = "Status codes that mean the same, and that it was too much at once."},
+	{"destinations[].outcomes.breaker", OPTION_STATUSES, IN_DESTINATION(outcomes.breaker),
+		STATUS_RANGE, .fallback = "[]",
+		.help = "Status codes that open the breaker at once."},
+	{"destinations[].outcomes.permanent", OPTION_STATUSES, IN_DESTINATION(outcomes.permanent),
+		STATUS_RANGE, .fallback = "[]",
+		.help = "Status codes that mean the message can never be accepted."},
+	{"destinations[].outcomes.when_body[].status", OPTION_STATUSES, IN_RULE(statuses),
+		STATUS_RANGE, .fallback = "[]",
+		.help = "Status codes that the rule is for; none: any."},
+	{"destinations[].outcomes.when_body[].path", OPTION_JSON_PATH, IN_RULE(path), .min = 1,
+		.max = OPTION_JSON_PATH_MAX, .nullable = true,
+		.help = "A field of the answer's JSON body; alone: that it is there."},
+	{"destinations[].outcomes.when_body[].equals", OPTION_TEXT, IN_RULE(equals), .min = 0,
+		.max = RULE_TEXT_BYTES, .nullable = true,
+		.help = "What the field at `path` is."},
+	{"destinations[].outcomes.when_body[].contains", OPTION_TEXT, IN_RULE(contains), .min = 1,
+		.max = RULE_TEXT_BYTES, .nullable = true,
+		.help = "What the field at `path`, or without one the body, has in it."},
+	{"destinations[].outcomes.when_body[].outcome", OPTION_CHOICE, IN_RULE(outcome),
+		.choices = "accept|retry|throttle|breaker|permanent", .required = true,
+		.help = "What the answer means then."},
+	{"destinations[].retry.max_attempts", OPTION_INT, IN_DESTINATION(retry.max_attempts),
+		ATTEMPTS_RANGE, .inherits = "retry.max_attempts", .nullable = true,
+		.help = "As retry.max_attempts, which null stands for."},
+	{"destinations[].retry.base", OPTION_DURATION, IN_DESTINATION(retry.base_ms), BASE_RANGE,
+		.inherits = "retry.base", .nullable = true,
+		.help = "As retry.base, which null stands for."},
+	{"destinations[].retry.cap", OPTION_DURATION, IN_DESTINATION(retry.cap_ms), CAP_RANGE,
+		.inherits = "retry.cap", .nullable = true,
+		.help = "As retry.cap, which null stands for; at least the base in force."},
+	{"destinations[].retry.jitter", OPTION_CHOICE, IN_DESTINATION(retry.jitter), JITTERS,
+		.inherits = "retry.jitter", .nullable = true,
+		.help = "As retry.jitter, which null stands for."},
 	{"destinations[].http_version", OPTION_CHOICE, IN_DESTINATION(http_version),
 		.choices = "auto|1.1|2", .fallback = "auto",
 		.help = "auto: HTTP/2 where TLS offers it, else 1.1."},
 	{"destinations[].ca_file", OPTION_PATH, IN_DESTINATION(ca_file), .nullable = true,
 		.help = "PEM file of the authorities to trust; null: the system's."},
 
-	{"retry.max_attempts", OPTION_INT, IN_CONFIG(retry.max_attempts), .min = 1, .max = 1000,
+	{"retry.max_attempts", OPTION_INT, IN_CONFIG(retry.max_attempts), ATTEMPTS_RANGE,
 		.fallback = "10",
 		.help = "Receives of a message after which a failure is permanent."},
-	{"retry.base", OPTION_DURATION, IN_CONFIG(retry.base_ms), .min = 100 * MS,
-		.max = 15 * MINUTE, .fallback = "1s",
-		.help = "Upper bound of the first back-off; it doubles with each attempt."},
-	{"retry.cap", OPTION_DURATION, IN_CONFIG(retry.cap_ms), .min = SECOND, .max = 12 * HOUR,
-		.fallback = "5m",
+	{"retry.base", OPTION_DURATION, IN_CONFIG(retry.base_ms), BASE_RANGE, .fallback = "1s",
+		.help = "Upper bound of the first back-off; it grows with each attempt."},
+	{"retry.cap", OPTION_DURATION, IN_CONFIG(retry.cap_ms), CAP_RANGE, .fallback = "5m",
 		.help = "Upper bound of every back-off; at least retry.base."},
+	{"retry.jitter", OPTION_CHOICE, IN_CONFIG(retry.jitter), JITTERS, .fallback = "full",
+		.help = "full: a back-off is random between 0 and an upper bound that doubles; "
+			"decorrelated: between retry.base and three times the one before."},
+
+	{"fleet_hosts", OPTION_INT, IN_CONFIG(fleet_hosts), .min = 1, .max = 100000,
+		.fallback = "1",
+		.help = "Hosts that share every rate; each takes its part."},
+
+	{"ledger.path", OPTION_PATH, IN_CONFIG(ledger.path), .nullable = true,
+		.fallback = "/var/lib/bunshin/ledger",
+		.help = "The file in which the workers of a host remember what was accepted; null: "
+			"each process remembers for itself."},
+	{"ledger.window", OPTION_DURATION, IN_CONFIG(ledger.window_ms), .min = SECOND,
+		.max = 168 * HOUR, .fallback = "1h",
+		.help = "How long it is remembered: an idempotency key accepted within it is not "
+			"sent again."},
+	{"ledger.size", OPTION_BYTES, IN_CONFIG(ledger.size_bytes), .min = MIB,
+		.max = 16384 * MIB, .fallback = "64MiB",
+		.help = "Size of a new ledger, at 32 bytes an entry."},
 
 	{"log.level", OPTION_CHOICE, IN_CONFIG(log.level), .choices = "debug|info|warn|error",
 		.fallback = "info",
@@ -118,228 +194,22 @@ bool option_is_section(const char *path)
 	return false;
 }
 
-bool option_is_in_destination(const struct option *option)
+static const char *const prefixes[] = {
+	[OPTION_IN_CONFIG] = "",
+	[OPTION_IN_DESTINATION] = "destinations[].",
+	[OPTION_IN_RULE] = "destinations[].outcomes.when_body[].",
+};
+
+enum option_place option_place(const struct option *option)
 {
-	return strncmp(option->path, OPTIONS_LIST_PREFIX, strlen(OPTIONS_LIST_PREFIX)) == 0;
+	enum option_place place = OPTION_IN_RULE;
+
+	while (strncmp(option->path, prefixes[place], strlen(prefixes[place])) != 0)
+		place--;
+	return place;
 }
 
-/* The index of word in "a|b|c", or -1. */
-static int choice_index(const char *choices, const char *word)
+const char *option_prefix(enum option_place place)
 {
-	size_t len = strlen(word);
-
-	for (int i = 0;; i++) {
-		size_t n = strcspn(choices, "|");
-
-		if (n == len && memcmp(choices, word, n) == 0)
-			return i;
-		if (choices[n] == '\0')
-			return -1;
-		choices += n + 1;
-	}
-}
-
-static bool is_name(const char *text)
-{
-	size_t len =
-		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-
-	return text[len] == '\0' && len >= 1 && len <= 64;
-}
-
-static int parse_number(const struct option *option, const char *text, int64_t *ret)
-{
-	int64_t number = 0;
-	uint64_t bytes = 0;
-	int err;
-
-	if (option->zero_word != NULL && strcmp(text, option->zero_word) == 0) {
-		*ret = 0;
-		return 0;
-	}
-	if (option->type == OPTION_DURATION) {
-		err = units_parse_duration_ms(text, &number);
-	} else if (option->type == OPTION_BYTES) {
-		err = units_parse_bytes(text, &bytes);
-		if (err == 0 && bytes > INT64_MAX)
-			return ERR_SYNTAX;
-		number = (int64_t)bytes;
-	} else {
-		err = units_parse_int(text, &number);
-	}
-	if (err != 0 || number < option->min || number > option->max)
-		return ERR_SYNTAX;
-	if (option->step != 0 && number % option->step != 0)
-		return ERR_LIMIT;
-	*ret = number;
-	return 0;
-}
-
-static bool text_fits(const struct option *option, const char *text)
-{
-	switch (option->type) {
-	case OPTION_WORD:
-		return choice_index(option->choices, text) >= 0;
-	case OPTION_NAME:
-		return is_name(text);
-	case OPTION_QUEUE_URL:
-		return url_is_queue(text);
-	case OPTION_ENDPOINT:
-		return url_is_endpoint(text);
-	default:
-		return true;
-	}
-}
-
-static int set_text(const struct option *option, const char *text, char **field)
-{
-	bool is_name_or_word = option->type == OPTION_NAME || option->type == OPTION_WORD;
-	char *copy = NULL;
-
-	if (text != NULL && text[0] == '\0' && !is_name_or_word)
-		text = NULL;
-	if (text == NULL && !option->nullable)
-		return ERR_SYNTAX;
-	if (text != NULL) {
-		if (!text_fits(option, text))
-			return ERR_SYNTAX;
-		copy = strdup(text);
-		if (copy == NULL)
-			return ERR_NOMEM;
-	}
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
-int option_set(const struct option *option, const char *text, void *base)
-{
-	void *field = (char *)base + option->offset;
-	int index;
-
-	switch (option->type) {
-	case OPTION_INT:
-	case OPTION_DURATION:
-	case OPTION_BYTES:
-		return text == NULL ? ERR_SYNTAX : parse_number(option, text, field);
-	case OPTION_CHOICE:
-		index = text == NULL ? -1 : choice_index(option->choices, text);
-		if (index < 0)
-			return ERR_SYNTAX;
-		memcpy(field, &index, sizeof(index));
-		return 0;
-	default:
-		return set_text(option, text, field);
-	}
-}
-
-int option_set_defaults(bool in_destination, void *base)
-{
-	for (size_t i = 0; i < option_count; i++) {
-		const struct option *option = &options[i];
-
-		if (option_is_in_destination(option) != in_destination ||
-			option->type > OPTION_ENDPOINT || option->fallback == NULL)
-			continue;
-		int err = option_set(option, option->fallback, base);
-		if (err != 0)
-			return err;
-	}
-	return 0;
-}
-
-int option_parse_statuses(const char *text, struct config_status_range *ret_range)
-{
-	const char *dash = strchr(text, '-');
-	const struct option *option = option_find("destinations[].accept");
-	char first_text[8];
-	int64_t first, last;
-	size_t len = dash == NULL ? strlen(text) : (size_t)(dash - text);
-
-	if (len >= sizeof(first_text))
-		return ERR_SYNTAX;
-	memcpy(first_text, text, len);
-	first_text[len] = '\0';
-	if (units_parse_int(first_text, &first) != 0 ||
-		units_parse_int(dash == NULL ? first_text : dash + 1, &last) != 0 ||
-		first < option->min || last > option->max || first > last)
-		return ERR_SYNTAX;
-	*ret_range = (struct config_status_range){(int)first, (int)last};
-	return 0;
-}
-
-static void append_number(const struct option *option, int64_t number, struct buf *out)
-{
-	char text[UNITS_TEXT_MAX];
-
-	if (option->type == OPTION_DURATION)
-		buf_append_string(out, units_format_duration_ms(number, text));
-	else if (option->type == OPTION_BYTES)
-		buf_append_string(out, units_format_bytes((uint64_t)number, text));
-	else
-		buf_appendf(out, "%lld", (long long)number);
-}
-
-/* "auto|text|json" as "auto, text or json". */
-static void append_choices(const char *choices, struct buf *out)
-{
-	for (;;) {
-		size_t n = strcspn(choices, "|");
-
-		buf_append(out, choices, n);
-		if (choices[n] == '\0')
-			return;
-		choices += n + 1;
-		buf_append_string(out, strchr(choices, '|') != NULL ? ", " : " or ");
-	}
-}
-
-/* Before the range. */
-static const char *type_name(enum option_type type)
-{
-	static const char *const names[] = {
-		[OPTION_INT] = "an integer",
-		[OPTION_DURATION] = "a duration",
-		[OPTION_BYTES] = "a size",
-		[OPTION_CHOICE] = "one of",
-		[OPTION_WORD] = "one of",
-		[OPTION_NAME] = "a name of 1 to 64 letters, digits, _ . or -",
-		[OPTION_PATH] = "a file's path",
-		[OPTION_QUEUE_URL] = "a queue URL (like "
-				     "https://sqs.eu-west-1.amazonaws.com/123456789012/name)",
-		[OPTION_ENDPOINT] = "an http or https URL without a path (like "
-				    "http://127.0.0.1:9324)",
-		[OPTION_URL_TEMPLATE] = "an http or https URL (like https://api.example.com/send)",
-		[OPTION_BODY] = "a text",
-		[OPTION_HEADERS] = "a map of header names to values",
-		[OPTION_STATUSES] = "a list of status codes and ranges",
-	};
-
-	return names[type];
-}
-
-int option_append_expectation(const struct option *option, struct buf *out)
-{
-	if (option->zero_word != NULL)
-		buf_appendf(out, "%s or ", option->zero_word);
-	buf_append_string(out, type_name(option->type));
-	switch (option->type) {
-	case OPTION_INT:
-	case OPTION_DURATION:
-	case OPTION_BYTES:
-	case OPTION_STATUSES:
-		buf_append_string(out, " from ");
-		append_number(option, option->min, out);
-		buf_append_string(out, " to ");
-		append_number(option, option->max, out);
-		return buf_appendf(out, " (like %s)", option->fallback);
-	case OPTION_CHOICE:
-	case OPTION_WORD:
-		buf_append_char(out, ' ');
-		append_choices(option->choices, out);
-		break;
-	default:
-		break;
-	}
-	return out->err;
+	return prefixes[place];
 }

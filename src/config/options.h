@@ -12,32 +12,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OPTIONS_LIST_PREFIX "destinations[]."
-
 enum option_type {
 	OPTION_INT,	     /* int64_t; `zero_word`, when there is one, is its 0 */
 	OPTION_DURATION,     /* int64_t milliseconds */
 	OPTION_BYTES,	     /* int64_t */
+	OPTION_RATE,	     /* struct config_rate; null is its count 0 */
+	OPTION_BOOL,	     /* bool; `choices` is "true|false" */
 	OPTION_CHOICE,	     /* an enum: the index in `choices` */
 	OPTION_WORD,	     /* char *, one of `choices` */
 	OPTION_NAME,	     /* char * of 1-64 letters, digits and _ . - */
+	OPTION_TEXT,	     /* char * of min to max bytes */
+	OPTION_JSON_PATH,    /* char * of at most max bytes, "a.b.0" */
 	OPTION_PATH,	     /* char *, a file's path */
 	OPTION_QUEUE_URL,    /* char * */
-	OPTION_ENDPOINT,     /* char * */
+	OPTION_ENDPOINT,     /* char *; the last that is written as one scalar */
 	OPTION_URL_TEMPLATE, /* struct template * */
 	OPTION_BODY,	     /* struct template *, compiled once the Content-Type is known */
 	OPTION_HEADERS,	     /* a map: name to template */
-	OPTION_STATUSES,     /* a list of status codes and ranges of them */
+	OPTION_STATUSES,     /* struct config_status_set; may be empty when `fallback` is "[]" */
+	OPTION_CONDITIONS,   /* config_destination.when: a map of paths to values */
 };
+#define OPTION_SCALAR_LAST OPTION_ENDPOINT
+#define OPTION_JSON_PATH_MAX 128 /* bytes */
+
+/* Which struct an option is a field of; lists have one of their own. */
+enum option_place { OPTION_IN_CONFIG, OPTION_IN_DESTINATION, OPTION_IN_RULE };
 
 struct option {
 	const char *path; /* "queue.wait", "destinations[].timeout" */
 	enum option_type type;
-	size_t offset; /* in struct config; below destinations[]: in struct config_destination */
-	int64_t min, max, step; /* numbers, in their stored unit; step 0: any, else whole seconds */
+	size_t offset; /* in the struct of its place */
+	/* Of numbers in their stored unit, a rate's count, a text's bytes, status codes. */
+	int64_t min, max, step; /* step 0: any, else whole seconds */
 	const char *fallback;	/* the default as one would write it; NULL: none */
 	const char *choices;	/* "auto|text|json" */
 	const char *zero_word;	/* "auto" */
+	const char *inherits;	/* the option of config that null stands for: a number or choice */
 	bool nullable; /* takes null, and an empty text for a path or a URL; see fallback */
 	bool required;
 	const char *help; /* one line */
@@ -50,23 +60,32 @@ extern const size_t option_count;
 const struct option *option_find(const char *path);
 /* Is it a section ("queue", "destinations[]", "destinations[].request")? */
 bool option_is_section(const char *path);
-bool option_is_in_destination(const struct option *option);
+enum option_place option_place(const struct option *option);
+/* "", "destinations[].": what the paths of all options of a place start with. */
+const char *option_prefix(enum option_place place);
 
 /*
  * Parses text and stores it at base + option->offset, freeing a string that was there. For the
- * types up to OPTION_ENDPOINT. text NULL: null, for a nullable option. 0, ERR_SYNTAX (not of the
- * form option_append_expectation() tells), ERR_LIMIT (only the step is wrong) or ERR_NOMEM; the
- * old value stays on failure.
+ * scalar types. text NULL: null, for a nullable option. 0, ERR_SYNTAX (not of the form
+ * option_append_expectation() tells), ERR_LIMIT (only the step is wrong) or ERR_NOMEM; the old
+ * value stays on failure.
  */
 int option_set(const struct option *option, const char *text, void *base);
-/* Every default below destinations[] or of the rest, for the types up to OPTION_ENDPOINT. */
-int option_set_defaults(bool in_destination, void *base);
+/* Every default of a place, for the scalar types and OPTION_STATUSES. base is zeroed. */
+int option_set_defaults(enum option_place place, void *base);
+/* Fills what was null in a destination with what it inherits. */
+void option_inherit(const struct config *config, struct config_destination *destination);
 
-/* "200-299" or "409"; 0 or ERR_SYNTAX. */
-int option_parse_statuses(const char *text, struct config_status_range *ret_range);
+/* "200-299" or "409", within the option's range; 0 or ERR_SYNTAX. */
+int option_parse_statuses(
+	const struct option *option, const char *text, struct config_status_range *ret_range);
+/* Steps parted by dots, none empty, at most OPTION_JSON_PATH_MAX bytes. */
+bool option_is_json_path(const char *text);
 
-/* "a duration from 0s to 20s (like 20s)" */
+/* For the scalar types: "a duration from 0s to 20s (like 20s)". */
 int option_append_expectation(const struct option *option, struct buf *out);
+/* A number as one writes it: "20s", "64KiB", "5". */
+void option_append_number(const struct option *option, int64_t number, struct buf *out);
 
 /*
  * For an unknown key below prefix ("queue.", "destinations[]."): '; did you mean "wait"?',

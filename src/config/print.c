@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* At most two levels: "destinations[].request". */
+/* At most two levels within a list's element: "request.headers". */
 #define SECTION_MAX 64
 
 static void print_text(struct buf *out, const char *text)
@@ -45,17 +45,75 @@ static void print_headers(const struct config_destination *destination, struct b
 	}
 }
 
-static void print_statuses(const struct config_destination *destination, struct buf *out)
+static void print_conditions(
+	const struct config *config, const struct config_destination *destination, struct buf *out)
 {
-	for (size_t i = 0; i < destination->accept_count; i++) {
-		const struct config_status_range *range = &destination->accept[i];
+	if (destination->when_count == 0)
+		buf_append_string(out, " null");
+	for (size_t i = 0; i < destination->when_count; i++) {
+		const struct config_condition *condition = &destination->when[i];
 
-		buf_append_string(out, i == 0 ? "[" : ", ");
-		buf_appendf(out, "%d", range->first);
+		buf_append_string(out, "\n      ");
+		quote_append_yaml_key(out, condition->path, strlen(condition->path));
+		buf_append_char(out, ':');
+		for (size_t j = 0; j < condition->value_count; j++) {
+			const char *shown = shown_find(config, &condition->values[j]);
+
+			buf_append_string(out, j == 0 ? " [" : ", ");
+			print_text(out, shown != NULL ? shown : condition->values[j]);
+		}
+		buf_append_char(out, ']');
+	}
+}
+
+static void print_statuses(const struct config_status_set *set, struct buf *out)
+{
+	buf_append_char(out, '[');
+	for (size_t i = 0; i < set->count; i++) {
+		const struct config_status_range *range = &set->ranges[i];
+
+		buf_appendf(out, "%s%d", i == 0 ? "" : ", ", range->first);
 		if (range->last != range->first)
 			buf_appendf(out, "-%d", range->last);
 	}
 	buf_append_char(out, ']');
+}
+
+static void print_rate(const struct config_rate *rate, struct buf *out)
+{
+	if (rate->count == 0)
+		buf_append_string(out, "null");
+	else
+		buf_appendf(out, "%lld/%s", (long long)rate->count,
+			rate->per_ms == 1000	? "s"
+			: rate->per_ms == 60000 ? "m"
+						: "h");
+}
+
+/* The types whose text is in the field itself. */
+static void print_pointer(const struct option *option, const void *field, struct buf *out)
+{
+	struct template *template;
+	char *string;
+
+	if (option->type == OPTION_URL_TEMPLATE || option->type == OPTION_BODY) {
+		memcpy(&template, field, sizeof(template));
+		print_text(out, template == NULL ? NULL : template_source(template));
+	} else {
+		memcpy(&string, field, sizeof(string));
+		print_text(out, string);
+	}
+}
+
+static void print_number(const struct option *option, const void *field, struct buf *out)
+{
+	int64_t number;
+
+	memcpy(&number, field, sizeof(number));
+	if (number == 0 && option->zero_word != NULL)
+		buf_append_string(out, option->zero_word);
+	else
+		option_append_number(option, number, out);
 }
 
 static void print_value(
@@ -63,11 +121,7 @@ static void print_value(
 {
 	const void *field = (const char *)base + option->offset;
 	const char *shown = shown_find(config, field);
-	char text[UNITS_TEXT_MAX];
-	struct template *template = NULL;
-	int64_t number = 0;
-	char *string = NULL;
-	int index = 0;
+	int index;
 
 	if (shown != NULL) {
 		print_text(out, shown);
@@ -77,95 +131,117 @@ static void print_value(
 	case OPTION_INT:
 	case OPTION_DURATION:
 	case OPTION_BYTES:
-		memcpy(&number, field, sizeof(number));
-		if (number == 0 && option->zero_word != NULL)
-			buf_append_string(out, option->zero_word);
-		else if (option->type == OPTION_DURATION)
-			buf_append_string(out, units_format_duration_ms(number, text));
-		else if (option->type == OPTION_BYTES)
-			buf_append_string(out, units_format_bytes((uint64_t)number, text));
-		else
-			buf_appendf(out, "%lld", (long long)number);
+		print_number(option, field, out);
+		break;
+	case OPTION_RATE:
+		print_rate(field, out);
+		break;
+	case OPTION_BOOL:
+		buf_append_string(out, *(const bool *)field ? "true" : "false");
 		break;
 	case OPTION_CHOICE:
 		memcpy(&index, field, sizeof(index));
 		print_choice(option, index, out);
 		break;
-	case OPTION_URL_TEMPLATE:
-	case OPTION_BODY:
-		memcpy(&template, field, sizeof(template));
-		print_text(out, template == NULL ? NULL : template_source(template));
-		break;
 	case OPTION_HEADERS:
 		print_headers(base, out);
 		break;
 	case OPTION_STATUSES:
-		print_statuses(base, out);
+		print_statuses(field, out);
+		break;
+	case OPTION_CONDITIONS:
+		print_conditions(config, base, out);
 		break;
 	default:
-		memcpy(&string, field, sizeof(string));
-		print_text(out, string);
+		print_pointer(option, field, out);
 		break;
 	}
 }
 
-/*
- * "queue.wait" as "queue:" once, then "  wait: 20s"; `before` is the section of the row before.
- * first_indent is what the first line of a list's item starts with.
- */
-static void print_row(const struct config *config, const struct option *option, const void *base,
-	char before[SECTION_MAX], struct buf *out)
-{
-	bool in_destination = option_is_in_destination(option);
-	const char *path = option->path + (in_destination ? strlen(OPTIONS_LIST_PREFIX) : 0);
-	const char *dot = strchr(path, '.');
-	int depth = in_destination ? 4 : 0;
+/* The struct that rows are printed of, and the lines that lead up to them. */
+struct element {
+	enum option_place place;
+	const void *base;
+	int depth;	 /* spaces */
+	bool is_started; /* the "- " of a list's element is out */
+	char section[SECTION_MAX];
+};
 
-	if (dot != NULL &&
-		(strncmp(before, path, (size_t)(dot - path)) != 0 || before[dot - path] != '\0')) {
-		memcpy(before, path, (size_t)(dot - path));
-		before[dot - path] = '\0';
-		buf_appendf(out, "%*s%s:\n", depth, "", before);
-	}
-	if (dot != NULL)
+/* "request.url" as "request:" once, then "  url: ..."; `path` is the rest below the place. */
+static void print_key(struct element *element, const char *path, struct buf *out)
+{
+	size_t section_bytes = strcspn(path, ".[");
+	int depth = element->depth;
+
+	if (path[section_bytes] == '.') {
+		if (strncmp(element->section, path, section_bytes) != 0 ||
+			element->section[section_bytes] != '\0') {
+			memcpy(element->section, path, section_bytes);
+			element->section[section_bytes] = '\0';
+			buf_appendf(out, "%*s%s:\n", depth, "", element->section);
+		}
 		depth += 2;
-	if (in_destination && strcmp(path, "name") == 0)
-		buf_append_string(out, "  - ");
+		path += section_bytes + 1;
+	}
+	if (element->place != OPTION_IN_CONFIG && !element->is_started)
+		buf_appendf(out, "%*s- ", depth - 2, "");
 	else
 		buf_appendf(out, "%*s", depth, "");
-	buf_appendf(out, "%s:", dot != NULL ? dot + 1 : path);
-	if (option->type != OPTION_HEADERS)
-		buf_append_char(out, ' ');
-	print_value(config, option, base, out);
-	buf_append_char(out, '\n');
+	element->is_started = true;
+	buf_appendf(out, "%.*s:", (int)strcspn(path, "["), path);
 }
 
-static void print_destinations(const struct config *config, struct buf *out)
-{
-	buf_append_string(
-		out, config->destination_count == 0 ? "destinations: []\n" : "destinations:\n");
-	for (size_t i = 0; i < config->destination_count; i++) {
-		char section[SECTION_MAX] = "";
+static void print_element(const struct config *config, struct element element, struct buf *out);
 
-		for (size_t j = 0; j < option_count; j++)
-			if (option_is_in_destination(&options[j]))
-				print_row(config, &options[j], &config->destinations[i], section,
-					out);
+/* The elements of the list in an element's struct; options of them come next in the table. */
+static void print_list(const struct config *config, const struct element *around, struct buf *out)
+{
+	bool is_config = around->place == OPTION_IN_CONFIG;
+	const struct config_destination *destination = around->base;
+	size_t count = is_config ? config->destination_count : destination->outcomes.rule_count;
+
+	buf_append_string(out, count == 0 ? " []\n" : "\n");
+	for (size_t i = 0; i < count; i++) {
+		struct element element = {.place = around->place + 1};
+
+		if (is_config)
+			element.base = &config->destinations[i];
+		else
+			element.base = &destination->outcomes.rules[i];
+		element.depth = is_config ? 4 : 10;
+		print_element(config, element, out);
+	}
+}
+
+/* The rows of one place, and at the first row of the list below it that list. */
+static void print_element(const struct config *config, struct element element, struct buf *out)
+{
+	size_t prefix = strlen(option_prefix(element.place));
+	bool list_done = false;
+
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *option = &options[i];
+		enum option_place place = option_place(option);
+
+		if (place < element.place || (place > element.place && list_done))
+			continue;
+		print_key(&element, option->path + prefix, out);
+		if (place > element.place) {
+			list_done = true;
+			print_list(config, &element, out);
+			continue;
+		}
+		if (option->type != OPTION_HEADERS && option->type != OPTION_CONDITIONS)
+			buf_append_char(out, ' ');
+		print_value(config, option, element.base, out);
+		buf_append_char(out, '\n');
 	}
 }
 
 int config_print(const struct config *config, struct buf *out)
 {
-	char section[SECTION_MAX] = "";
-	bool destinations_done = false;
+	struct element whole = {.place = OPTION_IN_CONFIG, .base = config};
 
-	for (size_t i = 0; i < option_count; i++) {
-		if (!option_is_in_destination(&options[i])) {
-			print_row(config, &options[i], config, section, out);
-		} else if (!destinations_done) {
-			print_destinations(config, out);
-			destinations_done = true;
-		}
-	}
+	print_element(config, whole, out);
 	return out->err;
 }

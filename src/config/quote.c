@@ -52,7 +52,7 @@ int quote_append(struct buf *out, const char *text, size_t len)
 	return buf_append_string(out, i < len ? "...\"" : "\"");
 }
 
-int quote_append_yaml(struct buf *out, const char *text, size_t len)
+static int append_yaml(struct buf *out, const char *text, size_t len, const char *dollar)
 {
 	buf_append_char(out, '"');
 	for (size_t i = 0; i < len;) {
@@ -66,7 +66,7 @@ int quote_append_yaml(struct buf *out, const char *text, size_t len)
 		else if (code_point == '"' || code_point == '\\')
 			buf_appendf(out, "\\%c", (int)code_point);
 		else if (code_point == '$')
-			buf_append_string(out, "$$");
+			buf_append_string(out, dollar);
 		else if (yaml_must_escape(code_point))
 			buf_appendf(out, "\\u%04x", (unsigned)code_point);
 		else
@@ -74,4 +74,14 @@ int quote_append_yaml(struct buf *out, const char *text, size_t len)
 		i += n;
 	}
 	return buf_append_char(out, '"');
+}
+
+int quote_append_yaml(struct buf *out, const char *text, size_t len)
+{
+	return append_yaml(out, text, len, "$$");
+}
+
+int quote_append_yaml_key(struct buf *out, const char *text, size_t len)
+{
+	return append_yaml(out, text, len, "$");
 }

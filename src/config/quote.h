@@ -19,5 +19,7 @@ int quote_append(struct buf *out, const char *text, size_t len);
  * what YAML folds or refuses is escaped, and every $ doubled. The text is valid UTF-8.
  */
 int quote_append_yaml(struct buf *out, const char *text, size_t len);
+/* The same for a key, in which a $ is just that. */
+int quote_append_yaml_key(struct buf *out, const char *text, size_t len);
 
 #endif

@@ -18,8 +18,19 @@ bool reader_is_full(const struct reader *reader)
 
 struct where reader_where(const yaml_node_t *node)
 {
-	return (struct where){
-		.line = node->start_mark.line + 1, .column = node->start_mark.column + 1};
+	return (struct where){.line = node->start_mark.line + 1,
+		.column = node->start_mark.column + 1,
+		.node = node};
+}
+
+struct where where_of(const struct where *wheres, const struct option *option)
+{
+	return wheres[option - options];
+}
+
+bool where_is_given(struct where where)
+{
+	return where.origin != NULL || where.line != 0;
 }
 
 static void append_where(struct reader *reader, struct where where)
@@ -133,7 +144,7 @@ static int read_option(struct reader *reader, const struct scope *scope, const c
 	const struct option *option, const yaml_node_t *node)
 {
 	scope->wheres[option - options] = reader_where(node);
-	if (option->type <= OPTION_ENDPOINT)
+	if (option->type <= OPTION_SCALAR_LAST)
 		return read_scalar(reader, scope, path, option, node);
 	return destination_read_option(reader, scope, path, option, node);
 }
@@ -238,7 +249,9 @@ static int read_known(struct reader *reader, const struct scope *scope, const ch
 		return read_option(reader, scope, path, option, node);
 	if (option_is_section(in_table))
 		return read_section(reader, scope, key, node);
-	return destination_read_list(reader, node);
+	if (scope->prefix[0] == '\0')
+		return destination_read_list(reader, path, node);
+	return destination_read_rules(reader, scope, path, node);
 }
 
 static bool is_known(const struct scope *scope, const char *key)
@@ -293,6 +306,48 @@ int reader_read_map(struct reader *reader, const struct scope *scope, const yaml
 	for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
 		pair < node->data.mapping.pairs.top && err == 0 && !reader_is_full(reader); pair++)
 		err = read_pair(reader, scope, node, pair);
+	return err;
+}
+
+int reader_list(struct reader *reader, const char *path, const yaml_node_t *node, size_t max,
+	size_t *ret_count)
+{
+	size_t count;
+
+	*ret_count = 0;
+	if (document_is_null(node))
+		return 0;
+	if (node->type != YAML_SEQUENCE_NODE)
+		return reader_report(reader, reader_where(node), path,
+			"expected a list of maps, got %s", document_kind(node));
+	count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+	if (count > max)
+		return reader_report(reader, reader_where(node), path,
+			"expected at most %zu, got %zu", max, count);
+	*ret_count = count;
+	return 0;
+}
+
+const yaml_node_t *reader_item(const struct reader *reader, const yaml_node_t *list, size_t index)
+{
+	return yaml_document_get_node(reader->document, list->data.sequence.items.start[index]);
+}
+
+int reader_check_required(struct reader *reader, const struct scope *scope, const yaml_node_t *node)
+{
+	char path[READER_PATH_MAX];
+	int err = 0;
+
+	for (size_t i = 0; i < option_count && err == 0; i++) {
+		const char *prefix = option_prefix(option_place(&options[i]));
+
+		if (!options[i].required || strcmp(prefix, scope->prefix) != 0 ||
+			where_is_given(scope->wheres[i]))
+			continue;
+		snprintf(
+			path, sizeof(path), "%s%s", scope->shown, options[i].path + strlen(prefix));
+		err = reader_report(reader, reader_where(node), path, "missing, but required");
+	}
 	return err;
 }
 

@@ -17,12 +17,14 @@
 #include <yaml.h>
 
 #define READER_ERRORS_MAX 100
-#define READER_PATH_MAX 200
+/* Room for a key of 60 characters that are all escaped, so that no path is cut within one. */
+#define READER_PATH_MAX 512
 
 /* Where a value stands. Zeroed: nowhere in particular. */
 struct where {
 	const char *origin; /* "--queue-url"; NULL: the file */
 	size_t line, column;
+	const yaml_node_t *node; /* of the file; lives as long as the document */
 };
 
 struct reader {
@@ -31,6 +33,7 @@ struct reader {
 	yaml_document_t *document;
 	struct buf *errors;
 	size_t error_count;
+	struct where *destination_wheres; /* option_count of each destination */
 };
 
 /* The map being read. */
@@ -39,7 +42,7 @@ struct scope {
 	const char *shown;	 /* in messages: "destinations[0].request." */
 	void *base;		 /* what the options' offsets count from */
 	struct where *wheres;	 /* by index in the table, filled as options are read */
-	struct body_draft *body; /* below destinations[] */
+	struct body_draft *body; /* of a destination itself */
 };
 
 /* One line: "FILE:LINE:COLUMN: PATH: what"; path NULL: none. */
@@ -62,6 +65,22 @@ int reader_path(const struct scope *scope, const char *key, char path[READER_PAT
 
 /* Reads a map's options, those in sections too. null is an empty map. */
 int reader_read_map(struct reader *reader, const struct scope *scope, const yaml_node_t *node);
+
+/*
+ * A list of at most max maps; null is an empty one. *ret_count is 0 when it is empty, or none and
+ * that has been reported.
+ */
+int reader_list(struct reader *reader, const char *path, const yaml_node_t *node, size_t max,
+	size_t *ret_count);
+/* The node of the list's element. */
+const yaml_node_t *reader_item(const struct reader *reader, const yaml_node_t *list, size_t index);
+/* Reports what no option of a list's element was given for, although it must be. */
+int reader_check_required(
+	struct reader *reader, const struct scope *scope, const yaml_node_t *node);
+
+/* Where an option was given; zeroed: it was not. */
+struct where where_of(const struct where *wheres, const struct option *option);
+bool where_is_given(struct where where);
 
 /* An override's value. */
 int reader_override(struct reader *reader, const struct option *option,

@@ -49,28 +49,29 @@ static void fill(struct batcher *batcher, struct batch_call *call)
 	}
 }
 
-static void release_links(struct batch_call *call)
+static void release_link(struct batch_call *call, size_t i)
 {
-	for (size_t i = 0; i < call->count; i++) {
-		if (!call->messages[i])
-			continue;
-		call->links[i]->call = NULL;
-		call->links[i]->batcher = NULL;
-	}
+	call->links[i]->call = NULL;
+	call->links[i]->batcher = NULL;
 }
 
-/* Hands the messages their results; the call is gone first, so that they may be added again. */
+/*
+ * Hands the messages their results. The call no longer counts, so that they may be added again; and
+ * one may end others of its group, in this very call: those are found forgotten.
+ */
 static void settle_all(struct batch_call *call, const int results[], int common)
 {
-	struct batch_call ended = *call;
+	list_remove(&call->node);
+	call->batcher->call_count--;
+	for (size_t i = 0; i < call->count; i++) {
+		struct message *message = call->messages[i];
 
-	release_links(call);
-	call_free(call);
-	/* No outcome of one message ends another, so the copies stay alive through the loop. */
-	for (size_t i = 0; i < ended.count; i++)
-		if (ended.messages[i])
-			ended.batcher->settled(
-				ended.messages[i], results ? results[i] : common, ended.started_us);
+		if (!message)
+			continue;
+		release_link(call, i);
+		call->batcher->settled(message, results ? results[i] : common, call->started_us);
+	}
+	free(call);
 }
 
 /* False: nothing could be started now. */
@@ -135,7 +136,9 @@ void batcher_stop(struct batcher *batcher)
 		struct batch_call *call = list_entry(node, struct batch_call, node);
 
 		queue.ops->cancel(queue.impl, call->call);
-		release_links(call);
+		for (size_t i = 0; i < call->count; i++)
+			if (call->messages[i])
+				release_link(call, i);
 		call_free(call);
 	}
 }
@@ -169,6 +172,7 @@ void batcher_done(void *arg, const int results[], size_t count, const char *deta
 
 	call->call = NULL;
 	assert(count == call->count);
+	latency_record(&delivery->latency, clock_monotonic_us(delivery->clock) - call->started_us);
 	for (size_t i = 0; i < count; i++) {
 		if (results[i]) {
 			core_queue_failed(delivery, batcher->operation, results[i], detail);

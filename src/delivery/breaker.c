@@ -1,8 +1,8 @@
 #include "delivery/breaker.h"
 
-void breaker_init(struct breaker *breaker)
+void breaker_init(struct breaker *breaker, unsigned failures_max)
 {
-	*breaker = (struct breaker){.state = BREAKER_CLOSED, .wait_ms = BREAKER_WAIT_MIN_MS};
+	*breaker = (struct breaker){.state = BREAKER_CLOSED, .failures_max = failures_max};
 }
 
 unsigned breaker_allows(struct breaker *breaker, uint64_t now_us, unsigned limit)
@@ -20,24 +20,59 @@ unsigned breaker_allows(struct breaker *breaker, uint64_t now_us, unsigned limit
 	}
 }
 
+bool breaker_is_news(const struct breaker *breaker, uint64_t started_us)
+{
+	/* Between the opening and probe_us nothing begins. */
+	return started_us >= breaker->probe_us;
+}
+
+static void trip(struct breaker *breaker, uint64_t now_us, int64_t wait_min_ms)
+{
+	int64_t wait_ms = breaker->wait_ms * 2;
+
+	if (wait_ms < wait_min_ms)
+		wait_ms = wait_min_ms;
+	if (wait_ms > BREAKER_WAIT_MAX_MS)
+		wait_ms = BREAKER_WAIT_MAX_MS;
+	breaker->state = BREAKER_OPEN;
+	breaker->failures = 0;
+	breaker->wait_ms = wait_ms;
+	breaker->probe_us = now_us + (uint64_t)wait_ms * 1000;
+}
+
 bool breaker_refused(struct breaker *breaker, uint64_t now_us)
 {
 	/* Answers to attempts that were out when it opened say nothing new. */
 	if (breaker->state == BREAKER_OPEN)
 		return false;
-	breaker->state = BREAKER_OPEN;
-	breaker->probe_us = now_us + (uint64_t)breaker->wait_ms * 1000;
-	breaker->wait_ms *= 2;
-	if (breaker->wait_ms > BREAKER_WAIT_MAX_MS)
-		breaker->wait_ms = BREAKER_WAIT_MAX_MS;
+	trip(breaker, now_us, BREAKER_REFUSED_WAIT_MIN_MS);
+	return true;
+}
+
+bool breaker_failed(struct breaker *breaker, uint64_t now_us)
+{
+	switch (breaker->state) {
+	case BREAKER_CLOSED:
+		if (breaker->failures_max == 0 || ++breaker->failures < breaker->failures_max)
+			return false;
+		break;
+	case BREAKER_HALF_OPEN:
+		break;
+	case BREAKER_OPEN:
+	default:
+		return false;
+	}
+	trip(breaker, now_us, BREAKER_FAILED_WAIT_MIN_MS);
 	return true;
 }
 
 bool breaker_answered(struct breaker *breaker)
 {
+	breaker->failures = 0;
 	if (breaker->state != BREAKER_HALF_OPEN)
 		return false;
-	breaker_init(breaker);
+	breaker->state = BREAKER_CLOSED;
+	breaker->wait_ms = 0;
 	return true;
 }
 

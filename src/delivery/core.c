@@ -1,12 +1,14 @@
-/* What a message's life consists of: taken, routed, judged, ended. */
+/* What a message's life consists of, once it has been taken: each step that it can go. */
 #include "delivery/core.h"
 
+#include "base/hash.h"
 #include "bunshin/error.h"
+#include "delivery/group.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define SECOND_US 1000000ull
+#define LEDGER_TELL_US 60000000ull /* a full ledger cuts every key short: once a minute will do */
 
 void core_notify(struct delivery *delivery, const struct delivery_event *event)
 {
@@ -33,84 +35,77 @@ void core_queue_failed(
 static void notify(struct message *message, enum delivery_event_kind kind,
 	const struct target_result *result, const char *reason)
 {
-	core_notify(
-		message->delivery, &(struct delivery_event){.kind = kind,
-					   .message = message->queued,
-					   .destination = message->lane ? message->lane->name : "",
-					   .result = result,
-					   .reason = reason});
-}
-
-static struct lane *find_lane(struct delivery *delivery, const struct queue_attribute *wanted)
-{
-	if (!wanted)
-		return &delivery->lanes[0];
-	for (size_t i = 0; i < delivery->lane_count; i++) {
-		const char *name = delivery->lanes[i].name;
-
-		if (strlen(name) == wanted->value_bytes &&
-			memcmp(name, wanted->value, wanted->value_bytes) == 0)
-			return &delivery->lanes[i];
-	}
-	return NULL;
+	core_notify(message->delivery,
+		&(struct delivery_event){.kind = kind,
+			.message = message->queued,
+			.destination = message->lane ? message->lane->destination.name : "",
+			.result = result,
+			.reason = reason});
 }
 
 int64_t core_backoff_ms(const struct message *message)
 {
-	return backoff_delay_ms(&message->delivery->options.backoff,
-		message->queued->receive_count - 1, clock_random(message->delivery->clock));
+	const struct backoff *backoff = &message->lane->destination.backoff;
+	const char *key = message->queued->idempotency_key;
+	uint64_t random = clock_random(message->delivery->clock);
+
+	/* The chain of delays must be the same for whoever receives the message next. */
+	if (backoff->jitter == BACKOFF_DECORRELATED)
+		random = hash_bytes(key, strlen(key));
+	return backoff_delay_ms(backoff, message->queued->receive_count - 1, random);
 }
 
-/* Reads what the message asks for, and lets it wait for its slot unless that settles it already. */
-static void admit(struct message *message)
+/* Entries younger than the window had to leave: the ledger is too small for this rate. */
+static void watch_ledger(struct delivery *delivery)
+{
+	const struct ledger *ledger = delivery->options.ledger;
+	struct counter *counter = delivery->metrics.ledger_cut_short;
+	uint64_t now_us = clock_monotonic_us(delivery->clock);
+
+	if (ledger->cut_short == counter->value)
+		return;
+	counter->value = ledger->cut_short;
+	gauge_set(delivery->metrics.ledger_window_ms, ledger->cut_age_ms);
+	if (delivery->ledger_told_us && now_us - delivery->ledger_told_us < LEDGER_TELL_US)
+		return;
+	delivery->ledger_told_us = now_us;
+	core_notify(delivery, &(struct delivery_event){.kind = DELIVERY_LEDGER_CUT_SHORT,
+				      .delay_ms = ledger->cut_age_ms});
+}
+
+void core_record(struct message *message)
 {
 	struct delivery *delivery = message->delivery;
-	const struct queue_attribute *wanted = message_attribute(message->queued, "Destination");
-	struct lane *lane = find_lane(delivery, wanted);
-	int64_t wall_ms = clock_wall_epoch_ms(delivery->clock);
-	int64_t not_before_ms;
 
-	message_route(message, lane ? lane : &delivery->lanes[0]);
-	keeper_watch(message);
-	if (message_instant(message->queued, "Deadline", INT64_MAX, &message->deadline_epoch_ms)) {
-		core_fail(message, NULL,
-			"attribute Deadline is neither epoch milliseconds nor an RFC 3339 time");
-	} else if (message_instant(message->queued, "NotBefore", INT64_MIN, &not_before_ms)) {
-		core_fail(message, NULL,
-			"attribute NotBefore is neither epoch milliseconds nor an RFC 3339 time");
-	} else if (!lane) {
-		char reason[160];
-
-		snprintf(reason, sizeof(reason), "attribute Destination: no destination \"%.*s\"",
-			(int)(wanted->value_bytes < 64 ? wanted->value_bytes : 64), wanted->value);
-		core_fail(message, NULL, reason);
-	} else if (wall_ms >= message->deadline_epoch_ms) {
-		core_expire(message);
-	} else if (not_before_ms > wall_ms) {
-		counter_add(delivery->metrics.postponed, 1);
-		notify(message, DELIVERY_POSTPONED, NULL, "");
-		core_return(message, not_before_ms - wall_ms);
-	} else if (delivery->drain) {
-		core_return(message, 0);
-	}
+	if (!delivery->options.ledger)
+		return;
+	ledger_accept(delivery->options.ledger, message->key, message->claim,
+		clock_wall_epoch_ms(delivery->clock));
+	watch_ledger(delivery);
 }
 
-void core_take(struct delivery *delivery, struct queue_batch *batch)
+void core_unclaim(struct message *message)
 {
-	uint64_t now_us = clock_monotonic_us(delivery->clock);
-	uint64_t visible_us = now_us + delivery->options.visibility_s * SECOND_US;
+	if (!message->claim.meta)
+		return;
+	ledger_release(message->delivery->options.ledger, message->key, message->claim);
+	message->claim = (struct ledger_claim){0};
+}
 
-	counter_add(delivery->metrics.received, batch->count);
-	for (size_t i = 0; i < batch->count; i++) {
-		struct message *message = message_new(delivery, batch, i, now_us, visible_us);
+void core_suppress(struct message *message)
+{
+	counter_add(message->delivery->metrics.suppressed, 1);
+	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_SUPPRESSED);
+	notify(message, DELIVERY_SUPPRESSED, NULL, "");
+	message_move(message, MESSAGE_ACCEPTED);
+	settle_start(message);
+}
 
-		/* Out of memory: it is not held, and comes back when its visibility runs out. */
-		if (message)
-			admit(message);
-	}
-	queue_batch_unref(batch);
-	for (size_t i = 0; i < delivery->lane_count; i++)
-		lane_pump(&delivery->lanes[i]);
+void core_postpone(struct message *message, int64_t delay_ms, const char *reason)
+{
+	counter_add(message->delivery->metrics.postponed, 1);
+	notify(message, DELIVERY_POSTPONED, NULL, reason);
+	core_return(message, delay_ms);
 }
 
 void core_accept(struct message *message, const struct target_result *result)
@@ -120,6 +115,7 @@ void core_accept(struct message *message, const struct target_result *result)
 	int64_t wall_ms = clock_wall_epoch_ms(delivery->clock);
 
 	counter_add(delivery->metrics.accepted, 1);
+	campaign_count(&delivery->campaigns, message->queued, CAMPAIGN_ACCEPTED);
 	if (sent_ms > 0 && wall_ms >= sent_ms)
 		histogram_record(
 			delivery->metrics.latency_us, (uint64_t)(wall_ms - sent_ms) * 1000);
@@ -155,6 +151,7 @@ void core_fail(struct message *message, const struct target_result *result, cons
 void core_expire(struct message *message)
 {
 	counter_add(message->delivery->metrics.expired, 1);
+	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_EXPIRED);
 	notify(message, DELIVERY_EXPIRED, NULL, "past its deadline");
 	message_move(message, MESSAGE_EXPIRED);
 	settle_start(message);
@@ -184,6 +181,7 @@ void core_return(struct message *message, int64_t delay_ms)
 		core_lose(message);
 		return;
 	}
+	group_return_rest(message, delay_ms);
 	delay_ms = until_deadline(message, delay_ms);
 	delay_s = delay_ms / 1000 + (delay_ms % 1000 != 0);
 	message->return_after_s = (unsigned)(delay_s < left_s ? delay_s : left_s);
@@ -195,11 +193,17 @@ void core_lose(struct message *message)
 {
 	counter_add(message->delivery->metrics.lost, 1);
 	notify(message, DELIVERY_LOST, NULL, message_state_name(message->state));
+	group_return_rest(message, 0);
 	message_move(message, MESSAGE_LOST);
 }
 
 void core_advance(struct delivery *delivery)
 {
+	while (delivery->groups_moved) {
+		delivery->groups_moved = false;
+		for (size_t i = 0; i < delivery->lane_count; i++)
+			lane_pump(&delivery->lanes[i]);
+	}
 	receiver_pump(&delivery->receiver);
 	drain_advance(delivery);
 }

@@ -4,38 +4,28 @@
 #ifndef DELIVERY_CORE_H
 #define DELIVERY_CORE_H
 
+#include "base/json.h"
 #include "base/list.h"
 #include "base/metrics.h"
 #include "delivery/batcher.h"
-#include "delivery/breaker.h"
+#include "delivery/campaign.h"
 #include "delivery/delivery.h"
+#include "delivery/lane.h"
+#include "delivery/latency.h"
 #include "delivery/message.h"
 #include "delivery/receiver.h"
 
 #define CORE_LINGER_US 50000 /* a batch that is not full waits this long at most */
 
-/* One destination: its waiting messages, its slots, its breaker. */
-struct lane {
-	struct delivery *delivery;
-	char *name;
-	struct target target;
-	unsigned concurrency;
-	struct status_range *accept;
-	size_t accept_count;
-	struct list waiting; /* RECEIVED messages */
-	size_t waiting_count;
-	unsigned sending;
-	struct breaker breaker;
-	struct clock_timer wake; /* for the breaker's probe, and after a start that failed */
-};
-
 /* The counters behind delivery_stats, and the rest of what /metrics will show. */
 struct core_metrics {
-	struct counter *received, *attempts, *accepted, *retried, *failed, *failed_left, *expired,
-		*postponed, *deleted, *returned, *lost, *extended, *queue_errors;
+	struct counter *received, *attempts, *accepted, *suppressed, *retried, *failed,
+		*failed_left, *expired, *postponed, *crowded, *deleted, *returned, *lost, *extended,
+		*queue_errors, *ledger_cut_short;
 	struct gauge *states[MESSAGE_END_FIRST];
 	struct gauge *held_bytes;
-	struct histogram *latency_us; /* SentTimestamp to acceptance */
+	struct gauge *ledger_window_ms; /* in force: shorter than configured once it is cut short */
+	struct histogram *latency_us;	/* SentTimestamp to acceptance */
 	struct histogram *attempt_us;
 };
 
@@ -53,6 +43,10 @@ struct delivery {
 	struct clock clock;
 	struct lane *lanes;
 	size_t lane_count;
+	bool has_routes;	/* some lane has conditions: bodies are read */
+	struct list *groups;	/* GROUP_BUCKETS of them; NULL: the queue is not FIFO */
+	bool groups_moved;	/* one left its row: the next of it may be first in any lane */
+	struct latency latency; /* of the queue's answers, long polls aside */
 	struct list states[MESSAGE_END_FIRST]; /* [MESSAGE_RECEIVED] unused: those lists are the
 						  lanes' */
 	size_t counts[MESSAGE_END_FIRST];
@@ -64,6 +58,9 @@ struct delivery {
 	struct batcher extender; /* ChangeMessageVisibilityBatch for what is still at work */
 	struct batcher copier;	 /* SendMessageBatch to the failure queue */
 	struct core_metrics metrics;
+	struct campaigns campaigns;
+	struct json json;	 /* scratch */
+	uint64_t ledger_told_us; /* when its being cut short was last told; 0: never */
 	enum drain_phase drain;
 	struct clock_timer drain_timer; /* the end of the phase; OVER: the call of drain_done */
 	uint64_t drain_end_us;		/* of the grace time */
@@ -71,13 +68,24 @@ struct delivery {
 	void *drain_arg;
 };
 
+/* intake.c */
+/* asked_us: when the receive was sent. The batch's reference is the callee's. */
+void intake_take(struct delivery *delivery, struct queue_batch *batch, uint64_t asked_us);
+
 /* core.c: what a message's life consists of. Each leaves the message in a state of the table. */
-void core_take(struct delivery *delivery, struct queue_batch *batch);
 void core_accept(struct message *message, const struct target_result *result);
 void core_fail(struct message *message, const struct target_result *result, const char *reason);
 /* Terminal, but no failure queue takes it: left to the queue's redrive policy. */
 void core_leave(struct message *message, const struct target_result *result, const char *reason);
 void core_expire(struct message *message);
+/* Accepted before, says the ledger: deleted without a send. */
+void core_suppress(struct message *message);
+/* Not to be sent yet. */
+void core_postpone(struct message *message, int64_t delay_ms, const char *reason);
+/* Its attempt was accepted: writes that into the ledger. */
+void core_record(struct message *message);
+/* Its attempt brought no acceptance: takes its claim in the ledger back. */
+void core_unclaim(struct message *message);
 void core_return(struct message *message, int64_t delay_ms);
 void core_lose(struct message *message);
 /* Something became free or ended: refill, and see whether a drain is over. */
@@ -86,19 +94,6 @@ int64_t core_backoff_ms(const struct message *message);
 void core_notify(struct delivery *delivery, const struct delivery_event *event);
 void core_queue_failed(
 	struct delivery *delivery, const char *operation, int err, const char *detail);
-
-/* lane.c */
-int lane_init(
-	struct lane *lane, struct delivery *delivery, const struct delivery_destination *from);
-void lane_free(struct lane *lane);
-/* Starts what may be started. */
-void lane_pump(struct lane *lane);
-/* Slots without an attempt, of those that may be used now; these are added to *total. */
-size_t lane_free_slots(struct lane *lane, size_t *total);
-/* Puts everything that waits back. */
-void lane_release(struct lane *lane);
-/* Gives up every attempt in flight and puts its message back. */
-void lane_abandon(struct lane *lane);
 
 /* settle.c: the four batchers' two halves, and the retry of what failed. */
 void settle_init(struct delivery *delivery);
@@ -110,6 +105,8 @@ void drain_init(struct delivery *delivery);
 void drain_advance(struct delivery *delivery);
 
 /* keeper.c: visibility. */
+/* The instant, at the earliest, at which what such a receive has brought now is visible again. */
+uint64_t keeper_visible_us(const struct delivery *delivery, uint64_t asked_us, uint64_t now_us);
 void keeper_watch(struct message *message);
 void keeper_fired(struct clock_timer *timer);
 /* The message may still be started: visible to nobody else for long enough. */

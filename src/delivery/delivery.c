@@ -3,6 +3,7 @@
 
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "delivery/group.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,13 @@ static int open_metrics(struct delivery *delivery)
 			"Messages received, again or not.", ""},
 		{&c->attempts, "bunshin_attempts_total", "Requests started to providers.", ""},
 		{&c->accepted, messages, help, "outcome=\"accepted\""},
+		{&c->suppressed, messages, help, "outcome=\"suppressed\""},
 		{&c->retried, messages, help, "outcome=\"retried\""},
 		{&c->failed, messages, help, "outcome=\"failed\""},
 		{&c->failed_left, messages, help, "outcome=\"failed_left\""},
 		{&c->expired, messages, help, "outcome=\"expired\""},
 		{&c->postponed, messages, help, "outcome=\"postponed\""},
+		{&c->crowded, messages, help, "outcome=\"crowded\""},
 		{&c->lost, messages, help, "outcome=\"lost\""},
 		{&c->deleted, "bunshin_messages_deleted_total", "Messages deleted from the queue.",
 			""},
@@ -33,6 +36,8 @@ static int open_metrics(struct delivery *delivery)
 		{&c->extended, "bunshin_visibility_extended_total", "Visibility extensions.", ""},
 		{&c->queue_errors, "bunshin_queue_errors_total", "Calls to the queue that failed.",
 			""},
+		{&c->ledger_cut_short, "bunshin_ledger_cut_short_total",
+			"Keys that left the ledger before the end of its window.", ""},
 	};
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
@@ -59,21 +64,30 @@ static int open_metrics(struct delivery *delivery)
 		"From SentTimestamp to the provider's acceptance.", "");
 	c->attempt_us = metrics_histogram(
 		m, "bunshin_attempt_duration_seconds", "From start to end of an attempt.", "");
-	return c->held_bytes && c->latency_us && c->attempt_us ? 0 : ERR_NOMEM;
+	c->ledger_window_ms = metrics_gauge(m, "bunshin_ledger_window_milliseconds",
+		"How long keys stay in the ledger: its window, or less once it is full.", "");
+	if (!c->held_bytes || !c->latency_us || !c->attempt_us || !c->ledger_window_ms)
+		return ERR_NOMEM;
+	if (delivery->options.ledger)
+		gauge_set(c->ledger_window_ms, delivery->options.ledger->window_ms);
+	return 0;
 }
 
 static bool are_valid(const struct delivery_options *o)
 {
 	if (o->destination_count < 1 || o->destination_count > DELIVERY_DESTINATIONS_MAX ||
 		!o->metrics || !o->queue.ops || o->wait_s > 20 || o->visibility_s < 1 ||
-		o->visibility_s > QUEUE_VISIBILITY_MAX_S || o->max_attempts < 1 ||
-		o->receivers > DELIVERY_RECEIVERS_MAX || o->backoff.base_ms < 1 ||
-		o->backoff.cap_ms < o->backoff.base_ms || o->grace_ms < 0)
+		o->visibility_s > QUEUE_VISIBILITY_MAX_S || o->receivers > DELIVERY_RECEIVERS_MAX ||
+		o->grace_ms < 0)
 		return false;
-	for (size_t i = 0; i < o->destination_count; i++)
-		if (!o->destinations[i].name || !o->destinations[i].target.ops ||
-			o->destinations[i].concurrency < 1)
+	for (size_t i = 0; i < o->destination_count; i++) {
+		const struct delivery_destination *d = &o->destinations[i];
+
+		if (!d->name || !d->target.ops || d->attempt_max_ms < 1 || d->concurrency < 1 ||
+			d->max_attempts < 1 || d->backoff.base_ms < 1 ||
+			d->backoff.cap_ms < d->backoff.base_ms)
 			return false;
+	}
 	return true;
 }
 
@@ -102,6 +116,7 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	delivery->options = *options;
 	delivery->options.destinations = NULL; /* copied into the lanes */
 	delivery->clock = options->clock;
+	delivery->campaigns.metrics = options->metrics;
 	for (int state = 0; state < MESSAGE_END_FIRST; state++)
 		list_init(&delivery->states[state]);
 	receiver_init(&delivery->receiver, delivery, receivers_for(options));
@@ -109,13 +124,16 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	keeper_init(delivery);
 	drain_init(delivery);
 	delivery->lanes = calloc(options->destination_count, sizeof(*delivery->lanes));
-	if (!delivery->lanes)
+	if (options->fifo)
+		delivery->groups = group_buckets_new();
+	if (!delivery->lanes || (options->fifo && !delivery->groups))
 		err = ERR_NOMEM;
 	while (!err && delivery->lane_count < options->destination_count) {
 		err = lane_init(&delivery->lanes[delivery->lane_count], delivery,
 			&options->destinations[delivery->lane_count]);
 		if (!err)
-			delivery->lane_count++;
+			delivery->has_routes |=
+				delivery->lanes[delivery->lane_count++].destination.when_count > 0;
 	}
 	if (!err)
 		err = open_metrics(delivery);
@@ -156,6 +174,8 @@ void delivery_free(struct delivery *delivery)
 	for (size_t i = 0; i < delivery->lane_count; i++)
 		lane_free(&delivery->lanes[i]);
 	free(delivery->lanes);
+	free(delivery->groups);
+	json_free(&delivery->json);
 	free(delivery);
 }
 
@@ -176,11 +196,13 @@ void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *
 	*ret_stats = (struct delivery_stats){.received = m->received->value,
 		.attempts = m->attempts->value,
 		.accepted = m->accepted->value,
+		.suppressed = m->suppressed->value,
 		.retried = m->retried->value,
 		.failed = m->failed->value,
 		.failed_left = m->failed_left->value,
 		.expired = m->expired->value,
 		.postponed = m->postponed->value,
+		.crowded = m->crowded->value,
 		.deleted = m->deleted->value,
 		.returned = m->returned->value,
 		.lost = m->lost->value,

@@ -13,7 +13,10 @@
 #include "bunshin/queue.h"
 #include "bunshin/target.h"
 #include "delivery/backoff.h"
+#include "delivery/ledger.h"
 #include "delivery/outcome.h"
+#include "delivery/rate.h"
+#include "delivery/route.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,12 +27,20 @@
 
 struct delivery;
 
+/* The name is copied; what the other pointers lead to is borrowed and outlives the delivery. */
 struct delivery_destination {
 	const char *name;
 	struct target target;
-	unsigned concurrency; /* attempts in flight at most; at least 1 */
-	const struct status_range *accept;
-	size_t accept_count;
+	int64_t attempt_max_ms;	   /* no attempt of the target lasts longer; at least 1 */
+	unsigned concurrency;	   /* attempts in flight at most; at least 1 */
+	bool adaptive;		   /* finds below `concurrency` what the provider takes */
+	struct rate rate;	   /* cell NULL: no limit */
+	unsigned breaker_failures; /* in a row that open the breaker; 0: failures never do */
+	struct outcome_table outcomes;
+	const struct route_condition *when; /* count 0: takes whatever comes to it */
+	size_t when_count;
+	unsigned max_attempts; /* at least 1 */
+	struct backoff backoff;
 };
 
 /*
@@ -37,19 +48,21 @@ struct delivery_destination {
  * into the delivery.
  */
 enum delivery_event_kind {
-	DELIVERY_ACCEPTED,	 /* an attempt was accepted */
+	DELIVERY_ACCEPTED,   /* an attempt was accepted */
+	DELIVERY_SUPPRESSED, /* the ledger knows it as accepted: being deleted, not sent again */
 	DELIVERY_ATTEMPT_FAILED, /* it will be tried again, delay_ms from now */
 	DELIVERY_FAILED,	 /* terminal: on its way to the failure queue */
 	DELIVERY_FAILED_LEFT,	 /* terminal, but there is no failure queue, or it refuses the copy:
 				    left to the queue's redrive */
 	DELIVERY_EXPIRED,	 /* past its deadline: not sent, being deleted */
-	DELIVERY_POSTPONED,	 /* before its NotBefore: put back */
+	DELIVERY_POSTPONED,	 /* not to be sent yet, `reason` says why: put back */
 	DELIVERY_LOST,		 /* visibility ran out; it will be received again */
-	DELIVERY_BREAKER_OPENED, /* destination refused our credentials */
+	DELIVERY_BREAKER_OPENED, /* the destination refused us, or fails again and again */
 	DELIVERY_BREAKER_CLOSED,
-	DELIVERY_QUEUE_FAILED,	  /* a call to the queue failed; `reason` has the words */
-	DELIVERY_QUEUE_CONNECTED, /* the first receive that worked, at the start or after failures
-				   */
+	DELIVERY_LEDGER_CUT_SHORT, /* it is full: keys leave after delay_ms instead of the window */
+	DELIVERY_QUEUE_FAILED,	   /* a call to the queue failed; `reason` has the words */
+	DELIVERY_QUEUE_CONNECTED,  /* the first receive that worked, at the start or after failures
+				    */
 };
 
 struct delivery_event {
@@ -72,14 +85,18 @@ struct delivery_options {
 	struct clock clock;
 	struct queue queue;
 	struct queue failure_queue;			 /* ops NULL: none */
-	const struct delivery_destination *destinations; /* at least one; copied, with the names */
+	const struct delivery_destination *destinations; /* at least one */
 	size_t destination_count;
 	unsigned receivers;    /* concurrent long polls; 0: from the concurrency */
 	unsigned wait_s;       /* 0-20 */
 	unsigned visibility_s; /* 1-43200 */
 	size_t held_bytes;     /* no receive is started while more than this is held */
-	unsigned max_attempts; /* at least 1 */
-	struct backoff backoff;
+	/*
+	 * The queue is FIFO: messages of one group are sent one after the other, in the order in
+	 * which they came; when one goes back, those behind it go back too.
+	 */
+	bool fifo;
+	struct ledger *ledger;	 /* borrowed, outlives the delivery; NULL: none */
 	int64_t grace_ms;	 /* of a drain */
 	struct metrics *metrics; /* borrowed, outlives the delivery */
 	struct delivery_observer observer;
@@ -113,11 +130,13 @@ struct delivery_stats {
 	uint64_t received; /* messages, redeliveries included */
 	uint64_t attempts;
 	uint64_t accepted;
+	uint64_t suppressed;  /* deleted without a send: accepted before */
 	uint64_t retried;     /* attempts that ended in a back-off */
 	uint64_t failed;      /* copied to the failure queue */
 	uint64_t failed_left; /* terminal, left to the queue's redrive policy */
 	uint64_t expired;
 	uint64_t postponed;
+	uint64_t crowded; /* put back since their destination has a backlog and others have not */
 	uint64_t deleted;
 	uint64_t returned; /* put back for now: back-off, release, breaker */
 	uint64_t lost;	   /* visibility ran out while held */

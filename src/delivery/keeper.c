@@ -14,10 +14,17 @@ static uint64_t visibility_us(const struct delivery *delivery)
 	return delivery->options.visibility_s * SECOND_US;
 }
 
-/* Extending begins with a third of the time left: room for a slow answer and one more try. */
+/*
+ * How long before the expiry extending begins: the linger, a call as slow as they get here, a
+ * pause, and one more of them. A third of the visibility at least, since the next outage cannot be
+ * measured; half of it at most, or nothing but extensions would be sent.
+ */
 static uint64_t margin_us(const struct delivery *delivery)
 {
-	return visibility_us(delivery) / 3;
+	uint64_t wanted = CORE_LINGER_US + 4 * latency_bound_us(&delivery->latency);
+	uint64_t third = visibility_us(delivery) / 3, half = visibility_us(delivery) / 2;
+
+	return wanted < third ? third : wanted > half ? half : wanted;
 }
 
 /* An attempt that starts this close to the expiry may overlap with the next receiver's. */
@@ -26,6 +33,20 @@ static uint64_t safety_us(const struct delivery *delivery)
 	uint64_t tenth = visibility_us(delivery) / 10;
 
 	return tenth < SECOND_US ? tenth : SECOND_US;
+}
+
+uint64_t keeper_visible_us(const struct delivery *delivery, uint64_t asked_us, uint64_t now_us)
+{
+	/*
+	 * The clock of the visibility began when SQS handed the messages out, somewhere between the
+	 * question and the answer; a poll that waited was answered within what calls take here.
+	 */
+	uint64_t answer_us = now_us - asked_us;
+	uint64_t bound_us = latency_bound_us(&delivery->latency);
+	uint64_t quarter_us = visibility_us(delivery) / 4;
+
+	answer_us = answer_us < bound_us ? answer_us : bound_us;
+	return now_us + visibility_us(delivery) - (answer_us < quarter_us ? answer_us : quarter_us);
 }
 
 bool keeper_holds(const struct message *message, uint64_t now_us)

@@ -1,11 +1,18 @@
+#include "delivery/lane.h"
+
+#include "base/random.h"
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "delivery/group.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* After a start that failed here (memory, a limit of ours), before the next. */
-#define START_PAUSE_US 100000
+#define SECOND_US 1000000ull
+/* What finds no room comes back between these. */
+#define BACKLOG_MIN_MS 1000
+#define BACKLOG_MAX_MS 60000
 
 static void wake_fired(struct clock_timer *timer)
 {
@@ -15,181 +22,203 @@ static void wake_fired(struct clock_timer *timer)
 	core_advance(lane->delivery);
 }
 
+static int open_gauges(struct lane *lane)
+{
+	struct metrics *metrics = lane->delivery->options.metrics;
+	char labels[128];
+
+	/* A name has nothing in it that a label would have to escape (config: OPTION_NAME). */
+	snprintf(labels, sizeof(labels), "destination=\"%s\"", lane->destination.name);
+	lane->limit_gauge = metrics_gauge(metrics, "bunshin_concurrency_limit",
+		"Attempts that may be in flight now.", labels);
+	lane->open_gauge = metrics_gauge(
+		metrics, "bunshin_breaker_open", "1 while nothing but probes is sent.", labels);
+	if (!lane->limit_gauge || !lane->open_gauge)
+		return ERR_NOMEM;
+	gauge_set(lane->limit_gauge, lane->destination.concurrency);
+	return 0;
+}
+
 int lane_init(struct lane *lane, struct delivery *delivery, const struct delivery_destination *from)
 {
-	size_t bytes = from->accept_count * sizeof(*from->accept);
-
-	*lane = (struct lane){.delivery = delivery,
-		.target = from->target,
-		.concurrency = from->concurrency,
-		.accept_count = from->accept_count};
+	*lane = (struct lane){.delivery = delivery, .destination = *from};
 	list_init(&lane->waiting);
-	breaker_init(&lane->breaker);
+	breaker_init(&lane->breaker, from->breaker_failures);
+	limiter_init(&lane->limiter, from->concurrency, from->adaptive);
 	lane->wake.fire = wake_fired;
-	lane->name = strdup(from->name);
-	lane->accept = malloc(bytes ? bytes : 1);
-	if (!lane->name || !lane->accept) {
+	lane->destination.name = strdup(from->name);
+	if (!lane->destination.name || open_gauges(lane)) {
 		lane_free(lane);
 		return ERR_NOMEM;
 	}
-	if (bytes)
-		memcpy(lane->accept, from->accept, bytes);
 	return 0;
 }
 
 void lane_free(struct lane *lane)
 {
-	if (lane->delivery)
-		clock_timer_clear(lane->delivery->clock, &lane->wake);
-	free(lane->name);
-	free(lane->accept);
-	lane->name = NULL;
-	lane->accept = NULL;
+	union {
+		const char *borrowed;
+		char *ours;
+	} name = {lane->destination.name};
+
+	clock_timer_clear(lane->delivery->clock, &lane->wake);
+	free(name.ours);
+	lane->destination.name = NULL;
 }
 
-static void notify_breaker(
-	struct lane *lane, enum delivery_event_kind kind, const struct target_result *result)
+bool lane_wake_at(struct lane *lane, uint64_t instant_us)
 {
-	core_notify(lane->delivery, &(struct delivery_event){.kind = kind,
-					    .destination = lane->name,
-					    .result = result,
-					    .delay_ms = breaker_remaining_ms(&lane->breaker,
-						    clock_monotonic_us(lane->delivery->clock))});
-}
-
-static void refused(struct lane *lane, const struct target_result *result)
-{
-	struct clock clock = lane->delivery->clock;
-
-	if (!breaker_refused(&lane->breaker, clock_monotonic_us(clock)))
-		return;
-	notify_breaker(lane, DELIVERY_BREAKER_OPENED, result);
-	/* Nothing else may ever wake the lane: without memory for the timer, probe at once. */
-	if (clock_timer_set(clock, &lane->wake, lane->breaker.probe_us))
-		lane->breaker.probe_us = clock_monotonic_us(clock);
-	lane_release(lane);
-}
-
-static int64_t retry_delay_ms(const struct message *message, const struct target_result *result)
-{
-	return result->retry_after_ms >= 0 ? result->retry_after_ms : core_backoff_ms(message);
-}
-
-static const char *words(const struct target_result *result)
-{
-	return result->reason[0] ? result->reason : error_message(result->err);
-}
-
-/* The attempt brought no acceptance, but another may. */
-static void try_later(struct message *message, const struct target_result *result, int64_t delay_ms)
-{
-	struct delivery *delivery = message->delivery;
-
-	counter_add(delivery->metrics.retried, 1);
-	core_notify(delivery, &(struct delivery_event){.kind = DELIVERY_ATTEMPT_FAILED,
-				      .message = message->queued,
-				      .destination = message->lane->name,
-				      .result = result,
-				      .reason = result->err ? words(result) : "",
-				      .delay_ms = delay_ms});
-	core_return(message, delay_ms);
-}
-
-static void judge(struct message *message, const struct target_result *result)
-{
-	struct lane *lane = message->lane;
-	enum outcome outcome = outcome_classify(result, lane->accept, lane->accept_count);
-	bool last = message->queued->receive_count >= message->delivery->options.max_attempts;
-
-	if (outcome == OUTCOME_REFUSED) {
-		refused(lane, result);
-		try_later(message, result,
-			breaker_remaining_ms(
-				&lane->breaker, clock_monotonic_us(lane->delivery->clock)));
-		return;
-	}
-	/* A provider that could not be reached says nothing about our credentials. */
-	if (!result->err && breaker_answered(&lane->breaker))
-		notify_breaker(lane, DELIVERY_BREAKER_CLOSED, result);
-	if (outcome == OUTCOME_ACCEPTED)
-		core_accept(message, result);
-	else if (outcome == OUTCOME_PERMANENT)
-		core_fail(message, result, result->err ? words(result) : "refused by the provider");
-	else if (last)
-		core_fail(message, result, "attempts exhausted");
-	else
-		try_later(message, result, retry_delay_ms(message, result));
-}
-
-static void attempt_done(void *arg, const struct target_result *result)
-{
-	struct message *message = arg;
-	struct delivery *delivery = message->delivery;
-	struct lane *lane = message->lane;
-
-	message->attempt = NULL;
-	histogram_record(delivery->metrics.attempt_us, result->duration_us);
-	judge(message, result);
-	lane_pump(lane);
-	core_advance(delivery);
-}
-
-/* False: the lane cannot start anything for now. */
-static bool start(struct message *message)
-{
-	struct lane *lane = message->lane;
-	int err;
-
-	message_move(message, MESSAGE_SENDING);
-	err = lane->target.ops->start(
-		lane->target.impl, message->queued, attempt_done, message, &message->attempt);
-	if (!err) {
-		counter_add(lane->delivery->metrics.attempts, 1);
+	if (clock_timer_is_set(&lane->wake) && lane->wake.due_us <= instant_us)
 		return true;
+	return clock_timer_set(lane->delivery->clock, &lane->wake, instant_us) == 0;
+}
+
+/* Attempts that breaker and limiter allow at once. */
+static unsigned allowed(struct lane *lane, uint64_t now_us)
+{
+	return breaker_allows(&lane->breaker, now_us, limiter_allows(&lane->limiter, now_us));
+}
+
+/* False: nothing can start now; what will change that has been seen to. */
+static bool has_slot(struct lane *lane, uint64_t now_us)
+{
+	uint64_t wait_us;
+
+	if (now_us < lane->paused_until_us) {
+		if (!lane_wake_at(lane, lane->paused_until_us))
+			lane_release(lane); /* nothing else may ever wake it */
+		return false;
 	}
-	try_later(message,
-		&(struct target_result){.err = err,
-			.retry_after_ms = -1,
-			.reason = error_message(err),
-			.request_id = "",
-			.excerpt = ""},
-		START_PAUSE_US / 1000);
-	if (clock_timer_after(lane->delivery->clock, &lane->wake, START_PAUSE_US))
-		lane_release(lane); /* nothing else may ever wake it */
+	if (lane->sending < allowed(lane, now_us))
+		return true;
+	/* The limit may grow by itself, without an answer that would pump the lane. */
+	wait_us = limiter_wait_us(&lane->limiter, now_us);
+	if (wait_us && !lane_wake_at(lane, now_us + wait_us) && lane->sending == 0)
+		lane_release(lane);
 	return false;
+}
+
+/* The first that waits for nothing but a slot; NULL: none. */
+static struct message *next_of(const struct lane *lane)
+{
+	list_for_each (node, &lane->waiting) {
+		struct message *message = list_entry(node, struct message, node);
+
+		if (group_is_first(message))
+			return message;
+	}
+	return NULL;
+}
+
+/* What arrived while the breaker opened need not sit here while its visibility runs. */
+static void wait_for_probe(struct lane *lane)
+{
+	/* Nothing else may ever wake the lane: without memory for the timer, probe at once. */
+	if (!lane_wake_at(lane, lane->breaker.probe_us))
+		lane->breaker.probe_us = clock_monotonic_us(lane->delivery->clock);
+	lane_release(lane);
 }
 
 void lane_pump(struct lane *lane)
 {
 	struct delivery *delivery = lane->delivery;
-	struct list *first;
+	struct message *message;
 
-	while (!delivery->drain && (first = list_first(&lane->waiting))) {
-		struct message *message = list_entry(first, struct message, node);
+	while (!delivery->drain && !list_is_empty(&lane->waiting) &&
+		has_slot(lane, clock_monotonic_us(delivery->clock)) && (message = next_of(lane))) {
 		uint64_t now_us = clock_monotonic_us(delivery->clock);
 
-		if (lane->sending >= breaker_allows(&lane->breaker, now_us, lane->concurrency))
-			break;
 		/* The two checks that stand right before every attempt. */
 		if (clock_wall_epoch_ms(delivery->clock) >= message->deadline_epoch_ms)
 			core_expire(message);
 		else if (!keeper_holds(message, now_us))
 			core_lose(message);
-		else if (!start(message))
+		else if (!attempt_start(message))
 			break;
 	}
-	/* What arrived while it opened need not sit here while its visibility runs. */
-	if (lane->breaker.state == BREAKER_OPEN)
-		lane_release(lane);
+	if (allowed(lane, clock_monotonic_us(delivery->clock)) == 0 &&
+		lane->breaker.state == BREAKER_OPEN)
+		wait_for_probe(lane);
 }
 
-size_t lane_free_slots(struct lane *lane, size_t *total)
+static size_t at_most(size_t value, size_t limit)
+{
+	return value < limit ? value : limit;
+}
+
+/*
+ * Messages that a rate lets through in the next second, as far as they fall to this worker: the
+ * others of the host draw on the same tokens, so its own share of late says how many.
+ */
+static size_t rate_room(const struct lane *lane, uint64_t now_us)
+{
+	uint64_t share = lane->starts > lane->starts_before ? lane->starts : lane->starts_before;
+
+	return at_most(rate_within(&lane->destination.rate, now_us, SECOND_US),
+		2 * share > QUEUE_BATCH_MAX ? 2 * share : QUEUE_BATCH_MAX);
+}
+
+size_t lane_room(struct lane *lane, size_t *total)
 {
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
-	unsigned allowed = breaker_allows(&lane->breaker, now_us, lane->concurrency);
+	size_t limit = allowed(lane, now_us);
+	size_t room = limit > lane->sending ? limit - lane->sending : 0;
 
-	*total += allowed;
-	return allowed > lane->sending ? allowed - lane->sending : 0;
+	if (lane->destination.rate.cell) {
+		size_t soon = rate_room(lane, now_us);
+
+		room = at_most(room, soon);
+		limit = at_most(limit, lane->sending + soon);
+	}
+	/* A slow rate, or a limit below one: the next may wait here for its turn. */
+	if (room == 0 && lane->sending == 0 && lane->breaker.state == BREAKER_CLOSED)
+		room = 1;
+	*total += limit > 0 ? limit : room;
+	if (room <= lane->waiting_count)
+		return 0;
+	lane->crowded = false;
+	return room - lane->waiting_count;
+}
+
+/* Until it has worked off what waits, roughly, with jitter. */
+static int64_t backlog_ms(const struct lane *lane)
+{
+	const struct limiter *limiter = &lane->limiter;
+	double each_us = limiter->trip_us / limiter->limit;
+	double interval_us = (double)lane->destination.rate.interval_ns / 1000;
+	double ms = (double)lane->waiting_count * (each_us > interval_us ? each_us : interval_us) /
+		    1000;
+	int64_t bound = ms > BACKLOG_MAX_MS   ? BACKLOG_MAX_MS
+			: ms < BACKLOG_MIN_MS ? BACKLOG_MIN_MS
+					      : (int64_t)ms;
+
+	return bound / 2 +
+	       (int64_t)random_below(clock_random(lane->delivery->clock), (uint64_t)bound);
+}
+
+void lane_crowd_out(struct lane *lane, struct message *message)
+{
+	int64_t open_ms =
+		breaker_remaining_ms(&lane->breaker, clock_monotonic_us(lane->delivery->clock));
+
+	counter_add(lane->delivery->metrics.crowded, 1);
+	lane->crowded = true;
+	core_return(message, open_ms ? open_ms : backlog_ms(lane));
+}
+
+bool lane_is_full(const struct lane *lane)
+{
+	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
+	size_t most = lane->destination.concurrency;
+
+	/* Alone, it holds nothing up: what it has no use for is not even received. */
+	if (lane->delivery->lane_count == 1)
+		return false;
+	if (lane->breaker.state == BREAKER_OPEN)
+		return true;
+	if (lane->destination.rate.cell)
+		most = at_most(most, rate_room(lane, now_us));
+	return lane->waiting_count > (most > QUEUE_BATCH_MAX ? most : QUEUE_BATCH_MAX);
 }
 
 void lane_release(struct lane *lane)
@@ -205,13 +234,16 @@ void lane_release(struct lane *lane)
 
 void lane_abandon(struct lane *lane)
 {
+	struct target target = lane->destination.target;
+
 	list_for_each_safe (node, &lane->delivery->states[MESSAGE_SENDING]) {
 		struct message *message = list_entry(node, struct message, node);
 
 		if (message->lane != lane)
 			continue;
-		lane->target.ops->cancel(lane->target.impl, message->attempt);
+		target.ops->cancel(target.impl, message->attempt);
 		message->attempt = NULL;
+		core_unclaim(message);
 		core_return(message, 0);
 	}
 }

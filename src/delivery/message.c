@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "delivery/group.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #define TO(state) (1u << MESSAGE_##state)
 
 static const unsigned edges[MESSAGE_STATES] = {
-	[MESSAGE_RECEIVED] = TO(SENDING) | TO(EXPIRED) | TO(FAILED) | TO(BACKING_OFF) | TO(LOST),
+	[MESSAGE_RECEIVED] =
+		TO(SENDING) | TO(ACCEPTED) | TO(EXPIRED) | TO(FAILED) | TO(BACKING_OFF) | TO(LOST),
 	[MESSAGE_SENDING] = TO(ACCEPTED) | TO(FAILED) | TO(BACKING_OFF) | TO(LOST),
 	[MESSAGE_ACCEPTED] = TO(DELETED) | TO(LOST),
 	[MESSAGE_EXPIRED] = TO(DELETED) | TO(LOST),
@@ -85,6 +87,7 @@ struct message *message_new(struct delivery *delivery, struct queue_batch *batch
 	message->keeper.fire = keeper_fired;
 	message->retry.fire = settle_retry_fired;
 	list_init(&message->node);
+	list_init(&message->group);
 	list_init(&message->settle.node);
 	list_init(&message->extend.node);
 	message->settle.message = message->extend.message = message;
@@ -102,6 +105,7 @@ void message_route(struct message *message, struct lane *lane)
 	message->lane = lane;
 	lane->waiting_count++;
 	list_append(&lane->waiting, &message->node);
+	group_join(message);
 }
 
 static void failure_free(struct failure *failure)
@@ -122,6 +126,7 @@ static void message_free(struct message *message)
 	clock_timer_clear(delivery->clock, &message->retry);
 	batcher_forget(&message->extend);
 	batcher_forget(&message->settle);
+	group_leave(message);
 	list_remove(&message->node);
 	delivery->held--;
 	delivery->held_bytes -= message->batch->bytes / message->batch->count;
@@ -143,6 +148,8 @@ void message_move(struct message *message, enum message_state to)
 	}
 	count(message, to, 1);
 	list_append(list_of(message, to), &message->node);
+	if (!message_is_extendable(message))
+		group_leave(message); /* the next of its group may go */
 	/* An extension that has not left yet must not follow a delete or overwrite a back-off. */
 	if (!message_is_extendable(message) && batcher_is_waiting(&message->extend))
 		batcher_forget(&message->extend);
@@ -151,7 +158,8 @@ void message_move(struct message *message, enum message_state to)
 void message_drop(struct message *message)
 {
 	if (message->attempt)
-		message->lane->target.ops->cancel(message->lane->target.impl, message->attempt);
+		message->lane->destination.target.ops->cancel(
+			message->lane->destination.target.impl, message->attempt);
 	message->attempt = NULL;
 	count(message, message->state, -1);
 	message_free(message);
@@ -189,11 +197,14 @@ int message_set_failure(
 	if (result && !result->err)
 		failure->status = result->status;
 	if (result && result->excerpt_bytes) {
-		failure->excerpt = malloc(result->excerpt_bytes);
+		size_t bytes = result->excerpt_bytes < MESSAGE_EXCERPT_MAX ? result->excerpt_bytes
+									   : MESSAGE_EXCERPT_MAX;
+
+		failure->excerpt = malloc(bytes);
 		if (!failure->excerpt)
 			goto failed;
-		memcpy(failure->excerpt, result->excerpt, result->excerpt_bytes);
-		failure->excerpt_bytes = result->excerpt_bytes;
+		memcpy(failure->excerpt, result->excerpt, bytes);
+		failure->excerpt_bytes = bytes;
 		make_text(failure->excerpt, failure->excerpt_bytes);
 	}
 	failure_free(message->failure);

@@ -9,6 +9,7 @@
  *	   |  |          |            |
  *	   |  `----------+------------+---> backing off ---> returned
  *	   |---> expired ----------------------------------> deleted
+ *	   |---> accepted, without a send: the ledger knows it
  *	   `---> lost, from any state: visibility ran out first
  */
 #ifndef DELIVERY_MESSAGE_H
@@ -18,6 +19,7 @@
 #include "bunshin/clock.h"
 #include "bunshin/queue.h"
 #include "bunshin/target.h"
+#include "delivery/ledger.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,6 +56,8 @@ struct batch_link {
 	unsigned slot;
 };
 
+#define MESSAGE_EXCERPT_MAX 1024 /* bytes of the provider's answer in a failure's copy */
+
 /* Why a message failed for good; what the failure queue's copy says of it. */
 struct failure {
 	char *reason;  /* for people; text that SQS takes, as the excerpt */
@@ -77,6 +81,10 @@ struct message {
 	struct batch_link settle;  /* in the deleter, the copier or the returner */
 	struct batch_link extend;  /* in the extender */
 	struct target_attempt *attempt; /* SENDING only */
+	uint64_t attempt_us;		/* when it began */
+	struct ledger_key key;		/* from the attempt on */
+	struct ledger_claim claim;	/* of the attempt */
+	struct list group;		/* its place in the row of its message group (group.h) */
 	unsigned settle_attempts;
 	bool settle_alone;	 /* its batch failed for good: tried by itself once more */
 	unsigned return_after_s; /* BACKING_OFF: the visibility wanted */

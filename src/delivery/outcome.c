@@ -2,6 +2,8 @@
 
 #include "bunshin/error.h"
 
+#include <string.h>
+
 static enum outcome from_error(int err)
 {
 	switch (error_class(err)) {
@@ -43,20 +45,93 @@ static enum outcome from_status(int status)
 	return OUTCOME_RETRY;
 }
 
-enum outcome outcome_classify(
-	const struct target_result *result, const struct status_range accept[], size_t accept_count)
+static bool set_has(const struct status_set *set, int status)
 {
+	for (size_t i = 0; i < set->count; i++)
+		if (status >= set->ranges[i].first && status <= set->ranges[i].last)
+			return true;
+	return false;
+}
+
+static bool text_fits(const struct outcome_rule *rule, const char *text, size_t bytes)
+{
+	if (rule->equals)
+		return strlen(rule->equals) == bytes && memcmp(text, rule->equals, bytes) == 0;
+	return !rule->contains ||
+	       memmem(text, bytes, rule->contains, strlen(rule->contains)) != NULL;
+}
+
+/* body: the parsed excerpt; NULL: it is no JSON. */
+static bool rule_fits(const struct outcome_rule *rule, const struct target_result *result,
+	const struct json *json, const struct json_value *body)
+{
+	const struct json_value *value;
+
+	if (rule->statuses.count && !set_has(&rule->statuses, result->status))
+		return false;
+	if (!rule->path)
+		return text_fits(rule, result->excerpt, result->excerpt_bytes);
+	value = json_path(json, body, rule->path);
+	if (!value)
+		return false;
+	if (value->kind == JSON_STRING)
+		return text_fits(rule, value->string, value->string_bytes);
+	/* A number or a literal is compared as it is written; a container is only there or not. */
+	if (value->kind == JSON_ARRAY || value->kind == JSON_OBJECT)
+		return !rule->equals && !rule->contains;
+	return text_fits(rule, value->raw, value->raw_bytes);
+}
+
+static bool has_paths(const struct outcome_table *table)
+{
+	for (size_t i = 0; i < table->rule_count; i++)
+		if (table->rules[i].path)
+			return true;
+	return false;
+}
+
+/* The first that fits, or NULL. 0, or ERR_NOMEM: what the body says cannot be known. */
+static int find_rule(const struct outcome_table *table, const struct target_result *result,
+	struct json *json, const struct outcome_rule **ret_rule)
+{
+	const struct json_value *body = NULL;
+
+	*ret_rule = NULL;
+	if (has_paths(table)) {
+		int err = json_parse(json, result->excerpt, result->excerpt_bytes);
+
+		if (err == ERR_NOMEM)
+			return err;
+		/* Hostile or cut short, it has no paths; the other rules still see the text. */
+		if (!err)
+			body = json_root(json);
+	}
+	for (size_t i = 0; i < table->rule_count && !*ret_rule; i++)
+		if (rule_fits(&table->rules[i], result, json, body))
+			*ret_rule = &table->rules[i];
+	return 0;
+}
+
+enum outcome outcome_classify(const struct outcome_table *table, const struct target_result *result,
+	struct json *json, const struct outcome_rule **ret_rule)
+{
+	*ret_rule = NULL;
 	if (result->err)
 		return from_error(result->err);
-	for (size_t i = 0; i < accept_count; i++)
-		if (result->status >= accept[i].first && result->status <= accept[i].last)
-			return OUTCOME_ACCEPTED;
+	/* "Accepted" would be a guess, and a message lost when it is wrong. */
+	if (find_rule(table, result, json, ret_rule))
+		return OUTCOME_RETRY;
+	if (*ret_rule)
+		return (*ret_rule)->outcome;
+	for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+		if (set_has(&table->sets[outcome], result->status))
+			return (enum outcome)outcome;
 	return from_status(result->status);
 }
 
 const char *outcome_name(enum outcome outcome)
 {
-	static const char *const names[] = {
+	static const char *const names[OUTCOME_COUNT] = {
 		[OUTCOME_ACCEPTED] = "accepted",
 		[OUTCOME_RETRY] = "retry",
 		[OUTCOME_THROTTLED] = "throttled",

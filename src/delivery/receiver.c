@@ -12,12 +12,21 @@ struct poll {
 	struct list node;
 	struct receiver *receiver;
 	struct queue_call *call;
+	uint64_t asked_us;
 	unsigned asked;
 };
+
+#define SCOUT_PAUSE_MIN_US 100000
+#define SCOUT_PAUSE_MAX_US 1000000
 
 static void wake_fired(struct clock_timer *timer)
 {
 	receiver_pump(list_entry(timer, struct receiver, wake));
+}
+
+static void scout_fired(struct clock_timer *timer)
+{
+	receiver_pump(list_entry(timer, struct receiver, scout));
 }
 
 void receiver_init(struct receiver *receiver, struct delivery *delivery, unsigned max_polls)
@@ -25,6 +34,7 @@ void receiver_init(struct receiver *receiver, struct delivery *delivery, unsigne
 	*receiver = (struct receiver){.delivery = delivery, .max_polls = max_polls, .allowed = 1};
 	list_init(&receiver->polls);
 	receiver->wake.fire = wake_fired;
+	receiver->scout.fire = scout_fired;
 }
 
 static void poll_free(struct poll *poll)
@@ -70,11 +80,34 @@ static void back_off(struct receiver *receiver)
 	clock_timer_after(clock, &receiver->wake, (uint64_t)delay_ms * 1000);
 }
 
+/* Whether anything of it found room says how eagerly to go on. */
+static void take(struct receiver *receiver, struct queue_batch *batch, uint64_t asked_us)
+{
+	struct delivery *delivery = receiver->delivery;
+	uint64_t crowded = delivery->metrics.crowded->value;
+	size_t count = batch->count;
+
+	intake_take(delivery, batch, asked_us);
+	crowded = delivery->metrics.crowded->value - crowded;
+	if (crowded < count || count == 0) {
+		receiver->scout_pause_us = 0;
+		return;
+	}
+	if (clock_timer_is_set(&receiver->scout))
+		return;
+	receiver->scout_pause_us =
+		receiver->scout_pause_us ? receiver->scout_pause_us * 2 : SCOUT_PAUSE_MIN_US;
+	if (receiver->scout_pause_us > SCOUT_PAUSE_MAX_US)
+		receiver->scout_pause_us = SCOUT_PAUSE_MAX_US;
+	clock_timer_after(delivery->clock, &receiver->scout, receiver->scout_pause_us);
+}
+
 static void received(void *arg, int err, struct queue_batch *batch, const char *detail)
 {
 	struct poll *poll = arg;
 	struct receiver *receiver = poll->receiver;
 	struct delivery *delivery = receiver->delivery;
+	uint64_t asked_us = poll->asked_us;
 	unsigned asked = poll->asked;
 
 	poll->call = NULL;
@@ -91,7 +124,7 @@ static void received(void *arg, int err, struct queue_batch *batch, const char *
 						  .operation = "receive"});
 		}
 		adapt(receiver, asked, batch->count);
-		core_take(delivery, batch);
+		take(receiver, batch, asked_us);
 	}
 	core_advance(delivery);
 }
@@ -110,6 +143,7 @@ static int start_poll(struct receiver *receiver, unsigned asked)
 		return ERR_NOMEM;
 	poll->receiver = receiver;
 	poll->asked = asked;
+	poll->asked_us = clock_monotonic_us(delivery->clock);
 	list_append(&receiver->polls, &poll->node);
 	receiver->poll_count++;
 	receiver->reserved += asked;
@@ -119,17 +153,27 @@ static int start_poll(struct receiver *receiver, unsigned asked)
 	return err;
 }
 
-/* Empty slots, minus what waits for one; total: slots that may be used, an open breaker's not. */
+/*
+ * What the lanes have room for; total: slots that may be used, an open breaker's not. One lane's
+ * backlog takes nothing from the others: what comes for it beyond its own room goes back.
+ */
 static size_t room(struct delivery *delivery, size_t *ret_total)
 {
-	size_t waiting = delivery->counts[MESSAGE_RECEIVED];
-	size_t free_slots = 0, total = 0;
+	size_t sum = 0;
 
+	*ret_total = 0;
 	for (size_t i = 0; i < delivery->lane_count; i++)
-		free_slots += lane_free_slots(&delivery->lanes[i], &total);
-	*ret_total = total;
-	/* One lane's backlog counts against all: whose messages come next is not ours to choose. */
-	return free_slots > waiting ? free_slots - waiting : 0;
+		sum += lane_room(&delivery->lanes[i], ret_total);
+	return sum;
+}
+
+/* A lane that messages came for in vain still has no room. */
+static bool is_crowded(const struct delivery *delivery)
+{
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		if (delivery->lanes[i].crowded)
+			return true;
+	return false;
 }
 
 /* What was sent but not yet settled is bounded too, or a queue that fails would fill the memory. */
@@ -149,12 +193,20 @@ void receiver_pump(struct receiver *receiver)
 	if (receiver->stopped || clock_timer_is_set(&receiver->wake))
 		return;
 	free_slots = room(delivery, &total);
+	if (clock_timer_is_set(&receiver->scout)) {
+		if (is_crowded(delivery))
+			return;
+		clock_timer_clear(delivery->clock, &receiver->scout);
+	}
 	/*
 	 * Waiting for ten free slots makes full receives, which cost least; with few slots that
 	 * would be a batch barrier, so there an eighth of them is enough.
 	 */
 	quantum = total / 8;
 	quantum = quantum > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : quantum < 1 ? 1 : quantum;
+	/* Nothing is going to end and make more room. */
+	if (delivery->held == 0 && receiver->poll_count == 0)
+		quantum = 1;
 	while (receiver->poll_count < receiver->allowed && !is_clogged(delivery, total)) {
 		size_t left = free_slots > receiver->reserved ? free_slots - receiver->reserved : 0;
 
@@ -172,6 +224,7 @@ void receiver_stop(struct receiver *receiver)
 {
 	receiver->stopped = true;
 	clock_timer_clear(receiver->delivery->clock, &receiver->wake);
+	clock_timer_clear(receiver->delivery->clock, &receiver->scout);
 }
 
 void receiver_cancel(struct receiver *receiver)

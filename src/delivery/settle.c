@@ -82,7 +82,13 @@ static int delete_start(struct batcher *batcher, struct batch_call *call)
 
 static void delete_settled(struct message *message, int result, uint64_t started_us)
 {
-	if (result == ERR_RECEIPT_INVALID) {
+	/*
+	 * With an old handle SQS says "deleted" and may have deleted nothing: if so, the message
+	 * comes back, and the ledger knows it.
+	 */
+	bool stale = started_us >= message->visible_us;
+
+	if (result == ERR_RECEIPT_INVALID || (!result && stale)) {
 		core_lose(message);
 	} else if (result) {
 		settle_again(message);
@@ -220,6 +226,7 @@ static void copy_settled(struct message *message, int result, uint64_t started_u
 	}
 	message->settle_alone = false;
 	counter_add(message->delivery->metrics.failed, 1);
+	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_FAILED);
 	message->settle_attempts = 0;
 	message_move(message, MESSAGE_COPIED);
 	settle_start(message);

@@ -53,31 +53,38 @@ def default_word(option):
 # conf/bunshin.yaml
 
 
+def enter_item(stack, indent):
+    """A list's element begins: the section around it is the list."""
+    while stack and stack[-1][0] >= indent:
+        stack.pop()
+    if stack:
+        stack[-1] = (stack[-1][0], stack[-1][1].removesuffix("[]") + "[]")
+
+
 def read_sample(text):
     """Rows of {path, value, commented, comment, line}, from the lines that hold an option."""
     rows, stack, comment = [], [], []
     for number, line in enumerate(text.splitlines()):
-        match = re.match(r"^(\s*)(- )?(# .*|#?)([a-z_]+):(.*)$", line)
-        if re.match(r"^\s*(- )?# ", line):
+        item = re.match(r"^(\s*)- ", line)
+        if item:
+            enter_item(stack, len(item.group(1)))
+            line = item.group(1) + "  " + line[item.end():]
+        if re.match(r"^\s*# ", line):
             comment.append(line)
-            if re.match(r"^\s*- #", line):
-                stack = [(0, "destinations[]")]
             continue
+        match = re.match(r"^(\s*)(#?)([a-z_]+):(.*)$", line)
         if not match:
             comment = []
             continue
-        indent, commented = len(match.group(1)), match.group(3) == "#"
-        while stack and stack[-1][0] >= indent and stack[-1][1] != "destinations[]":
+        indent, commented, value = len(match.group(1)), match.group(2), match.group(4).strip()
+        while stack and stack[-1][0] >= indent:
             stack.pop()
-        if indent == 0:
-            stack = []
-        path = ".".join([name for _, name in stack] + [match.group(4)])
-        value = match.group(5).strip()
-        if not commented and not value and path != "destinations":
-            stack.append((indent, match.group(4)))
-        rows.append({"path": path, "value": value, "commented": commented,
+        rows.append({"path": ".".join([name for _, name in stack] + [match.group(3)]),
+                     "value": value, "commented": bool(commented),
                      "comment": "\n".join(comment), "line": number})
-        comment = [] if rows[-1]["value"] or commented else comment
+        if not commented and not value:
+            stack.append((indent, match.group(3)))
+        comment = [] if value or commented else comment
     return rows
 
 
@@ -180,6 +187,8 @@ def check_manual(path, options, print_config):
         if option["required"]:
             if "required" not in found[name]:
                 complain(path, f"{name}: is required, but that is not said")
+            if not set(range_words(option)) <= set(literals):
+                complain(path, f"{name}: range {literals}, in the code {range_words(option)}")
         else:
             default = tail.partition("\n")[0].removesuffix(" .")
             if default != default_word(option):
@@ -199,7 +208,8 @@ def check(tool, root):
     with tempfile.TemporaryDirectory() as directory:
         with open(os.path.join(directory, "line_token"), "w", encoding="utf-8") as token:
             token.write("token\n")
-        environment = {**os.environ, "LINE_TOKEN": "token", "CREDENTIALS_DIRECTORY": directory}
+        environment = {**os.environ, "LINE_TOKEN": "token", "FCM_TOKEN": "token",
+                       "CREDENTIALS_DIRECTORY": directory}
 
         def print_config(text):
             path = os.path.join(directory, "example.yaml")
@@ -228,6 +238,17 @@ DEVIATIONS = [
     (SAMPLE, "  #grace: 30s", "  #grace: 30s\n  #workers: auto"),
     (SAMPLE, "    #accept: [200-299]\n", ""),
     (SAMPLE, "    name: line", "    #name: line"),
+    (SAMPLE, "    #rate: null", "    #rate: 2000/s"),
+    (SAMPLE, "    #when: null\n", ""),
+    (SAMPLE, "off, or 1 to 100000", "1 to 100000"),
+    (SAMPLE, "#failures: 50", "#failures: 5"),
+    (SAMPLE, "          outcome: breaker", "          #outcome: breaker"),
+    (SAMPLE, "          #path: null\n", ""),
+    (SAMPLE, "          #equals: null", "          #equals: null\n          #matches: null"),
+    (SAMPLE, "0 to 1024 bytes", "1 to 1024 bytes"),
+    (SAMPLE, "full or decorrelated.\n      #jitter: null", "full.\n      #jitter: null"),
+    (SAMPLE, "#fleet_hosts: 1", "#fleet_hosts: 2"),
+    (SAMPLE, "1s to 168h", "1s to 48h"),
     (SAMPLE, "      # Default: {}\n", ""),
     (SAMPLE, 'body: \'{"to"', 'body: \'"to"'),
     (REFERENCE, "| `64MiB` |", "| `65MiB` |"),
@@ -235,6 +256,15 @@ DEVIATIONS = [
     (REFERENCE, "| `drain.grace`", "| `drain.wait`"),
     (REFERENCE, "`debug`, `info`", "`info`"),
     (REFERENCE, "    accept: [200-299, 409]", "    acept: [200-299, 409]"),
+    (REFERENCE, "| `off`, `1` to", "| `1` to"),
+    (REFERENCE, "| `destinations[].outcomes.when_body[].path`", "| `destinations[].outcomes.path`"),
+    (REFERENCE, "`accept`, `retry`, `throttle`, `breaker`, `permanent` | required",
+     "`accept`, `retry`, `throttle`, `breaker` | required"),
+    (REFERENCE, "`1` to `1000000000` | `null`", "`1` to `1000000000` | `2000/s`"),
+    (REFERENCE, "          outcome: permanent", "          outcome: final"),
+    (MANUAL, ".Li throttle ,\n.Li breaker ,\n.Li permanent ;", ".Li throttle ,\n.Li permanent ;"),
+    (MANUAL, ".It Li destinations[].retry.jitter", ".It Li destinations[].jitter"),
+    (MANUAL, ".Li 1000000000\n", ".Li 1000000\n"),
     (MANUAL, "default\n.Li 60s", "default\n.Li 61s"),
     (MANUAL, ".Li 12h ;\ndefault\n.Li 60s", ".Li 13h ;\ndefault\n.Li 60s"),
     (MANUAL, ".It Li queue.held", ".It Li queue.hold"),

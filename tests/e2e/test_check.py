@@ -31,6 +31,41 @@ def test_sample_is_valid_and_hides_its_secret(bunshin):
     assert value["queue"]["endpoint"] == "http://127.0.0.1:9324"
     assert value["destinations"][0]["request"]["headers"]["Authorization"] == "[hidden]"
     assert TOKEN not in answer.out
+    assert value["destinations"][0]["rate"] == "2000/s"
+    assert value["destinations"][0]["outcomes"]["when_body"] == [
+        {"status": [429], "path": None, "equals": None, "contains": "monthly limit",
+         "outcome": "breaker"}]
+
+
+def test_every_option_of_a_destination_is_shown_as_it_is_in_force(bunshin):
+    path = bunshin.write_config("""\
+retry: {base: 2s, jitter: decorrelated}
+fleet_hosts: 4
+ledger: {path: /var/lib/bunshin/ledger}
+destinations:
+  - name: push
+    when: {channel: push, user.lang: [ja, en]}
+    request: {url: "http://127.0.0.1:1/"}
+    rate: 90/m
+    adaptive: false
+    breaker: {failures: off}
+    outcomes: {throttle: 420, permanent: [404, 410-411]}
+    retry: {cap: 10s}
+""")
+    answer = bunshin.run("check", "-c", path)
+    assert answer.exit == 0, answer
+    value = yaml.safe_load(answer.out)
+    assert value["fleet_hosts"] == 4
+    assert value["ledger"] == {"path": "/var/lib/bunshin/ledger", "window": "1h", "size": "64MiB"}
+    [push] = value["destinations"]
+    assert push["when"] == {"channel": ["push"], "user.lang": ["ja", "en"]}
+    assert (push["rate"], push["adaptive"], push["breaker"]) == ("90/m", False, {"failures": False})
+    assert push["outcomes"] == {"retry": [], "throttle": [420], "breaker": [],
+                                "permanent": [404, "410-411"], "when_body": []}
+    assert push["retry"] == {"max_attempts": 10, "base": "2s", "cap": "10s",
+                             "jitter": "decorrelated"}
+    again = bunshin.run("check", "-c", bunshin.write_config(answer.out, "printed.yaml"))
+    assert (again.exit, again.out) == (0, answer.out)
 
 
 def test_missing_environment_variable_is_named(bunshin):
@@ -65,11 +100,18 @@ destinations:
       url: http://127.0.0.1:1/
       headers: {X: "a\\nb"}
       body: '{"to": {{to}},}'
+    rate: 2000
+    outcomes:
+      retry: [500-599]
+      throttle: [429, 503]
 """
 ERRORS = [
     ':2:9: queue.wait: expected a duration from 0s to 20s (like 20s), got "20"',
     ':3:3: queue.wiat: unknown key; did you mean "wait"?',
     ":8:20: destinations[0].request.headers.X: a line break, not allowed in a header, at offset 1",
+    ":10:11: destinations[0].rate: expected a rate of 1 to 1000000000 each s, m or h (like "
+    '2000/s), got "2000"',
+    ":13:23: destinations[0].outcomes.throttle[1]: 503 is in destinations[0].outcomes.retry, too",
     ':9:13: destinations[0].request.body: not JSON at offset 14, near "}"',
 ]
 

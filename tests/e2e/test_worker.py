@@ -231,7 +231,7 @@ def test_refused_credentials_open_the_breaker(bunshin):
     sqs.send(url, bodies(500))
     worker = bunshin.start("run", "-c", bunshin.config(url, sink.url,
                                                        destination={"concurrency": 20}))
-    wait_for(lambda: any("refuses our credentials" in line["message"] for line in worker.log()),
+    wait_for(lambda: any("breaker opened" in line["message"] for line in worker.log()),
              "the breaker in the log")
     assert worker.terminate() == 0
     assert len(sink.records()) <= 40

@@ -1,6 +1,6 @@
 /*
- * Any file is refused with readable lines, or is a configuration that survives being printed and
- * read back.
+ * Any file is refused with readable lines, or is a configuration that keeps what config.h promises
+ * and survives being printed and read back.
  */
 #include "fuzz.h"
 
@@ -58,6 +58,58 @@ static void check_errors(const struct buf *errors)
 	}
 }
 
+static void check_set(const struct config_status_set *set, size_t used[600])
+{
+	size_t mine[600] = {0};
+
+	FUZZ_CHECK(set->count <= CONFIG_STATUSES_MAX);
+	for (size_t i = 0; i < set->count; i++) {
+		FUZZ_CHECK(set->ranges[i].first >= 100 && set->ranges[i].last <= 599);
+		FUZZ_CHECK(set->ranges[i].first <= set->ranges[i].last);
+		for (int status = set->ranges[i].first; status <= set->ranges[i].last; status++)
+			mine[status] = 1;
+	}
+	for (size_t status = 0; status < 600; status++)
+		used[status] += mine[status];
+}
+
+static void check_rule(const struct config_rule *rule)
+{
+	size_t used[600] = {0};
+
+	check_set(&rule->statuses, used);
+	FUZZ_CHECK(rule->path != NULL || rule->contains != NULL);
+	FUZZ_CHECK(rule->equals == NULL || (rule->path != NULL && rule->contains == NULL));
+	FUZZ_CHECK(rule->contains == NULL || rule->contains[0] != '\0');
+	FUZZ_CHECK(rule->outcome <= CONFIG_OUTCOME_PERMANENT);
+}
+
+static void check_destination(const struct config_destination *d)
+{
+	const struct config_status_set *sets[] = {&d->accept, &d->outcomes.retry,
+		&d->outcomes.throttle, &d->outcomes.breaker, &d->outcomes.permanent};
+	size_t used[600] = {0};
+
+	FUZZ_CHECK(d->accept.count >= 1);
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		check_set(sets[i], used);
+	for (size_t status = 0; status < 600; status++)
+		FUZZ_CHECK(used[status] <= 1);
+	FUZZ_CHECK(d->outcomes.rule_count <= CONFIG_RULES_MAX);
+	for (size_t i = 0; i < d->outcomes.rule_count; i++)
+		check_rule(&d->outcomes.rules[i]);
+	FUZZ_CHECK(d->when_count <= CONFIG_CONDITIONS_MAX);
+	for (size_t i = 0; i < d->when_count; i++) {
+		FUZZ_CHECK(d->when[i].path[0] != '\0');
+		FUZZ_CHECK(d->when[i].value_count >= 1);
+		FUZZ_CHECK(d->when[i].value_count <= CONFIG_CONDITION_VALUES_MAX);
+	}
+	FUZZ_CHECK(d->rate.count == 0 || (d->rate.count > 0 && d->rate.per_ms >= 1000));
+	FUZZ_CHECK(d->retry.max_attempts >= 1 && d->retry.base_ms >= 100);
+	FUZZ_CHECK(d->retry.base_ms <= d->retry.cap_ms);
+	FUZZ_CHECK(d->retry.jitter <= CONFIG_JITTER_DECORRELATED);
+}
+
 static void check_round_trip(const struct config *config)
 {
 	struct buf first = BUF_INIT(OUTPUT_MAX), second = BUF_INIT(OUTPUT_MAX),
@@ -87,6 +139,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	err = load((const char *)data, size, &config, &errors);
 	FUZZ_CHECK(err == 0 || err == ERR_CONFIG);
+	for (size_t i = 0; err == 0 && i < config->destination_count; i++)
+		check_destination(&config->destinations[i]);
 	if (err == 0)
 		check_round_trip(config);
 	else

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include "base/log.h"
+#include "bunshin/error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,4 +72,25 @@ int fixture_load(const char *yaml, struct config **ret_config, struct buf *error
 	fixture_write("t.yaml", yaml, strlen(yaml));
 	buf_clear(errors);
 	return config_load("t.yaml", &fixture_environment, NULL, 0, ret_config, errors);
+}
+
+size_t fixture_check_bad(const struct fixture_bad_case *cases, size_t count)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	size_t different = 0;
+
+	fixture_write("secret", "file-secret\n", 12);
+	for (size_t i = 0; i < count; i++) {
+		struct config *config = NULL;
+
+		assert_int_equal(fixture_load(cases[i].yaml, &config, &errors), ERR_CONFIG);
+		assert_null(config);
+		if (strcmp(buf_string(&errors), cases[i].errors) == 0)
+			continue;
+		different++;
+		print_error("%s\nexpected:\n%sgot:\n%s\n", cases[i].yaml, cases[i].errors,
+			buf_string(&errors));
+	}
+	buf_free(&errors);
+	return different;
 }

@@ -26,4 +26,12 @@ extern const struct config_environment fixture_environment;
  */
 int fixture_load(const char *yaml, struct config **ret_config, struct buf *errors);
 
+/* A text that is refused, and all of what is said about it. */
+struct fixture_bad_case {
+	const char *yaml, *errors;
+};
+
+/* Loads each; returns how many were not refused with exactly these errors, and prints them all. */
+size_t fixture_check_bad(const struct fixture_bad_case *cases, size_t count);
+
 #endif

@@ -98,6 +98,14 @@ static int load_and_print(void *arg)
 	config_free(config);
 	buf_free(&errors);
 	buf_free(&out);
+	return err;
+}
+
+/* Is refused when memory suffices; the sweep wants 0 for that. */
+static int refuse_to_load(void *arg)
+{
+	int err = load_and_print(arg);
+
 	return err == ERR_CONFIG || err == ERR_IO ? 0 : err;
 }
 
@@ -111,7 +119,19 @@ static const char good_yaml[] =
 	"    body: '{\"a\":{{b}}, \"c\":\"${file:secret}\"}'\n"
 	"  accept: [200, 409]\n"
 	"  ca_file: ${file:secret}\n"
+	"  when: {channel: line, 'user.lang': [ja, '${file:secret}']}\n"
+	"  rate: 5/m\n"
+	"  adaptive: false\n"
+	"  breaker: {failures: off}\n"
+	"  outcomes:\n"
+	"    retry: [408, 500-599]\n"
+	"    throttle: 429\n"
+	"    when_body:\n"
+	"    - {status: [400, 404], path: a.0, equals: '${file:secret}', outcome: breaker}\n"
+	"    - {contains: limit, outcome: permanent}\n"
+	"  retry: {base: 100ms, jitter: decorrelated}\n"
 	"- {name: two, request: {url: 'http://h'}}\n"
+	"ledger: {path: '${file:secret}'}\n"
 	"retry: {base: 2s}\n";
 
 static const char bad_yaml[] = "queue: {url: b, wiat: 1s, wait: '${GONE}', held: [1], url: c}\n"
@@ -121,16 +141,30 @@ static const char bad_yaml[] = "queue: {url: b, wiat: 1s, wait: '${GONE}', held:
 			       "- {name: a, request: {url: 'http://{{x}}', headers: {A: \"\\n\", a "
 			       "b: c, TE: d}, body: '{'}}\n"
 			       "- {name: a, accept: [1, 2x], ca_file: '${file:gone}'}\n"
-			       "- 5\n";
+			       "- 5\n"
+			       "- name: c\n"
+			       "  when: {a: [], b: [[], c], 'd\"': 1, '.': 2, d: '${GONE}'}\n"
+			       "  rate: 5\n"
+			       "  outcomes:\n"
+			       "    retry: [200, 2x]\n"
+			       "    throttle: []\n"
+			       "    breaker: x\n"
+			       "    when_body:\n"
+			       "    - {contains: a, equals: b, outcome: retry}\n"
+			       "    - {path: a, contains: a, equals: b, outcome: retry}\n"
+			       "    - {outcome: retry}\n"
+			       "    - {contain: a}\n"
+			       "    - 7\n"
+			       "  retry: {base: 10m, cap: 1s}\n";
 
-static void sweep_load(const char *name, const char *yaml)
+static void sweep_load(int (*load)(void *arg), const char *name, const char *yaml)
 {
 	char path[32];
 
 	strcpy(path, name);
 	if (yaml != NULL)
 		fixture_write(name, yaml, strlen(yaml));
-	failmalloc_sweep(load_and_print, path);
+	failmalloc_sweep(load, path);
 }
 
 static void test_load(void **state)
@@ -138,11 +172,11 @@ static void test_load(void **state)
 	(void)state;
 	fixture_write("secret", "http://h\n", 9);
 	fixture_write("credentials/api", "cred-secret", 11);
-	sweep_load("good.yaml", good_yaml);
-	sweep_load("bad.yaml", bad_yaml);
-	sweep_load("broken.yaml", "queue: [\n");
-	sweep_load("alias.yaml", "a: &x 1\nb: *x\n");
-	sweep_load("gone.yaml", NULL);
+	sweep_load(load_and_print, "good.yaml", good_yaml);
+	sweep_load(refuse_to_load, "bad.yaml", bad_yaml);
+	sweep_load(refuse_to_load, "broken.yaml", "queue: [\n");
+	sweep_load(refuse_to_load, "alias.yaml", "a: &x 1\nb: *x\n");
+	sweep_load(refuse_to_load, "gone.yaml", NULL);
 }
 
 int main(void)

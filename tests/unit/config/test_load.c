@@ -17,6 +17,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define URL "https://sqs.eu-west-1.amazonaws.com/123456789012/name"
 
+#define TOP_KEYS "queue, destinations, retry, fleet_hosts, ledger, log, drain"
+
 /* The smallest destination, on one line. */
 #define DESTINATION(more) "destinations: [{name: d, request: {url: 'http://h/'" more "}}]\n"
 
@@ -33,6 +35,11 @@ static void assert_defaults(const struct config *config)
 	assert_int_equal(config->retry.max_attempts, 10);
 	assert_int_equal(config->retry.base_ms, 1000);
 	assert_int_equal(config->retry.cap_ms, 300000);
+	assert_int_equal(config->retry.jitter, CONFIG_JITTER_FULL);
+	assert_int_equal(config->fleet_hosts, 1);
+	assert_string_equal(config->ledger.path, "/var/lib/bunshin/ledger");
+	assert_int_equal(config->ledger.window_ms, 3600000);
+	assert_int_equal(config->ledger.size_bytes, 64 << 20);
 	assert_int_equal(config->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(config->log.format, LOG_FORMAT_AUTO);
 	assert_int_equal(config->drain.grace_ms, 30000);
@@ -81,9 +88,9 @@ static void test_destination_defaults(void **state)
 	assert_int_equal(d->timeout_ms, 10000);
 	assert_int_equal(d->connect_timeout_ms, 5000);
 	assert_int_equal(d->concurrency, 500);
-	assert_int_equal(d->accept_count, 1);
-	assert_int_equal(d->accept[0].first, 200);
-	assert_int_equal(d->accept[0].last, 299);
+	assert_int_equal(d->accept.count, 1);
+	assert_int_equal(d->accept.ranges[0].first, 200);
+	assert_int_equal(d->accept.ranges[0].last, 299);
 	assert_int_equal(d->http_version, CONFIG_HTTP_AUTO);
 	assert_null(d->ca_file);
 	config_free(config);
@@ -119,7 +126,9 @@ static const char everything[] =
 	"    http_version: 1.1\n"
 	"    ca_file: /etc/ca.pem\n"
 	"  - {name: second, http_version: 2, request: {url: HTTP://h, body: 'a={{a}}'}}\n"
-	"retry: {max_attempts: 1000, base: 15m, cap: 12h}\n"
+	"retry: {max_attempts: 1000, base: 15m, cap: 12h, jitter: decorrelated}\n"
+	"fleet_hosts: 100000\n"
+	"ledger: {path: run/ledger, window: 168h, size: 16GiB}\n"
 	"log: {level: debug, format: json}\n"
 	"drain: {grace: 1h}\n";
 
@@ -165,6 +174,11 @@ static void test_everything(void **state)
 	assert_int_equal(config->retry.max_attempts, 1000);
 	assert_int_equal(config->retry.base_ms, 900000);
 	assert_int_equal(config->retry.cap_ms, 43200000);
+	assert_int_equal(config->retry.jitter, CONFIG_JITTER_DECORRELATED);
+	assert_int_equal(config->fleet_hosts, 100000);
+	assert_string_equal(config->ledger.path, "run/ledger");
+	assert_int_equal(config->ledger.window_ms, 604800000);
+	assert_int_equal(config->ledger.size_bytes, INT64_C(16) << 30);
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config->log.format, LOG_FORMAT_JSON);
 	assert_int_equal(config->drain.grace_ms, 3600000);
@@ -181,12 +195,12 @@ static void test_everything(void **state)
 	assert_int_equal(d->timeout_ms, 100);
 	assert_int_equal(d->connect_timeout_ms, 120000);
 	assert_int_equal(d->concurrency, 10000);
-	assert_int_equal(d->accept_count, 3);
-	assert_int_equal(d->accept[0].first, 200);
-	assert_int_equal(d->accept[0].last, 204);
-	assert_int_equal(d->accept[1].first, 409);
-	assert_int_equal(d->accept[1].last, 409);
-	assert_int_equal(d->accept[2].first, 599);
+	assert_int_equal(d->accept.count, 3);
+	assert_int_equal(d->accept.ranges[0].first, 200);
+	assert_int_equal(d->accept.ranges[0].last, 204);
+	assert_int_equal(d->accept.ranges[1].first, 409);
+	assert_int_equal(d->accept.ranges[1].last, 409);
+	assert_int_equal(d->accept.ranges[2].first, 599);
 	assert_int_equal(d->http_version, CONFIG_HTTP_1_1);
 	assert_string_equal(d->ca_file, "/etc/ca.pem");
 	d = config_find_destination(config, "second");
@@ -197,12 +211,8 @@ static void test_everything(void **state)
 	buf_free(&errors);
 }
 
-struct bad_case {
-	const char *yaml, *errors;
-};
-
 /* One kind of mistake each; lines and columns count from 1. */
-static const struct bad_case bad_yaml[] = {
+static const struct fixture_bad_case bad_yaml[] = {
 	{"queue:\n  url: [a\n",
 		"t.yaml:3:1: not YAML: did not find expected ',' or ']' (while parsing a flow "
 		"sequence at line 2)\n"},
@@ -227,7 +237,7 @@ static const struct bad_case bad_yaml[] = {
 					"a NUL character\n"},
 };
 
-static const struct bad_case bad_keys[] = {
+static const struct fixture_bad_case bad_keys[] = {
 	{"queue:\n  wiat: 20s\n", "t.yaml:2:3: queue.wiat: unknown key; did you mean \"wait\"?\n"},
 	{"queue:\n  failureurl: x\n",
 		"t.yaml:2:3: queue.failureurl: unknown key; did you mean \"failure_url\"?\n"},
@@ -235,28 +245,21 @@ static const struct bad_case bad_keys[] = {
 	{"destination: []\n",
 		"t.yaml:1:1: destination: unknown key; did you mean \"destinations\"?\n"},
 	{"timeout: 5s\n", "t.yaml:1:1: timeout: unknown key; there is destinations[].timeout\n"},
-	{"workers: auto\n", "t.yaml:1:1: workers: unknown key; expected one of queue, "
-			    "destinations, retry, log, "
-			    "drain\n"},
-	{"ledger: {path: x, window: 1h}\nadmin: {listen: '127.0.0.1:9797'}\n",
-		"t.yaml:1:1: ledger: unknown key; expected one of queue, destinations, retry, log, "
-		"drain\n"
-		"t.yaml:2:1: admin: unknown key; expected one of queue, destinations, retry, log, "
-		"drain\n"},
-	{"destinations:\n  - {name: a, rate: 2000/s, request: {url: 'http://h/'}}\n",
-		"t.yaml:2:15: destinations[0].rate: unknown key; expected one of name, request, "
-		"timeout, connect_timeout, concurrency, accept, http_version, ca_file\n"},
-	{"queue.url: x\n", "t.yaml:1:1: \"queue.url\": unknown key; expected one of queue, "
-			   "destinations, retry, "
-			   "log, drain\n"},
+	{"workers: auto\n", "t.yaml:1:1: workers: unknown key; expected one of " TOP_KEYS "\n"},
+	{"ledgre: {path: x}\nadmin: {listen: '127.0.0.1:9797'}\n",
+		"t.yaml:1:1: ledgre: unknown key; did you mean \"ledger\"?\n"
+		"t.yaml:2:1: admin: unknown key; expected one of " TOP_KEYS "\n"},
+	{"destinations:\n  - {name: a, verify: no, request: {url: 'http://h/'}}\n",
+		"t.yaml:2:15: destinations[0].verify: unknown key; expected one of name, when, "
+		"request, timeout, connect_timeout, concurrency, adaptive, rate, breaker, accept, "
+		"outcomes, retry, http_version, ca_file\n"},
+	{"queue.url: x\n",
+		"t.yaml:1:1: \"queue.url\": unknown key; expected one of " TOP_KEYS "\n"},
 	{"destinations[]: {name: x}\n",
 		"t.yaml:1:1: \"destinations[]\": unknown key; did you mean \"destinations\"?\n"},
-	{"\"\": 1\n",
-		"t.yaml:1:1: \"\": unknown key; expected one of queue, destinations, retry, log, "
-		"drain\n"},
+	{"\"\": 1\n", "t.yaml:1:1: \"\": unknown key; expected one of " TOP_KEYS "\n"},
 	{"\"a\\nb\\e\": 1\n",
-		"t.yaml:1:1: \"a\\nb\\u001b\": unknown key; expected one of queue, destinations, "
-		"retry, log, drain\n"},
+		"t.yaml:1:1: \"a\\nb\\u001b\": unknown key; expected one of " TOP_KEYS "\n"},
 	{"log: {level: info, level: warn}\n",
 		"t.yaml:1:20: log.level: given twice; the first is on line 1\n"},
 	{"log: {}\nqueue: {}\nlog: {}\n", "t.yaml:3:1: log: given twice; the first is on line 1\n"},
@@ -264,7 +267,7 @@ static const struct bad_case bad_keys[] = {
 	{"queue: [wait]\n", "t.yaml:1:8: queue: expected a map of options, got a list\n"},
 };
 
-static const struct bad_case bad_values[] = {
+static const struct fixture_bad_case bad_values[] = {
 	{"queue:\n  wait: 20\n", "t.yaml:2:9: queue.wait: expected a duration from 0s to 20s (like "
 				 "20s), got \"20\"\n"},
 	{"queue: {wait: 21s}\n",
@@ -314,6 +317,22 @@ static const struct bad_case bad_values[] = {
 	{"retry: {base: 10s, cap: 5s}\n",
 		"t.yaml:1:15: retry.base: retry.base is longer than retry.cap\n"},
 	{"retry: {base: 6m}\n", "t.yaml:1:15: retry.base: retry.base is longer than retry.cap\n"},
+	{"retry: {jitter: equal}\n",
+		"t.yaml:1:17: retry.jitter: expected one of full or decorrelated, got \"equal\"\n"},
+	{"retry: {jitter: null}\n",
+		"t.yaml:1:17: retry.jitter: expected one of full or decorrelated, got nothing\n"},
+	{"fleet_hosts: 0\n", "t.yaml:1:14: fleet_hosts: expected an integer from 1 to 100000 "
+			     "(like 1), got \"0\"\n"},
+	{"fleet_hosts: {hosts: 2}\n", "t.yaml:1:14: fleet_hosts: expected an integer from 1 to "
+				      "100000 (like 1), got a map\n"},
+	{"ledger: {window: 169h, size: 32, path: [a]}\n",
+		"t.yaml:1:18: ledger.window: expected a duration from 1s to 168h (like 1h), got "
+		"\"169h\"\n"
+		"t.yaml:1:30: ledger.size: expected a size from 1MiB to 16GiB (like 64MiB), got "
+		"\"32\"\n"
+		"t.yaml:1:40: ledger.path: expected a file's path, got a list\n"},
+	{"ledger: /var/lib/bunshin/ledger\n",
+		"t.yaml:1:9: ledger: expected a map of options, got a text\n"},
 	{"log: {level: INFO}\n", "t.yaml:1:14: log.level: expected one of debug, info, warn or "
 				 "error, got \"INFO\"\n"},
 	{"log: {format: ''}\n",
@@ -324,7 +343,7 @@ static const struct bad_case bad_values[] = {
 				 "(like 30s), got \"2h\"\n"},
 };
 
-static const struct bad_case bad_destinations[] = {
+static const struct fixture_bad_case bad_destinations[] = {
 	{"destinations: {name: x}\n",
 		"t.yaml:1:15: destinations: expected a list of maps, got a map\n"},
 	{"destinations: [5]\n",
@@ -355,9 +374,15 @@ static const struct bad_case bad_destinations[] = {
 	{"destinations: [{name: d, http_version: 3, request: {url: 'http://h/'}}]\n",
 		"t.yaml:1:40: destinations[0].http_version: expected one of auto, 1.1 or 2, got "
 		"\"3\"\n"},
-	{"destinations: [{name: d, accept: 200, request: {url: 'http://h/'}}]\n",
+	{"destinations: [{name: d, accept: , request: {url: 'http://h/'}}]\n",
 		"t.yaml:1:34: destinations[0].accept: expected a list of 1 to 64 status codes and "
-		"ranges (like [200-299, 409]), got a text\n"},
+		"ranges (like [200-299, 409]), got nothing\n"},
+	{"destinations: [{name: d, accept: {200: 299}, request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:34: destinations[0].accept: expected a list of 1 to 64 status codes and "
+		"ranges (like [200-299, 409]), got a map\n"},
+	{"destinations: [{name: d, accept: 2xx, request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:34: destinations[0].accept: expected a status code or a range from 200 "
+		"to 599 (like 200-299), got \"2xx\"\n"},
 	{"destinations: [{name: d, accept: [], request: {url: 'http://h/'}}]\n",
 		"t.yaml:1:34: destinations[0].accept: expected a list of 1 to 64 status codes and "
 		"ranges (like [200-299, 409]), got an empty list\n"},
@@ -389,7 +414,7 @@ static const struct bad_case bad_destinations[] = {
 		"to 599 (like 200-299), got \"00000000200\"\n"},
 };
 
-static const struct bad_case bad_requests[] = {
+static const struct fixture_bad_case bad_requests[] = {
 	{"destinations: [{name: d, request: {url: 'ftp://h/'}}]\n",
 		"t.yaml:1:41: destinations[0].request.url: not an http or https URL with a host "
 		"(like "
@@ -445,7 +470,7 @@ static const struct bad_case bad_requests[] = {
 		"\"a={{x}}\"\n"},
 };
 
-static const struct bad_case bad_references[] = {
+static const struct fixture_bad_case bad_references[] = {
 	{"log: {level: '${GONE}'}\n",
 		"t.yaml:1:14: log.level: environment variable GONE is not set\n"},
 	{"log: {level: '${HOST}'}\n",
@@ -466,40 +491,44 @@ static const struct bad_case bad_references[] = {
 		"file or directory\n"},
 };
 
-/* Shows every case that differs, not only the first. */
-static size_t check_bad(const struct bad_case *cases, size_t count)
-{
-	struct buf errors = BUF_INIT(1 << 16);
-	size_t different = 0;
-
-	fixture_write("secret", "file-secret\n", 12);
-	for (size_t i = 0; i < count; i++) {
-		struct config *config = NULL;
-
-		assert_int_equal(fixture_load(cases[i].yaml, &config, &errors), ERR_CONFIG);
-		assert_null(config);
-		if (strcmp(buf_string(&errors), cases[i].errors) == 0)
-			continue;
-		different++;
-		print_error("%s\nexpected:\n%sgot:\n%s\n", cases[i].yaml, cases[i].errors,
-			buf_string(&errors));
-	}
-	buf_free(&errors);
-	return different;
-}
-
 static void test_bad_input(void **state)
 {
 	size_t different = 0;
 
 	(void)state;
-	different += check_bad(bad_yaml, COUNT(bad_yaml));
-	different += check_bad(bad_keys, COUNT(bad_keys));
-	different += check_bad(bad_values, COUNT(bad_values));
-	different += check_bad(bad_destinations, COUNT(bad_destinations));
-	different += check_bad(bad_requests, COUNT(bad_requests));
-	different += check_bad(bad_references, COUNT(bad_references));
+	different += fixture_check_bad(bad_yaml, COUNT(bad_yaml));
+	different += fixture_check_bad(bad_keys, COUNT(bad_keys));
+	different += fixture_check_bad(bad_values, COUNT(bad_values));
+	different += fixture_check_bad(bad_destinations, COUNT(bad_destinations));
+	different += fixture_check_bad(bad_requests, COUNT(bad_requests));
+	different += fixture_check_bad(bad_references, COUNT(bad_references));
 	assert_int_equal(different, 0);
+}
+
+/*
+ * An option's path as YAML that gives it a list of lists, and how messages call it: of "a[].b.c",
+ * "{a: [{b: {c: [[]]}}]}" and "a[0].b.c".
+ */
+static void append_wrong(const char *path, struct buf *yaml, struct buf *shown)
+{
+	char closing[16] = "";
+
+	for (;;) {
+		size_t len = strcspn(path, ".[");
+		bool is_list = path[len] == '[';
+		const char *end = is_list ? "]}" : "}";
+
+		buf_appendf(yaml, "{%.*s: %s", (int)len, path, is_list ? "[" : "");
+		buf_appendf(shown, "%.*s%s", (int)len, path, is_list ? "[0]" : "");
+		memmove(closing + strlen(end), closing, strlen(closing) + 1);
+		memcpy(closing, end, strlen(end));
+		path += len + (is_list ? 2 : 0);
+		if (*path == '\0')
+			break;
+		path++;
+		buf_append_char(shown, '.');
+	}
+	buf_appendf(yaml, "[[]]%s", closing);
 }
 
 /* Every option refuses every other kind of node, and a text that fits none; none is forgotten. */
@@ -509,25 +538,11 @@ static void test_every_option_refuses_lists(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < option_count; i++) {
-		const char *rest = options[i].path, *bracket = strstr(rest, "[]");
 		struct config *config = NULL;
-		int braces = 0;
 
 		buf_clear(&yaml);
 		buf_clear(&path);
-		if (bracket != NULL) {
-			buf_append_string(&yaml, "destinations: [{");
-			buf_append_string(&path, "destinations[0].");
-			rest = bracket + 3;
-		}
-		buf_append_string(&path, rest);
-		for (const char *dot; (dot = strchr(rest, '.')) != NULL; rest = dot + 1, braces++)
-			buf_appendf(&yaml, bracket != NULL ? "%.*s: {" : "{%.*s: {",
-				(int)(dot - rest), rest);
-		buf_appendf(&yaml, "%s: [[]]", rest);
-		for (; braces > 0; braces--)
-			buf_append_char(&yaml, '}');
-		buf_append_string(&yaml, bracket != NULL ? "}]" : "}");
+		append_wrong(options[i].path, &yaml, &path);
 		assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
 		print_message("%s -> %s", yaml.data, errors.data);
 		assert_non_null(strstr(errors.data, path.data));
@@ -541,11 +556,14 @@ static void test_every_option_refuses_lists(void **state)
 /* Both ends of every range are taken, and one step beyond is refused. */
 static void test_every_range(void **state)
 {
-	static const char *const suffixes[] = {
-		[OPTION_INT] = "", [OPTION_DURATION] = "ms", [OPTION_BYTES] = ""};
+	static const char *const suffixes[] = {[OPTION_INT] = "",
+		[OPTION_DURATION] = "ms",
+		[OPTION_BYTES] = "",
+		[OPTION_RATE] = "/s"};
 	union {
 		struct config config;
 		struct config_destination destination;
+		struct config_rule rule;
 	} base = {0};
 	size_t seen = 0;
 
@@ -555,9 +573,10 @@ static void test_every_range(void **state)
 		int64_t step = o->step != 0 ? o->step : 1, value;
 		char text[64];
 
-		if (o->type > OPTION_BYTES)
+		if (o->type > OPTION_RATE)
 			continue;
 		seen++;
+		assert_int_equal(option_set(o, NULL, &base), o->nullable ? 0 : ERR_SYNTAX);
 		for (int end = 0; end < 4; end++) {
 			value = end == 0   ? o->min - step
 				: end == 1 ? o->min
@@ -572,7 +591,7 @@ static void test_every_range(void **state)
 			assert_int_equal(option_set(o, text, &base), ERR_LIMIT);
 		}
 	}
-	assert_true(seen > 8);
+	assert_int_equal(seen, 19);
 }
 
 static void test_errors_are_bounded(void **state)

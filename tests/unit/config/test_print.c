@@ -26,6 +26,12 @@ static const char defaults[] = "queue:\n"
 			       "  max_attempts: 10\n"
 			       "  base: 1s\n"
 			       "  cap: 5m\n"
+			       "  jitter: full\n"
+			       "fleet_hosts: 1\n"
+			       "ledger:\n"
+			       "  path: \"/var/lib/bunshin/ledger\"\n"
+			       "  window: 1h\n"
+			       "  size: 64MiB\n"
 			       "log:\n"
 			       "  level: info\n"
 			       "  format: auto\n"
@@ -74,10 +80,26 @@ static const char full[] =
 	"  connect_timeout: 61s\n"
 	"  concurrency: 1\n"
 	"  accept: [200, 202-204]\n"
+	"  when: {channel: line, 'a.$b.0': [ja, 5, true, '', '$${X}', ~null, \"\\n\"]}\n"
+	"  rate: 90/m\n"
+	"  adaptive: false\n"
+	"  breaker: {failures: off}\n"
+	"  outcomes:\n"
+	"    retry: 408\n"
+	"    throttle: [429, 503]\n"
+	"    permanent: [400-404, 410]\n"
+	"    when_body:\n"
+	"    - {status: 429, contains: 'monthly $$ \"limit\"', outcome: breaker}\n"
+	"    - {path: error.0, equals: '', outcome: permanent, status: [400, 500-599]}\n"
+	"    - {path: 'null', contains: 'null', outcome: throttle}\n"
+	"    - {path: ok, outcome: accept}\n"
+	"  retry: {max_attempts: 1, jitter: full}\n"
 	"  http_version: 1.1\n"
 	"  ca_file: 'null'\n"
-	"- {name: two, request: {url: 'http://h', body: ''}}\n"
-	"retry: {max_attempts: 3, base: 250ms, cap: 2s}\n"
+	"- {name: two, request: {url: 'http://h', body: ''}, rate: 2000/s, retry: {cap: 3s}}\n"
+	"retry: {max_attempts: 3, base: 250ms, cap: 2s, jitter: decorrelated}\n"
+	"fleet_hosts: 12\n"
+	"ledger: {path: ledger, window: 168h, size: 1536KiB}\n"
 	"log: {level: error, format: text}\n"
 	"drain: {grace: 0s}\n";
 
@@ -92,6 +114,9 @@ static const char full_printed[] =
 	"  held: 1048577\n"
 	"destinations:\n"
 	"  - name: \"one\"\n"
+	"    when:\n"
+	"      \"channel\": [\"line\"]\n"
+	"      \"a.$b.0\": [\"ja\", \"5\", \"true\", \"\", \"$${X}\", \"~null\", \"\\n\"]\n"
 	"    request:\n"
 	"      method: \"DELETE\"\n"
 	"      url: \"https://h/$$(x)/{{y}}?z=$$\"\n"
@@ -107,10 +132,46 @@ static const char full_printed[] =
 	"    timeout: 1500ms\n"
 	"    connect_timeout: 61s\n"
 	"    concurrency: 1\n"
+	"    adaptive: false\n"
+	"    rate: 90/m\n"
+	"    breaker:\n"
+	"      failures: off\n"
 	"    accept: [200, 202-204]\n"
+	"    outcomes:\n"
+	"      retry: [408]\n"
+	"      throttle: [429, 503]\n"
+	"      breaker: []\n"
+	"      permanent: [400-404, 410]\n"
+	"      when_body:\n"
+	"        - status: [429]\n"
+	"          path: null\n"
+	"          equals: null\n"
+	"          contains: \"monthly $$ \\\"limit\\\"\"\n"
+	"          outcome: breaker\n"
+	"        - status: [400, 500-599]\n"
+	"          path: \"error.0\"\n"
+	"          equals: \"\"\n"
+	"          contains: null\n"
+	"          outcome: permanent\n"
+	"        - status: []\n"
+	"          path: \"null\"\n"
+	"          equals: null\n"
+	"          contains: \"null\"\n"
+	"          outcome: throttle\n"
+	"        - status: []\n"
+	"          path: \"ok\"\n"
+	"          equals: null\n"
+	"          contains: null\n"
+	"          outcome: accept\n"
+	"    retry:\n"
+	"      max_attempts: 1\n"
+	"      base: 250ms\n"
+	"      cap: 2s\n"
+	"      jitter: full\n"
 	"    http_version: \"1.1\"\n"
 	"    ca_file: \"null\"\n"
 	"  - name: \"two\"\n"
+	"    when: null\n"
 	"    request:\n"
 	"      method: \"POST\"\n"
 	"      url: \"http://h\"\n"
@@ -119,13 +180,34 @@ static const char full_printed[] =
 	"    timeout: 10s\n"
 	"    connect_timeout: 5s\n"
 	"    concurrency: 500\n"
+	"    adaptive: true\n"
+	"    rate: 2000/s\n"
+	"    breaker:\n"
+	"      failures: 50\n"
 	"    accept: [200-299]\n"
+	"    outcomes:\n"
+	"      retry: []\n"
+	"      throttle: []\n"
+	"      breaker: []\n"
+	"      permanent: []\n"
+	"      when_body: []\n"
+	"    retry:\n"
+	"      max_attempts: 3\n"
+	"      base: 250ms\n"
+	"      cap: 3s\n"
+	"      jitter: decorrelated\n"
 	"    http_version: auto\n"
 	"    ca_file: null\n"
 	"retry:\n"
 	"  max_attempts: 3\n"
 	"  base: 250ms\n"
 	"  cap: 2s\n"
+	"  jitter: decorrelated\n"
+	"fleet_hosts: 12\n"
+	"ledger:\n"
+	"  path: \"ledger\"\n"
+	"  window: 168h\n"
+	"  size: 1536KiB\n"
 	"log:\n"
 	"  level: error\n"
 	"  format: text\n"
@@ -142,6 +224,36 @@ static void test_full(void **state)
 	load_and_print(full_printed, &out);
 	assert_string_equal(buf_string(&out), full_printed);
 	buf_free(&out);
+}
+
+/* Every character that YAML can hold in a key, in a condition's path. */
+static void test_every_character_in_a_key(void **state)
+{
+	struct buf out = BUF_INIT(1 << 20), again = BUF_INIT(1 << 20), yaml = BUF_INIT(1 << 20);
+
+	(void)state;
+	for (unsigned block = 0; block < 0x10000; block += 0x100) {
+		if (block >= 0xd800 && block < 0xe000)
+			continue;
+		buf_clear(&yaml);
+		buf_append_string(
+			&yaml, "destinations: [{name: d, request: {url: 'http://h'}, when: {");
+		for (unsigned c = block; c < block + 0x100; c++) {
+			if (c % 16 == 0)
+				buf_append_char(&yaml, '"');
+			if (c != 0)
+				buf_appendf(&yaml, "a\\u%04x", c);
+			if (c % 16 == 15)
+				buf_append_string(&yaml, "a\": b, ");
+		}
+		buf_append_string(&yaml, "}}]");
+		load_and_print(yaml.data, &out);
+		load_and_print(out.data, &again);
+		assert_string_equal(buf_string(&out), buf_string(&again));
+	}
+	buf_free(&out);
+	buf_free(&again);
+	buf_free(&yaml);
 }
 
 /* Every character that YAML can hold at all, alone and between others, comes back the same. */
@@ -181,7 +293,12 @@ static void test_secrets_are_hidden(void **state)
 		"    headers: {Authorization: 'Bearer ${LINE_TOKEN}', Cookie: abc, X-Api-Key: def, "
 		"x-access-TOKEN: ghi, X-Plain: '${file:token}', X-Two: 'a ${credential:c} b'}\n"
 		"    body: '{\"t\":\"${file:token}\",\"h\":\"${HOST}\"}'\n"
-		"  timeout: ${file:timeout}\n";
+		"  timeout: ${file:timeout}\n"
+		"  when: {'${file:token}': [a, '${file:token}']}\n"
+		"  outcomes: {when_body: [{path: 'x${file:path}', equals: '${file:token}', "
+		"outcome: "
+		"retry}, {contains: 'y${file:token}', outcome: retry}]}\n"
+		"ledger: {path: '/x/${file:token}'}\n";
 	static const char *const expected[] = {
 		"  url: \"[hidden]\"\n",
 		"      url: \"https://h/bot[hidden]/send\"\n",
@@ -193,15 +310,21 @@ static void test_secrets_are_hidden(void **state)
 		"        \"X-Two\": \"[hidden]\"\n",
 		"      body: \"{\\\"t\\\":\\\"[hidden]\\\",\\\"h\\\":\\\"api.example.com\\\"}\"\n",
 		"    timeout: 7s\n",
+		"      \"${file:token}\": [\"a\", \"[hidden]\"]\n",
+		"          path: \"x[hidden]\"\n",
+		"          equals: \"[hidden]\"\n",
+		"          contains: \"y[hidden]\"\n",
+		"  path: \"/x/[hidden]\"\n",
 	};
 	static const char *const secrets[] = {
-		"my-queue", "123:AAA", "secret-line-token", "abc", "def", "ghi", "cred"};
+		"my-queue", "123:AAA", "secret-line-token", "abc", "def", "ghi", "cred", "jkl"};
 	struct buf out = BUF_INIT(1 << 16);
 
 	(void)state;
 	fixture_write("queue", "http://h/a/my-queue\n", 20);
 	fixture_write("token", "123:AAA\n", 8);
 	fixture_write("timeout", "7s", 2);
+	fixture_write("path", "jkl.m", 5);
 	fixture_write("credentials/c", "cred", 4);
 	load_and_print(yaml, &out);
 	for (size_t i = 0; i < COUNT(expected); i++)
@@ -235,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_every_character),
+		cmocka_unit_test(test_every_character_in_a_key),
 		cmocka_unit_test(test_secrets_are_hidden),
 		cmocka_unit_test(test_override_is_shown),
 	};

@@ -33,7 +33,7 @@ static void script(struct world *world)
 void scenario_build(struct world *world, const char *label)
 {
 	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
-	static const char *const late[] = {"Deadline", "Number", "1800000000500", NULL};
+	static const char *const late[] = {"Deadline", "Number", "1800000000001", NULL};
 	static const char *const early[] = {"NotBefore", "Number", "1800000003000", NULL};
 	static const char *const nowhere[] = {"Destination", "String", "?", NULL};
 	size_t index;
@@ -52,7 +52,7 @@ void scenario_build(struct world *world, const char *label)
 	for (int i = 0; i < 4; i++)
 		world_add_with(world, to_second);
 	index = world_add_with(world, late);
-	world->queue.messages[index]->deadline_epoch_ms = WORLD_EPOCH_MS + 500;
+	world->queue.messages[index]->deadline_epoch_ms = WORLD_EPOCH_MS + 1;
 	world_add_with(world, early);
 	world_add_with(world, nowhere);
 }
@@ -71,7 +71,9 @@ unsigned long scenario_steps(struct world *world)
 	}
 	stats = world_stats(world);
 	assert_true(stats.accepted > 0 && stats.retried > 0 && stats.expired > 0);
-	assert_true(stats.postponed > 0 && stats.failed > 0 && stats.extended > 0);
+	assert_true(stats.postponed > 0);
+	assert_true(stats.failed > 0);
+	assert_true(stats.extended > 0);
 	assert_int_equal(world->event_totals[DELIVERY_BREAKER_OPENED], 1);
 	assert_true(steps > 60);
 	world_end(world);

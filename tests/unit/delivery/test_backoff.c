@@ -1,4 +1,5 @@
-/* Exponential back-off with full jitter, to the exact value. */
+/* Exponential back-off, both jitters, to the exact value. */
+#include "base/random.h"
 #include "delivery/backoff.h"
 
 #include <limits.h>
@@ -67,11 +68,111 @@ static void below_the_bound(void **state)
 	}
 }
 
+/* The definition, link by link from the first: what the chain must give where it is not cut. */
+static int64_t whole_chain(const struct backoff *backoff, unsigned attempt, uint64_t seed)
+{
+	int64_t delay_ms = backoff->base_ms;
+
+	for (unsigned link = 0; link <= attempt; link++) {
+		uint64_t state = seed + link;
+		uint64_t range = (uint64_t)(3 * delay_ms - backoff->base_ms) + 1;
+
+		delay_ms =
+			backoff->base_ms + (int64_t)random_below(random_split_mix(&state), range);
+		if (delay_ms > backoff->cap_ms)
+			delay_ms = backoff->cap_ms;
+	}
+	return delay_ms;
+}
+
+static const struct backoff decorrelated_rows[] = {
+	{.base_ms = 1000, .cap_ms = 300000, .jitter = BACKOFF_DECORRELATED},
+	{.base_ms = 1, .cap_ms = 12 * 3600 * 1000, .jitter = BACKOFF_DECORRELATED},
+	{.base_ms = 700, .cap_ms = 1000, .jitter = BACKOFF_DECORRELATED},
+	{.base_ms = 500, .cap_ms = 500, .jitter = BACKOFF_DECORRELATED},
+	{.base_ms = 12 * 3600 * 1000, .cap_ms = 12 * 3600 * 1000, .jitter = BACKOFF_DECORRELATED},
+};
+
+/* Any worker that knows the message's seed and attempt draws the same delay. */
+static void the_chain_is_drawn_again(void **state)
+{
+	for (size_t i = 0; i < sizeof(decorrelated_rows) / sizeof(decorrelated_rows[0]); i++) {
+		const struct backoff *backoff = &decorrelated_rows[i];
+
+		for (uint64_t seed = 0; seed < 200; seed++)
+			for (unsigned attempt = 0; attempt < 64; attempt++)
+				assert_int_equal(backoff_delay_ms(backoff, attempt,
+							 seed * UINT64_C(0xD6E8FEB86659FD93)),
+					whole_chain(backoff, attempt,
+						seed * UINT64_C(0xD6E8FEB86659FD93)));
+	}
+}
+
+/* Across the bound of 64 links, and far beyond it, up to the last attempt that there can be. */
+static void never_more_than_three_times_the_one_before(void **state)
+{
+	static const unsigned from[] = {0, 1000, UINT_MAX - 150};
+
+	for (size_t i = 0; i < sizeof(decorrelated_rows) / sizeof(decorrelated_rows[0]); i++) {
+		const struct backoff *backoff = &decorrelated_rows[i];
+
+		for (size_t k = 0; k < 3 * 100; k++) {
+			uint64_t seed = k * UINT64_C(0x9FB21C651E98DF25);
+			int64_t before_ms = from[k % 3] ? backoff->cap_ms : backoff->base_ms;
+
+			for (unsigned n = 0; n <= 150; n++) {
+				int64_t delay_ms = backoff_delay_ms(backoff, from[k % 3] + n, seed);
+
+				assert_in_range(delay_ms, backoff->base_ms, backoff->cap_ms);
+				assert_true(delay_ms <= 3 * before_ms);
+				before_ms = delay_ms;
+			}
+		}
+	}
+}
+
+/* 10,000 messages each: the delays grow as they should, then stay, and are spread. */
+static void the_mean_grows_and_stays(void **state)
+{
+	static const unsigned attempts[] = {0, 1, 2, 8, 32, 63, 64, 1000, UINT_MAX};
+	/* Mean in ms; uniform in [1 s, 3 s] after the first failure. */
+	static const int64_t expected_ms[] = {
+		2002, 3527, 5793, 57768, 140212, 141214, 140482, 140960, 139009};
+	struct random random;
+
+	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		int64_t sum_ms = 0;
+
+		random_seed(&random, 1);
+		for (int k = 0; k < 10000; k++)
+			sum_ms += backoff_delay_ms(
+				&decorrelated_rows[0], attempts[i], random_next(&random));
+		assert_int_equal(sum_ms / 10000, expected_ms[i]);
+	}
+}
+
+static void no_overflow(void **state)
+{
+	struct backoff backoff = {
+		.base_ms = 1, .cap_ms = INT64_MAX, .jitter = BACKOFF_DECORRELATED};
+
+	for (uint64_t seed = 0; seed < 1000; seed++)
+		assert_true(backoff_delay_ms(&backoff, UINT_MAX, seed) >= 1);
+	backoff.base_ms = INT64_MAX;
+	assert_int_equal(backoff_delay_ms(&backoff, UINT_MAX, 1), INT64_MAX);
+	backoff.base_ms = INT64_MAX - 1;
+	assert_in_range(backoff_delay_ms(&backoff, 3, 1), INT64_MAX - 1, INT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_values),
 		cmocka_unit_test(below_the_bound),
+		cmocka_unit_test(the_chain_is_drawn_again),
+		cmocka_unit_test(never_more_than_three_times_the_one_before),
+		cmocka_unit_test(the_mean_grows_and_stays),
+		cmocka_unit_test(no_overflow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,5 @@
-/* The circuit breaker: by itself, then around a destination that refuses our credentials. */
+/* The circuit breaker around a destination that refuses our credentials. */
 #include "bunshin/error.h"
-#include "delivery/breaker.h"
 #include "world.h"
 
 #include <setjmp.h>
@@ -9,58 +8,6 @@
 #include <cmocka.h>
 
 static struct world world;
-
-static void closed_lets_all_through(void **state)
-{
-	struct breaker breaker;
-
-	breaker_init(&breaker);
-	assert_int_equal(breaker.state, BREAKER_CLOSED);
-	assert_int_equal(breaker_allows(&breaker, 0, 500), 500);
-	assert_int_equal(breaker_remaining_ms(&breaker, 0), 0);
-	assert_false(breaker_answered(&breaker));
-}
-
-static void waits_double_up_to_a_minute(void **state)
-{
-	static const int64_t waits_ms[] = {5000, 10000, 20000, 40000, 60000, 60000, 60000};
-	struct breaker breaker;
-	uint64_t now_us = 77;
-
-	breaker_init(&breaker);
-	for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
-		assert_true(breaker_refused(&breaker, now_us));
-		assert_int_equal(breaker.state, BREAKER_OPEN);
-		assert_int_equal(breaker_remaining_ms(&breaker, now_us), waits_ms[i]);
-		assert_int_equal(breaker_allows(&breaker, now_us, 500), 0);
-		/* Those that were out: nothing new. */
-		assert_false(breaker_refused(&breaker, now_us + 1));
-		assert_false(breaker_answered(&breaker));
-		now_us += (uint64_t)waits_ms[i] * 1000 - 1;
-		assert_int_equal(breaker_remaining_ms(&breaker, now_us), 1);
-		assert_int_equal(breaker_allows(&breaker, now_us, 500), 0);
-		now_us++;
-		assert_int_equal(breaker_remaining_ms(&breaker, now_us), 0);
-		assert_int_equal(breaker_allows(&breaker, now_us, 500), 1);
-		assert_int_equal(breaker.state, BREAKER_HALF_OPEN);
-	}
-}
-
-static void an_answer_closes_and_forgets(void **state)
-{
-	struct breaker breaker;
-
-	breaker_init(&breaker);
-	breaker_refused(&breaker, 0);
-	breaker_allows(&breaker, 5 * S, 9);
-	breaker_refused(&breaker, 5 * S);
-	assert_int_equal(breaker_allows(&breaker, 15 * S, 9), 1);
-	assert_true(breaker_answered(&breaker));
-	assert_int_equal(breaker.state, BREAKER_CLOSED);
-	assert_int_equal(breaker_allows(&breaker, 15 * S, 9), 9);
-	breaker_refused(&breaker, 20 * S);
-	assert_int_equal(breaker_remaining_ms(&breaker, 20 * S), 5000);
-}
 
 /*
  * Ten messages, all in flight; the first answer is a 401 at 12 ms. Nothing is sent before the
@@ -240,9 +187,6 @@ static void the_neighbour_goes_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(closed_lets_all_through),
-		cmocka_unit_test(waits_double_up_to_a_minute),
-		cmocka_unit_test(an_answer_closes_and_forgets),
 		cmocka_unit_test(opens_at_the_first_refusal),
 		cmocka_unit_test(what_waits_goes_back),
 		cmocka_unit_test(a_refused_probe_doubles_the_wait),

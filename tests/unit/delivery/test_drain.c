@@ -84,7 +84,8 @@ static void attempts_finish_within_the_grace(void **state)
 	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
 
 	world_init(&world,
-		&(struct world_options){.lanes = 2, .lane_concurrency = {8, 2}, .grace_ms = 30000});
+		&(struct world_options){
+			.lanes = 2, .lane_concurrency = {8, 2}, .receivers = 1, .grace_ms = 30000});
 	world.targets[1].otherwise.latency_us = 3 * S;
 	for (int i = 0; i < 10; i++)
 		world_add_with(&world, to_second);
@@ -93,7 +94,8 @@ static void attempts_finish_within_the_grace(void **state)
 	assert_int_equal(world_stats(&world).sending, 2);
 	world_drain(&world);
 	world_run_to(&world, 2 * S);
-	assert_int_equal(world_stats(&world).returned, 8);
+	/* One of them twice: the first lane's poll was still out. */
+	assert_int_equal(world_stats(&world).returned, 9);
 	assert_int_equal(fake_queue_call(&world.queue, OP_CHANGE, 0)->visibility_s[0], 0);
 	assert_int_equal(world.drained, 0);
 	world_run_to(&world, 40 * S);

@@ -265,8 +265,6 @@ int world_init_core(struct world *world)
 		.wait_s = o->wait_s,
 		.visibility_s = o->visibility_s,
 		.held_bytes = o->held_bytes,
-		.max_attempts = o->max_attempts,
-		.backoff = o->backoff,
 		.grace_ms = o->grace_ms,
 		.metrics = world->metrics,
 		.observer = {.notify = observe, .arg = world},
@@ -275,9 +273,11 @@ int world_init_core(struct world *world)
 	for (unsigned i = 0; i < o->lanes; i++)
 		destinations[i] = (struct delivery_destination){.name = world->targets[i].name,
 			.target = fake_target_table(&world->targets[i]),
+			.attempt_max_ms = 60000,
 			.concurrency = o->lane_concurrency[i],
-			.accept = accept,
-			.accept_count = 1};
+			.outcomes.sets[OUTCOME_ACCEPTED] = {accept, 1},
+			.max_attempts = o->max_attempts,
+			.backoff = o->backoff};
 	if (o->failure_queue)
 		options.failure_queue = fake_queue_table(&world->failure_queue);
 	return delivery_new(&options, &world->delivery);

@@ -64,10 +64,11 @@ static size_t check_lane(struct world *world, struct lane *lane, unsigned out)
 	size_t waiting = check_list(world, &lane->waiting, MESSAGE_RECEIVED);
 
 	if (waiting != lane->waiting_count)
-		world_fail(world, "%s: %zu wait, %zu counted", lane->name, waiting,
+		world_fail(world, "%s: %zu wait, %zu counted", lane->destination.name, waiting,
 			lane->waiting_count);
 	if (lane->sending != out)
-		world_fail(world, "%s: %u in flight, %u counted", lane->name, out, lane->sending);
+		world_fail(world, "%s: %u in flight, %u counted", lane->destination.name, out,
+			lane->sending);
 	return waiting;
 }
 

@@ -1,0 +1,67 @@
+/*
+ * One destination: its waiting messages, its slots, and what says how many may be used now: the
+ * breaker, the limiter, the rate. Private to delivery.
+ */
+#ifndef DELIVERY_LANE_H
+#define DELIVERY_LANE_H
+
+#include "base/list.h"
+#include "base/metrics.h"
+#include "bunshin/clock.h"
+#include "delivery/breaker.h"
+#include "delivery/delivery.h"
+#include "delivery/limiter.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct message;
+
+struct lane {
+	struct delivery *delivery;
+	struct delivery_destination destination; /* its name is ours */
+	struct list waiting;			 /* RECEIVED messages */
+	size_t waiting_count;
+	unsigned sending;
+	struct breaker breaker;
+	struct limiter limiter;
+	bool crowded;		  /* a message found no room since there was room last */
+	uint64_t paused_until_us; /* no token, or a start that failed: nothing is started before */
+	uint64_t second;	  /* of the monotonic clock, that `starts` counts */
+	unsigned starts, starts_before; /* in that second, in the one before it */
+	struct clock_timer wake;	/* nothing else may come that starts what waits */
+	struct gauge *limit_gauge;	/* attempts that may be in flight */
+	struct gauge *open_gauge;	/* 1 while the breaker is not closed */
+};
+
+/* 0 or ERR_NOMEM, then freed already. */
+int lane_init(
+	struct lane *lane, struct delivery *delivery, const struct delivery_destination *from);
+void lane_free(struct lane *lane);
+
+/* Starts what may be started. */
+void lane_pump(struct lane *lane);
+/*
+ * How many messages more it can make use of soon. What may be in flight now is added to *total.
+ */
+size_t lane_room(struct lane *lane, size_t *total);
+/* More wait than it will get to soon, while other lanes could have their place. */
+bool lane_is_full(const struct lane *lane);
+/* Puts a message back until the lane may have got so far. */
+void lane_crowd_out(struct lane *lane, struct message *message);
+/* Pumps it at that instant, unless it is to be pumped earlier. Without memory for that: false. */
+bool lane_wake_at(struct lane *lane, uint64_t instant_us);
+
+/* Puts everything that waits back. */
+void lane_release(struct lane *lane);
+/* Gives up every attempt in flight and puts its message back. */
+void lane_abandon(struct lane *lane);
+
+/*
+ * attempt.c: sends a message, or sees to it in another way when the ledger says so. False: none of
+ * the lane can be started for now.
+ */
+bool attempt_start(struct message *message);
+
+#endif

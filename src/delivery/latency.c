@@ -1,0 +1,30 @@
+#include "delivery/latency.h"
+
+#define UNKNOWN_US 1000000u
+#define BOUND_MIN_US 10000u
+
+void latency_record(struct latency *latency, uint64_t us)
+{
+	uint64_t error = us > latency->mean_us ? us - latency->mean_us : latency->mean_us - us;
+
+	if (us == 0)
+		us = 1;
+	if (latency->mean_us == 0) {
+		latency->mean_us = us;
+		latency->deviation_us = us / 2;
+		return;
+	}
+	latency->deviation_us = (3 * latency->deviation_us + error) / 4;
+	latency->mean_us = (7 * latency->mean_us + us) / 8;
+	if (latency->mean_us == 0)
+		latency->mean_us = 1;
+}
+
+uint64_t latency_bound_us(const struct latency *latency)
+{
+	uint64_t bound = latency->mean_us + 4 * latency->deviation_us;
+
+	if (latency->mean_us == 0)
+		return UNKNOWN_US;
+	return bound < BOUND_MIN_US ? BOUND_MIN_US : bound;
+}

@@ -1,0 +1,72 @@
+/*
+ * A rate shared by every worker of the host: a token bucket kept as one number, the theoretical
+ * arrival time of the generic cell rate algorithm (ITU-T I.371), in memory that they share.
+ * Lock-free; a worker that dies takes nothing with it but the token it had.
+ *
+ * What it promises, for any number of takers, and even when their clocks were read in another order
+ * than they take: between any two instants T apart at most 1 + (T + burst_ns) / interval_ns tokens
+ * are taken; and none is lost while somebody asks at every instant that a taker was told.
+ *
+ * Pure: time is an argument, CLOCK_MONOTONIC in microseconds, which all processes of a boot agree
+ * on. A number left over from an earlier boot is recognised and ignored: no honest one is further
+ * ahead than the burst and one interval, or, for a taker that was held up between reading the clock
+ * and taking, 10 s more. A reload that makes the rate much higher recognises the old rate's number
+ * in the same way.
+ */
+#ifndef DELIVERY_RATE_H
+#define DELIVERY_RATE_H
+
+#include "base/mapped_file.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RATE_CELLS 1024 /* destinations of one host */
+
+struct rate_cell {
+	_Atomic uint64_t name;	     /* hash of the destination's name; 0: free */
+	_Atomic uint64_t arrival_ns; /* of the next token, at the latest; 0: never used */
+};
+
+/* A value type: copy it freely. cell NULL: no limit. */
+struct rate {
+	struct rate_cell *cell; /* borrowed, shared */
+	uint64_t interval_ns;	/* between two tokens; at least 1 */
+	uint64_t burst_ns;	/* how far ahead of its time a token may be taken */
+};
+
+/*
+ * For mapped_file_open(); arg NULL. check() refuses another magic, version or number of cells, a
+ * wrong checksum, and fewer bytes than RATE_FILE_BYTES; what the cells hold is always usable.
+ */
+extern const struct mapped_file_kind rate_file;
+#define RATE_FILE_BYTES (64 + RATE_CELLS * sizeof(struct rate_cell))
+
+/*
+ * The cell of a destination, found or taken; two processes that name the same one get the same.
+ * Cells are never given back. NULL: all are taken. memory: formatted or checked by rate_file.
+ */
+struct rate_cell *rate_cell_of(void *memory, size_t bytes, const char *destination);
+
+/*
+ * count tokens per per_ms, divided by hosts, all at least 1. The interval is rounded up to whole
+ * nanoseconds (so 10^9/s is the most there is), never down: not a token too many. The burst is
+ * 50 ms worth of tokens, but at least one: providers count by the second, and a worker wakes late
+ * now and then. Where it is one, a token may still be taken 1 ms early, since timers have no finer
+ * grain, and a millisecond lost with every token would be a slower rate.
+ */
+struct rate rate_make(struct rate_cell *cell, uint64_t count, int64_t per_ms, uint64_t hosts);
+
+/*
+ * Takes one token. False: none now; *ret_wait_us (at least 1) until there is one, unless another
+ * takes it. Exact: a microsecond earlier there is none.
+ */
+bool rate_take(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us);
+/*
+ * Tokens that can be taken until now_us + horizon_us, those of now included, if nobody else takes
+ * any: for sizing receives. No limit: UINT64_MAX.
+ */
+uint64_t rate_within(const struct rate *rate, uint64_t now_us, uint64_t horizon_us);
+
+#endif
