@@ -35,6 +35,8 @@ int main(int argc, char **argv)
 {
 	/* A peer that closes early is an error of a write, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
+	/* And so is a file that may not grow (RLIMIT_FSIZE), be it only the log. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		print_help(stderr);
 		return CLI_USAGE;
