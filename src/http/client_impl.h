@@ -36,9 +36,10 @@ struct socket {
 	struct http_client *client;
 	struct shard *shard;
 	curl_socket_t fd;
-	int wanted;  /* UV_READABLE | UV_WRITABLE: what curl waits for; 0: idle */
-	int watched; /* what libuv waits for */
-	bool ours;   /* opened by socket_open; else curl's own, such as the resolver's pair */
+	int wanted;	/* UV_READABLE | UV_WRITABLE: what curl waits for; 0: idle */
+	int watched;	/* what libuv waits for */
+	bool ours;	/* opened by socket_open; else curl's own, such as the resolver's pair */
+	bool connected; /* as curl sees it: only then does it say when it closes the descriptor */
 };
 
 struct http_client {

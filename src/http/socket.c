@@ -149,7 +149,10 @@ int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *unus
 		if (socket == NULL)
 			return 0;
 		socket->wanted = 0;
-		if (socket->ours)
+		/* curl 7.88 closes what did not connect without socket_close(), and libuv refuses
+		 * to watch the next descriptor of that number (or ends the process) unless it is
+		 * told now. */
+		if (socket->ours && socket->connected)
 			uv_unref((uv_handle_t *)&socket->poll); /* no reason for the loop to stay */
 		else
 			forget(socket);
@@ -160,6 +163,7 @@ int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *unus
 	if (socket == NULL)
 		return 0; /* the resolver's pair: curl asks it by timer as well */
 	socket->shard = shard;
+	socket->connected |= (what & CURL_POLL_IN) != 0; /* it connects by waiting to write */
 	socket->wanted =
 		(what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
 	uv_ref((uv_handle_t *)&socket->poll);

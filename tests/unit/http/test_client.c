@@ -3,9 +3,12 @@
 
 #include "bunshin/error.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static void test_round_trip(void **state)
 {
@@ -43,6 +46,68 @@ static void test_every_status_is_an_answer(void **state)
 		assert_int_equal(world.last.status, statuses[i]);
 	}
 	assert_int_equal(http_client_connections_opened(world.client), 1);
+	world_close(&world);
+}
+
+/* A listener that nobody accepts from, its backlog full: connecting to it takes for ever. */
+struct deaf {
+	int fds[8];
+	char address[64];
+};
+
+static void deaf_open(struct deaf *deaf)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	struct sockaddr *any = (struct sockaddr *)&address;
+	socklen_t size = sizeof(address);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (size_t i = 0; i < sizeof(deaf->fds) / sizeof(deaf->fds[0]); i++) {
+		deaf->fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		assert_true(deaf->fds[i] >= 0);
+	}
+	assert_int_equal(bind(deaf->fds[0], any, size), 0);
+	assert_int_equal(listen(deaf->fds[0], 0), 0);
+	assert_int_equal(getsockname(deaf->fds[0], any, &size), 0);
+	for (size_t i = 1; i < sizeof(deaf->fds) / sizeof(deaf->fds[0]); i++)
+		connect(deaf->fds[i], any, size);
+	snprintf(deaf->address, sizeof(deaf->address), "127.0.0.1:%d", ntohs(address.sin_port));
+}
+
+static void deaf_close(struct deaf *deaf)
+{
+	for (size_t i = 0; i < sizeof(deaf->fds) / sizeof(deaf->fds[0]); i++)
+		close(deaf->fds[i]);
+}
+
+/*
+ * A connection was given up before it came about, and no later one worked: curl had closed its
+ * socket unseen, and the next had the same number. By its time-out, and by a cancel.
+ */
+static void test_connections_work_after_one_that_never_came_about(void **state)
+{
+	const struct http_client_options options = {.connect_timeout_ms = 50};
+	struct world world;
+	struct deaf deaf;
+
+	world_open(&world);
+	world_client(&world, &options);
+	world_echo_server(&world);
+	deaf_open(&deaf);
+	for (unsigned i = 0; i < 3; i++) {
+		struct http_exchange *exchange = world_exchange(&world, deaf.address, "/");
+
+		assert_int_equal(http_exchange_start(exchange, outcome_done, &world.last), 0);
+		world_settle(&world);
+		http_exchange_cancel(exchange);
+		world_request(&world, deaf.address, "/", "x");
+		assert_int_equal(world.last.err, ERR_TIMEOUT);
+		world_request(&world, http_server_address(world.server), "/", "x");
+		assert_int_equal(world.last.err, 0);
+		http_client_close(world.client);
+		world_client(&world, &options);
+	}
+	deaf_close(&deaf);
 	world_close(&world);
 }
 
@@ -429,6 +494,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_every_status_is_an_answer),
+		cmocka_unit_test(test_connections_work_after_one_that_never_came_about),
 		cmocka_unit_test(test_request_bytes),
 		cmocka_unit_test(test_body_of_a_megabyte_without_expect),
 		cmocka_unit_test(test_keep_alive_is_reused),
