@@ -18,7 +18,7 @@
 /* One CURLM. */
 struct shard {
 	struct http_client *client;
-	CURLM *multi;
+	CURLM *multi; /* NULL: none until the next request */
 	size_t index; /* in client->shards */
 	unsigned in_flight;
 	struct list kicked;	  /* in client->kicked, while a run is due */
@@ -34,7 +34,7 @@ struct shard {
 struct socket {
 	uv_poll_t poll;
 	struct http_client *client;
-	struct shard *shard;
+	struct shard *shard; /* NULL: curl has not asked to watch it yet */
 	curl_socket_t fd;
 	int wanted;	/* UV_READABLE | UV_WRITABLE: what curl waits for; 0: idle */
 	int watched;	/* what libuv waits for */
@@ -96,6 +96,7 @@ struct http_exchange {
 	size_t dropped_bytes;  /* of the answer's body, past the limit */
 	bool too_large;	       /* the answer broke a limit */
 	bool cut;	       /* enough of a truncated answer was read */
+	bool given_up;	       /* for want of memory, see shard.c */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -119,6 +120,8 @@ int socket_close(void *client, curl_socket_t fd);
 int socket_changed(CURL *easy, curl_socket_t fd, int what, void *shard, void *unused);
 /* Closes the handles of what curl left behind. */
 void sockets_close_all(struct http_client *client);
+/* The same for those that curl opened and never asked to watch. Not from a callback of curl's. */
+void sockets_close_unseen(struct http_client *client);
 
 /* exchange.c: done is called; the exchange is gone afterwards. */
 void exchange_finish(struct http_exchange *exchange, CURLcode code);

@@ -97,6 +97,7 @@ static void recycle(struct http_exchange *exchange)
 	exchange->dropped_bytes = 0;
 	exchange->too_large = false;
 	exchange->cut = false;
+	exchange->given_up = false;
 	exchange->error[0] = '\0';
 	list_prepend(&client->pooled, &exchange->node);
 	client->pooled_count++;
@@ -244,7 +245,7 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 	response->sent = request_bytes > 0 || exchange->sends > 0;
 	response->detail = exchange->error[0] ? exchange->error : curl_easy_strerror(code);
 	response->err = easy_error(code);
-	if (exchange->answer.err == ERR_NOMEM) {
+	if (exchange->answer.err == ERR_NOMEM || exchange->given_up) {
 		response->err = ERR_NOMEM;
 	} else if (exchange->too_large || is_endless_line(exchange, code)) {
 		response->err = ERR_ANSWER_TOO_LARGE;

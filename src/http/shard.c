@@ -25,10 +25,9 @@ static int timeout_changed(CURLM *multi, long timeout_ms, void *arg)
 	return 0;
 }
 
-static int set_up_multi(struct shard *shard)
+static int set_up_multi(struct shard *shard, CURLM *multi)
 {
 	long connections = (long)shard->client->options.shard_connections;
-	CURLM *multi = shard->multi;
 	CURLMcode code = CURLM_OK;
 
 	/* Each of these only stores a value. */
@@ -42,6 +41,20 @@ static int set_up_multi(struct shard *shard)
 	return code == CURLM_OK ? 0 : ERR_NOMEM;
 }
 
+static int open_multi(struct shard *shard)
+{
+	CURLM *multi = curl_multi_init();
+
+	if (multi == NULL)
+		return ERR_NOMEM;
+	if (set_up_multi(shard, multi) != 0) {
+		curl_multi_cleanup(multi);
+		return ERR_NOMEM;
+	}
+	shard->multi = multi;
+	return 0;
+}
+
 static int shard_new(struct http_client *client, struct shard **ret_shard)
 {
 	struct shard *shard = calloc(1, sizeof(*shard));
@@ -51,9 +64,7 @@ static int shard_new(struct http_client *client, struct shard **ret_shard)
 	shard->client = client;
 	shard->index = client->shard_count;
 	list_init(&shard->kicked);
-	shard->multi = curl_multi_init();
-	if (shard->multi == NULL || set_up_multi(shard) != 0 ||
-		timer_heap_set(&client->timers, &shard->timer, SHARD_NO_TIMER) != 0) {
+	if (timer_heap_set(&client->timers, &shard->timer, SHARD_NO_TIMER) != 0) {
 		shard_free(shard);
 		return ERR_NOMEM;
 	}
@@ -113,6 +124,8 @@ int shard_find(struct http_client *client, struct shard **ret_shard)
 
 int shard_add(struct shard *shard, struct http_exchange *exchange)
 {
+	if (shard->multi == NULL && open_multi(shard) != 0)
+		return ERR_NOMEM;
 	if (curl_multi_add_handle(shard->multi, exchange->easy) != CURLM_OK)
 		return ERR_NOMEM;
 	shard->in_flight++;
@@ -129,22 +142,64 @@ void shard_remove(struct shard *shard, struct http_exchange *exchange)
 		shard->client->roomy = shard->index;
 }
 
+static struct http_exchange *first_given_up(const struct shard *shard)
+{
+	list_for_each (node, &shard->client->running) {
+		struct http_exchange *exchange = list_entry(node, struct http_exchange, node);
+
+		if (exchange->shard == shard && exchange->given_up)
+			return exchange;
+	}
+	return NULL;
+}
+
+/*
+ * When it cannot note a socket for want of memory, curl leaves that transfer unwatched and its own
+ * timers untold, so that not even its time-out would end it; and 7.88 divides by zero once it comes
+ * to note a socket of that number again. It does not say which transfer that is: all that are under
+ * way are given up, and the CURLM with them.
+ */
+static void give_up(struct shard *shard)
+{
+	struct http_client *client = shard->client;
+	struct http_exchange *exchange;
+
+	list_for_each (node, &client->running) {
+		exchange = list_entry(node, struct http_exchange, node);
+		if (exchange->shard != shard)
+			continue;
+		exchange->given_up = true;
+		curl_multi_remove_handle(shard->multi, exchange->easy);
+	}
+	curl_multi_cleanup(shard->multi);
+	shard->multi = NULL;
+	sockets_close_unseen(client); /* curl has closed the descriptor and told nobody */
+	/* `done` may start others, cancel some of these, or close the client. */
+	while (!client->closing && (exchange = first_given_up(shard)) != NULL)
+		exchange_finish(exchange, CURLE_OUT_OF_MEMORY);
+}
+
 void shard_run(struct shard *shard, curl_socket_t fd, int events)
 {
 	struct http_client *client = shard->client;
 	struct CURLMsg *message;
+	CURLMcode code;
 	int running, left;
 
-	curl_multi_socket_action(shard->multi, fd, events, &running);
+	if (shard->multi == NULL)
+		return;
+	code = curl_multi_socket_action(shard->multi, fd, events, &running);
 	while ((message = curl_multi_info_read(shard->multi, &left)) != NULL) {
-		CURLcode code = message->data.result;
+		CURLcode result = message->data.result;
 		char *exchange = NULL;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
-		exchange_finish((struct http_exchange *)(void *)exchange, code);
+		exchange_finish((struct http_exchange *)(void *)exchange, result);
 		if (client->closing)
 			return; /* the shard is gone */
 	}
+	if (code != CURLM_OK)
+		give_up(shard);
 }

@@ -177,3 +177,10 @@ void sockets_close_all(struct http_client *client)
 		if (client->sockets[i] != NULL)
 			forget(client->sockets[i]);
 }
+
+void sockets_close_unseen(struct http_client *client)
+{
+	for (size_t i = 0; i < client->socket_capacity; i++)
+		if (client->sockets[i] != NULL && client->sockets[i]->shard == NULL)
+			forget(client->sockets[i]);
+}
