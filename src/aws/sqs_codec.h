@@ -95,8 +95,8 @@ int sqs_decode_queue_url(
 
 /*
  * A failed call: status and body of the answer, its x-amzn-query-error header (NULL: none), and
- * how far the server's clock is ahead. Returns its error code, never 0. `detail` is the service's
- * message, "" when it gave none.
+ * how far the server's clock is ahead. Returns its error code, never 0; ERR_NOMEM when it could not
+ * be read. `detail` is the service's message, "" when it gave none.
  */
 int sqs_decode_error(struct sqs_decoder *decoder, enum sqs_operation operation, int status,
 	const char *query_error, int64_t skew_ms, const char *text, size_t len,

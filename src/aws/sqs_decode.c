@@ -276,9 +276,14 @@ int sqs_decode_error(struct sqs_decoder *decoder, enum sqs_operation operation, 
 	char legacy_code[SQS_CODE_SIZE];
 	const char *type = "", *message = "";
 	struct sqs_failure failure;
-	int err;
+	int err = sqs_decoder_parse(decoder, text, len);
 
-	if (sqs_decoder_parse(decoder, text, len) == 0) {
+	if (err == ERR_NOMEM) {
+		/* Judged by its status alone, a throttled call would be one that can never work. */
+		ret_code[0] = detail[0] = '\0';
+		return ERR_NOMEM;
+	}
+	if (err == 0) {
 		const struct json_value *root = json_root(&decoder->json);
 
 		type = or_empty(text_member(decoder, root, "__type"));
