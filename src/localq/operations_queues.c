@@ -77,7 +77,8 @@ static enum fault check_redrive(struct call *call, const struct queue_attributes
 	const char *text = attributes->set[QUEUE_ATTRIBUTE_REDRIVE_POLICY];
 	struct redrive redrive;
 
-	redrive_parse(text, &redrive);
+	if (redrive_parse(text, &redrive) == ERR_NOMEM)
+		return operation_failed(&call->problem, ERR_NOMEM);
 	if (redrive.max_receives == 0 ||
 		store_queue_find(call->service->store, redrive.dead_letter_queue) != NULL)
 		return FAULT_NONE;

@@ -1,6 +1,8 @@
 #include "localq/params.h"
 
+#include "bunshin/error.h"
 #include "localq/text.h"
+#include "localq/tree.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -45,18 +47,18 @@ static char *without_nul_escapes(const char *body, size_t len)
 
 static enum fault parse(const char *body, size_t len, cJSON **ret, struct problem *problem)
 {
-	const char *end = NULL;
-	cJSON *root = cJSON_ParseWithLengthOpts(body, len, &end, 0);
+	cJSON *root;
+	int err = tree_parse(body, len, &root);
 
-	if (root == NULL)
-		return problem_set(problem, FAULT_SERIALIZATION, "The body is not valid JSON.");
-	while (end < body + len && strchr(" \t\r\n", *end) != NULL && *end != '\0')
-		end++;
-	if (end != body + len || !cJSON_IsObject(root)) {
+	if (err == 0 && !cJSON_IsObject(root)) {
 		cJSON_Delete(root);
+		err = ERR_SYNTAX;
+	}
+	if (err == ERR_NOMEM)
+		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
+	if (err != 0)
 		return problem_set(
 			problem, FAULT_SERIALIZATION, "The body must be one JSON object.");
-	}
 	*ret = root;
 	return FAULT_NONE;
 }

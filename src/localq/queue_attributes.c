@@ -1,6 +1,7 @@
 #include "localq/queue_attributes.h"
 
 #include "bunshin/error.h"
+#include "localq/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,58 +110,67 @@ static bool read_max_receives(const cJSON *item, unsigned *ret)
 	return true;
 }
 
-bool redrive_parse(const char *text, struct redrive *ret)
+int redrive_parse(const char *text, struct redrive *ret)
 {
 	const cJSON *arn;
 	const char *name = NULL;
 	cJSON *root;
-	bool valid;
+	int err;
 
 	memset(ret, 0, sizeof(*ret));
 	if (text == NULL || *text == '\0')
-		return true;
-	root = cJSON_ParseWithOpts(text, NULL, 1);
+		return 0;
+	err = tree_parse(text, strlen(text), &root);
+	if (err != 0)
+		return err;
 	arn = cJSON_GetObjectItemCaseSensitive(root, "deadLetterTargetArn");
 	if (cJSON_IsString(arn))
 		name = arn_queue_name(arn->valuestring);
-	valid = name != NULL &&
+	if (name != NULL &&
 		read_max_receives(cJSON_GetObjectItemCaseSensitive(root, "maxReceiveCount"),
-			&ret->max_receives);
-	if (valid)
+			&ret->max_receives))
 		memcpy(ret->dead_letter_queue, name, strlen(name) + 1);
+	else
+		err = ERR_SYNTAX;
 	cJSON_Delete(root);
-	return valid;
+	return err;
 }
 
-static bool is_json_object(const char *text)
+static int check_json_object(const char *text)
 {
-	cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
-	bool is_object = cJSON_IsObject(root);
+	cJSON *root;
+	int err = tree_parse(text, strlen(text), &root);
 
+	if (err != 0)
+		return err;
+	err = cJSON_IsObject(root) ? 0 : ERR_SYNTAX;
 	cJSON_Delete(root);
-	return is_object;
+	return err;
 }
 
-static bool fits(const struct row *row, const char *value)
+/* 0, ERR_SYNTAX or ERR_NOMEM. */
+static int check_value(const struct row *row, const char *value)
 {
+	struct redrive redrive;
 	int64_t number;
+	bool fits = false;
 
 	switch (row->kind) {
 	case INTEGER:
-		return text_to_int(value, &number) && number >= row->min && number <= row->max;
+		fits = text_to_int(value, &number) && number >= row->min && number <= row->max;
+		break;
 	case BOOLEAN:
-		return strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+		fits = strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+		break;
 	case JSON:
-		return *value == '\0' || is_json_object(value);
-	case REDRIVE: {
-		struct redrive redrive;
-
+		return *value == '\0' ? 0 : check_json_object(value);
+	case REDRIVE:
 		return redrive_parse(value, &redrive);
-	}
 	case TEXT:
+		fits = strlen(value) <= 2048;
 		break;
 	}
-	return strlen(value) <= 2048;
+	return fits ? 0 : ERR_SYNTAX;
 }
 
 static bool is_fifo_attribute(const char *name)
@@ -179,6 +189,7 @@ static enum fault read_one(const cJSON *item, struct queue_attributes *into, uin
 {
 	enum queue_attribute attribute = queue_attribute_find(item->string);
 	const char *value = item->valuestring;
+	int err;
 
 	if (!cJSON_IsString(item))
 		return problem_set(problem, FAULT_SERIALIZATION,
@@ -189,7 +200,10 @@ static enum fault read_one(const cJSON *item, struct queue_attributes *into, uin
 	if (attribute == QUEUE_ATTRIBUTE_COUNT)
 		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_NAME, "Unknown Attribute %s.",
 			item->string);
-	if (!fits(&rows[attribute], item->valuestring)) {
+	err = check_value(&rows[attribute], item->valuestring);
+	if (err == ERR_NOMEM)
+		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
+	if (err != 0) {
 		if (rows[attribute].kind == REDRIVE)
 			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 				"Value %s for parameter RedrivePolicy is invalid. Reason: It must "

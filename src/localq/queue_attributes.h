@@ -67,7 +67,7 @@ struct redrive {
 	char dead_letter_queue[TEXT_QUEUE_NAME_MAX + 1];
 };
 
-/* What `text` (NULL or "": none) says. False: it is not a redrive policy. */
-bool redrive_parse(const char *text, struct redrive *ret);
+/* What `text` (NULL or "": none) says. 0; ERR_SYNTAX: it is not a redrive policy; ERR_NOMEM. */
+int redrive_parse(const char *text, struct redrive *ret);
 
 #endif

@@ -126,6 +126,13 @@ const uint8_t *store_handle_key(const struct store *store)
 	return store->handle_key;
 }
 
+/* Some errors have rolled back already. This may fail for want of memory, and is tried again. */
+static void roll_back(struct store *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 int store_begin(struct store *store)
 {
 	int err;
@@ -133,6 +140,7 @@ int store_begin(struct store *store)
 	if (store->open)
 		return store_check(store);
 	if (store->stale) {
+		roll_back(store);
 		store->failed = false;
 		err = store_queues_load(store);
 		if (err < 0)
@@ -163,9 +171,7 @@ void store_abort(struct store *store)
 {
 	for (int i = 0; i < STORE_STATEMENTS; i++)
 		sqlite3_reset(store->statements[i]);
-	/* Some errors have rolled back already. */
-	if (!sqlite3_get_autocommit(store->db))
-		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	roll_back(store);
 	store->open = false;
 	store->failed = false;
 	store->stale = true;

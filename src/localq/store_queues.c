@@ -63,18 +63,20 @@ static void remove_queue(struct store *store, struct store_queue *queue)
 	free_queue(queue);
 }
 
-/* What the queue works with, from its attributes. */
-static void parse_attributes(struct store_queue *queue)
+/* What the queue works with, from its attributes. 0 or ERR_NOMEM. */
+static int parse_attributes(struct store_queue *queue)
 {
 	const struct queue_attributes *attributes = &queue->attributes;
+	int err;
 
 	queue->visibility_ms =
 		1000 * queue_attribute_int(attributes, QUEUE_ATTRIBUTE_VISIBILITY_TIMEOUT);
 	queue->delay_ms = 1000 * queue_attribute_int(attributes, QUEUE_ATTRIBUTE_DELAY_SECONDS);
 	queue->retention_ms =
 		1000 * queue_attribute_int(attributes, QUEUE_ATTRIBUTE_RETENTION_PERIOD);
-	redrive_parse(
+	err = redrive_parse(
 		queue_attribute_text(attributes, QUEUE_ATTRIBUTE_REDRIVE_POLICY), &queue->redrive);
+	return err == ERR_NOMEM ? ERR_NOMEM : 0;
 }
 
 static int load_queues(struct store *store)
@@ -97,7 +99,7 @@ static int load_queues(struct store *store)
 		queue->modified_ms = sqlite3_column_int64(row, 3);
 		queue->purged_ms = sqlite3_column_int64(row, 4);
 		queue->lane = (uint32_t)sqlite3_column_int64(row, 5);
-		parse_attributes(queue);
+		parse_attributes(queue); /* the defaults so far: cannot fail */
 	}
 	return err;
 }
@@ -121,11 +123,12 @@ static int load_attributes(struct store *store)
 		if (queue == NULL || attribute == QUEUE_ATTRIBUTE_COUNT)
 			continue;
 		err = queue_attribute_set(&queue->attributes, attribute, value);
+		if (err == 0)
+			err = parse_attributes(queue);
 		if (err < 0) {
 			store_reset(store, STORE_LOAD_ATTRIBUTES);
 			return err;
 		}
-		parse_attributes(queue);
 	}
 	return err;
 }
@@ -260,7 +263,8 @@ int store_queue_create(struct store *store, const char *name, struct queue_attri
 	queue->created_ms = queue->modified_ms = now;
 	queue->attributes = *attributes;
 	memset(attributes, 0, sizeof(*attributes));
-	parse_attributes(queue);
+	if (parse_attributes(queue) < 0)
+		return store_fail_nomem(store);
 	*ret = queue;
 	return 0;
 }
@@ -284,8 +288,7 @@ int store_queue_change(struct store *store, struct store_queue *queue,
 	queue_attributes_free(&queue->attributes);
 	queue->attributes = *attributes;
 	memset(attributes, 0, sizeof(*attributes));
-	parse_attributes(queue);
-	return 0;
+	return parse_attributes(queue) < 0 ? store_fail_nomem(store) : 0;
 }
 
 int store_queue_tag(

@@ -175,7 +175,7 @@ static void redrive_policies(void **state)
 	struct redrive redrive;
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		bool taken = redrive_parse(table[i].text, &redrive);
+		bool taken = redrive_parse(table[i].text, &redrive) == 0;
 
 		if (taken != (table[i].receives > 0) ||
 			(taken && redrive.max_receives != table[i].receives))
@@ -183,9 +183,9 @@ static void redrive_policies(void **state)
 		if (taken)
 			assert_string_equal(redrive.dead_letter_queue, "dead");
 	}
-	assert_true(redrive_parse(NULL, &redrive));
+	assert_int_equal(redrive_parse(NULL, &redrive), 0);
 	assert_int_equal(redrive.max_receives, 0);
-	assert_true(redrive_parse("", &redrive));
+	assert_int_equal(redrive_parse("", &redrive), 0);
 	assert_int_equal(redrive.max_receives, 0);
 }
 
