@@ -151,6 +151,8 @@ static void start_delivery(struct demo *demo)
 	demo->started_us = demo->moved_us = demo->said_us = clock_monotonic_us(demo->runtime.clock);
 	demo->started_epoch_ms = clock_wall_epoch_ms(demo->runtime.clock);
 	setenv("SINK_URL", demo->files.sink_url, 1);
+	setenv("LEDGER", demo->files.ledger, 1);
+	setenv("LINE_RATE", "1000000/s", 1); /* nobody has to be spared */
 	start(demo, CAMPAIGN,
 		(char *[]){NULL, ARG("campaign"), ARG("send"), ARG("--queue-url"), demo->queue_url,
 			ARG("--recipients"), demo->files.recipients, ARG("--template"),

@@ -4,6 +4,7 @@
 #include "cli/runtime.h"
 #include "cli/worker.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #ifdef HAVE_SYSTEMD
@@ -141,22 +142,23 @@ static void ask_left(struct clock_timer *timer)
 static void print_json(const struct run *run, const struct delivery_stats *s)
 {
 	const struct histogram *latency = delivery_latency(worker_delivery(run->worker));
+	const struct {
+		const char *name;
+		uint64_t value;
+	} counts[] = {{"received", s->received}, {"attempts", s->attempts},
+		{"accepted", s->accepted}, {"suppressed", s->suppressed}, {"retried", s->retried},
+		{"failed", s->failed}, {"failed_left", s->failed_left}, {"expired", s->expired},
+		{"postponed", s->postponed}, {"crowded", s->crowded}, {"deleted", s->deleted},
+		{"returned", s->returned}, {"lost", s->lost}, {"extended", s->extended},
+		{"held", delivery_held(worker_delivery(run->worker))},
+		{"sqs_requests", worker_queue_requests(run->worker)}};
 
-	printf("{\"received\":%llu,\"attempts\":%llu,\"accepted\":%llu,\"retried\":%llu,"
-	       "\"failed\":%llu,\"failed_left\":%llu,\"expired\":%llu,\"postponed\":%llu,"
-	       "\"deleted\":%llu,\"returned\":%llu,\"lost\":%llu,\"extended\":%llu,\"held\":%zu,"
-	       "\"sqs_requests\":%llu,\"latency_ms\":{\"p50\":%llu,\"p95\":%llu,\"p99\":%llu}}\n",
-		(unsigned long long)s->received, (unsigned long long)s->attempts,
-		(unsigned long long)s->accepted, (unsigned long long)s->retried,
-		(unsigned long long)s->failed, (unsigned long long)s->failed_left,
-		(unsigned long long)s->expired, (unsigned long long)s->postponed,
-		(unsigned long long)s->deleted, (unsigned long long)s->returned,
-		(unsigned long long)s->lost, (unsigned long long)s->extended,
-		delivery_held(worker_delivery(run->worker)),
-		(unsigned long long)worker_queue_requests(run->worker),
-		(unsigned long long)histogram_quantile(latency, 0.50) / 1000,
-		(unsigned long long)histogram_quantile(latency, 0.95) / 1000,
-		(unsigned long long)histogram_quantile(latency, 0.99) / 1000);
+	putchar('{');
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		printf("\"%s\":%" PRIu64 ",", counts[i].name, counts[i].value);
+	printf("\"latency_ms\":{\"p50\":%" PRIu64 ",\"p95\":%" PRIu64 ",\"p99\":%" PRIu64 "}}\n",
+		histogram_quantile(latency, 0.50) / 1000, histogram_quantile(latency, 0.95) / 1000,
+		histogram_quantile(latency, 0.99) / 1000);
 }
 
 static void report(const struct run *run)
@@ -164,9 +166,10 @@ static void report(const struct run *run)
 	struct delivery_stats s;
 
 	delivery_get_stats(worker_delivery(run->worker), &s);
-	log_info("stopped", LOG_INT("accepted", s.accepted), LOG_INT("failed", s.failed),
-		LOG_INT("expired", s.expired), LOG_INT("attempts", s.attempts),
-		LOG_INT("returned", s.returned), LOG_INT("lost", s.lost),
+	log_info("stopped", LOG_INT("accepted", s.accepted), LOG_INT("suppressed", s.suppressed),
+		LOG_INT("failed", s.failed), LOG_INT("expired", s.expired),
+		LOG_INT("attempts", s.attempts), LOG_INT("returned", s.returned),
+		LOG_INT("lost", s.lost),
 		LOG_INT("sqs_requests", worker_queue_requests(run->worker)));
 	if (run->json)
 		print_json(run, &s);

@@ -163,6 +163,7 @@ static int set_paths(struct demo_files *files, const char *examples)
 	err |= join(files->config, examples, CONFIG);
 	err |= join(files->record, files->directory, "provider.jsonl");
 	err |= join(files->data, files->directory, "queue");
+	err |= join(files->ledger, files->directory, "ledger");
 	return err ? ERR_TOO_LARGE : 0;
 }
 

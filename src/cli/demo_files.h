@@ -20,6 +20,7 @@ struct demo_files {
 	char config[PATH_MAX];
 	char record[PATH_MAX];
 	char data[PATH_MAX];
+	char ledger[PATH_MAX];
 	char log[PATH_MAX]; /* scratch of demo_files_log() */
 	char *sink_url;	    /* filled in by the owner; freed here */
 	FILE *counting;

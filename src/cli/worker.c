@@ -110,8 +110,10 @@ static int open_delivery(struct worker *worker)
 		.observer = {.notify = observe, .arg = worker}};
 	int err;
 
-	if (worker->failure_queue)
+	if (worker->failure_queue) {
 		options.failure_queue = sqs_queue_table(worker->failure_queue);
+		options.failure_fifo = is_fifo(config->queue.failure_url);
+	}
 	err = fill_destinations(worker);
 	options.destinations = worker->destinations.rows;
 	return err ? err : delivery_new(&options, &worker->delivery);

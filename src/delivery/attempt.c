@@ -25,7 +25,7 @@ static void notify_breaker(struct lane *lane, enum delivery_event_kind kind,
 {
 	gauge_set(lane->open_gauge, kind == DELIVERY_BREAKER_OPENED);
 	core_notify(lane->delivery, &(struct delivery_event){.kind = kind,
-					    .destination = lane->destination.name,
+					    .destination = lane->name,
 					    .result = result,
 					    .reason = reason,
 					    .delay_ms = breaker_remaining_ms(&lane->breaker,
@@ -58,7 +58,7 @@ static void try_later(struct message *message, const struct target_result *resul
 	counter_add(delivery->metrics.retried, 1);
 	core_notify(delivery, &(struct delivery_event){.kind = DELIVERY_ATTEMPT_FAILED,
 				      .message = message->queued,
-				      .destination = message->lane->destination.name,
+				      .destination = message->lane->name,
 				      .result = result,
 				      .reason = result->err ? words(result) : "",
 				      .delay_ms = delay_ms});
@@ -210,7 +210,7 @@ static bool claim(struct message *message)
 	if (!delivery->options.ledger)
 		return true;
 	message->key = ledger_key_of(
-		delivery->options.ledger, lane->destination.name, message->queued->idempotency_key);
+		delivery->options.ledger, lane->name, message->queued->idempotency_key);
 	switch (ledger_claim(delivery->options.ledger, message->key, now_ms, until_ms,
 		&message->claim, &until_ms)) {
 	case LEDGER_ACCEPTED:

@@ -35,12 +35,12 @@ void core_queue_failed(
 static void notify(struct message *message, enum delivery_event_kind kind,
 	const struct target_result *result, const char *reason)
 {
-	core_notify(message->delivery,
-		&(struct delivery_event){.kind = kind,
-			.message = message->queued,
-			.destination = message->lane ? message->lane->destination.name : "",
-			.result = result,
-			.reason = reason});
+	core_notify(
+		message->delivery, &(struct delivery_event){.kind = kind,
+					   .message = message->queued,
+					   .destination = message->lane ? message->lane->name : "",
+					   .result = result,
+					   .reason = reason});
 }
 
 int64_t core_backoff_ms(const struct message *message)

@@ -62,7 +62,8 @@ struct delivery {
 	struct json json;	 /* scratch */
 	uint64_t ledger_told_us; /* when its being cut short was last told; 0: never */
 	enum drain_phase drain;
-	struct clock_timer drain_timer; /* the end of the phase; OVER: the call of drain_done */
+	struct clock_timer drain_timer; /* the end of the phase */
+	struct clock_timer drain_over;	/* calls drain_done: that may free the delivery */
 	uint64_t drain_end_us;		/* of the grace time */
 	void (*drain_done)(void *arg, size_t held);
 	void *drain_arg;

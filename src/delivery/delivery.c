@@ -171,6 +171,7 @@ void delivery_free(struct delivery *delivery)
 	for (int state = 0; state < MESSAGE_END_FIRST; state++)
 		drop_all(&delivery->states[state]);
 	clock_timer_clear(delivery->clock, &delivery->drain_timer);
+	clock_timer_clear(delivery->clock, &delivery->drain_over);
 	for (size_t i = 0; i < delivery->lane_count; i++)
 		lane_free(&delivery->lanes[i]);
 	free(delivery->lanes);

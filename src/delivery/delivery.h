@@ -96,6 +96,7 @@ struct delivery_options {
 	 * which they came; when one goes back, those behind it go back too.
 	 */
 	bool fifo;
+	bool failure_fifo;	 /* the failure queue is */
 	struct ledger *ledger;	 /* borrowed, outlives the delivery; NULL: none */
 	int64_t grace_ms;	 /* of a drain */
 	struct metrics *metrics; /* borrowed, outlives the delivery */

@@ -31,42 +31,62 @@ static void enter(struct delivery *delivery, enum drain_phase phase)
 		for (size_t i = 0; i < delivery->lane_count; i++)
 			lane_abandon(&delivery->lanes[i]);
 		break;
-	case DRAIN_OVER:
-		/* By the timer, so that drain_done may free the delivery. */
-		end_us = clock_monotonic_us(delivery->clock);
-		break;
 	case DRAIN_NO:
+	case DRAIN_OVER:
 	default:
 		return;
 	}
-	/* Short of memory, a phase ends at once rather than never. */
-	if (clock_timer_set(delivery->clock, &delivery->drain_timer, end_us) && phase < DRAIN_OVER)
+	/* Short of memory, a phase ends at once rather than never; the last one, when all is done.
+	 */
+	if (clock_timer_set(delivery->clock, &delivery->drain_timer, end_us) &&
+		phase < DRAIN_SETTLE)
 		enter(delivery, phase + 1);
+}
+
+/* From the loop only. */
+static void finish(struct delivery *delivery)
+{
+	delivery->drain = DRAIN_OVER;
+	clock_timer_clear(delivery->clock, &delivery->drain_timer);
+	clock_timer_clear(delivery->clock, &delivery->drain_over);
+	delivery->drain_done(delivery->drain_arg, delivery->held);
+}
+
+static bool is_settled(const struct delivery *delivery)
+{
+	return delivery->held == 0 && delivery->receiver.poll_count == 0;
 }
 
 static void phase_ended(struct clock_timer *timer)
 {
 	struct delivery *delivery = list_entry(timer, struct delivery, drain_timer);
 
-	if (delivery->drain == DRAIN_OVER) {
-		delivery->drain_done(delivery->drain_arg, delivery->held);
+	if (delivery->drain == DRAIN_SETTLE || is_settled(delivery)) {
+		finish(delivery);
 		return;
 	}
 	enter(delivery, delivery->drain + 1);
 	drain_advance(delivery);
 }
 
+static void over_fired(struct clock_timer *timer)
+{
+	finish(list_entry(timer, struct delivery, drain_over));
+}
+
 void drain_init(struct delivery *delivery)
 {
 	delivery->drain_timer.fire = phase_ended;
+	delivery->drain_over.fire = over_fired;
 }
 
 void drain_advance(struct delivery *delivery)
 {
-	if (delivery->drain == DRAIN_NO || delivery->drain == DRAIN_OVER)
+	if (delivery->drain == DRAIN_NO || delivery->drain == DRAIN_OVER || !is_settled(delivery) ||
+		clock_timer_is_set(&delivery->drain_over))
 		return;
-	if (delivery->held == 0 && delivery->receiver.poll_count == 0)
-		enter(delivery, DRAIN_OVER);
+	/* Without memory for it, the end of the phase will do. */
+	clock_timer_after(delivery->clock, &delivery->drain_over, 0);
 }
 
 void delivery_drain(struct delivery *delivery, void (*done)(void *arg, size_t held), void *arg)

@@ -42,7 +42,7 @@ static int find_lane(
 		return find_route(delivery, queued, ret_lane);
 	*ret_lane = NULL;
 	for (size_t i = 0; i < delivery->lane_count && !*ret_lane; i++) {
-		const char *name = delivery->lanes[i].destination.name;
+		const char *name = delivery->lanes[i].name;
 
 		if (strlen(name) == wanted->value_bytes &&
 			memcmp(name, wanted->value, wanted->value_bytes) == 0)

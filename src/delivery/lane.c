@@ -28,7 +28,7 @@ static int open_gauges(struct lane *lane)
 	char labels[128];
 
 	/* A name has nothing in it that a label would have to escape (config: OPTION_NAME). */
-	snprintf(labels, sizeof(labels), "destination=\"%s\"", lane->destination.name);
+	snprintf(labels, sizeof(labels), "destination=\"%s\"", lane->name);
 	lane->limit_gauge = metrics_gauge(metrics, "bunshin_concurrency_limit",
 		"Attempts that may be in flight now.", labels);
 	lane->open_gauge = metrics_gauge(
@@ -46,8 +46,8 @@ int lane_init(struct lane *lane, struct delivery *delivery, const struct deliver
 	breaker_init(&lane->breaker, from->breaker_failures);
 	limiter_init(&lane->limiter, from->concurrency, from->adaptive);
 	lane->wake.fire = wake_fired;
-	lane->destination.name = strdup(from->name);
-	if (!lane->destination.name || open_gauges(lane)) {
+	lane->destination.name = lane->name = strdup(from->name);
+	if (!lane->name || open_gauges(lane)) {
 		lane_free(lane);
 		return ERR_NOMEM;
 	}
@@ -56,14 +56,9 @@ int lane_init(struct lane *lane, struct delivery *delivery, const struct deliver
 
 void lane_free(struct lane *lane)
 {
-	union {
-		const char *borrowed;
-		char *ours;
-	} name = {lane->destination.name};
-
 	clock_timer_clear(lane->delivery->clock, &lane->wake);
-	free(name.ours);
-	lane->destination.name = NULL;
+	free(lane->name);
+	lane->name = NULL;
 }
 
 bool lane_wake_at(struct lane *lane, uint64_t instant_us)
@@ -164,11 +159,12 @@ size_t lane_room(struct lane *lane, size_t *total)
 	size_t limit = allowed(lane, now_us);
 	size_t room = limit > lane->sending ? limit - lane->sending : 0;
 
-	if (lane->destination.rate.cell) {
-		size_t soon = rate_room(lane, now_us);
-
-		room = at_most(room, soon);
-		limit = at_most(limit, lane->sending + soon);
+	/* With a rate, tokens are what is waited for, and what they soon let through may wait here.
+	 */
+	if (lane->destination.rate.cell && limit > 0) {
+		room = at_most(
+			lane->destination.concurrency - lane->sending, rate_room(lane, now_us));
+		limit = lane->sending + room;
 	}
 	/* A slow rate, or a limit below one: the next may wait here for its turn. */
 	if (room == 0 && lane->sending == 0 && lane->breaker.state == BREAKER_CLOSED)

@@ -20,7 +20,8 @@ struct message;
 
 struct lane {
 	struct delivery *delivery;
-	struct delivery_destination destination; /* its name is ours */
+	char *name;
+	struct delivery_destination destination; /* its name: the same */
 	struct list waiting;			 /* RECEIVED messages */
 	size_t waiting_count;
 	unsigned sending;

@@ -286,12 +286,19 @@ class Bunshin:
         self._mark = uuid.uuid4().hex
         self._env = {**base_environment(self.directory), MARK: self._mark}
 
-    def start(self, *arguments, env=None, stdin=None, cls=Process):
+    @property
+    def environment(self):
+        """What every process gets, a copy."""
+        return dict(self._env)
+
+    def start(self, *arguments, env=None, stdin=None, cls=Process, output=None):
         """
         Starts `bunshin ARGUMENTS`. `env` is laid over the usual one, None taking a name away;
-        `stdin` is the text or the path of the file to read.
+        `stdin` is the text or the path of the file to read; `output` is the directory of the files
+        that get stdout and stderr, by default the test's.
         """
-        stem = self.directory / f"{len(self.processes):02d}-{arguments[0] if arguments else ''}"
+        name = f"{len(self.processes):02d}-{arguments[0] if arguments else ''}"
+        stem = (output or self.directory) / name
         if isinstance(stdin, (str, bytes)):
             text = stdin.encode() if isinstance(stdin, str) else stdin
             stdin = Path(f"{stem}.in")

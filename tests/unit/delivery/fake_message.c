@@ -51,6 +51,13 @@ const struct queue_attribute *fake_message_attribute(
 	return NULL;
 }
 
+bool fake_message_same_group(const struct fake_message *a, const struct fake_message *b)
+{
+	const char *of_a = a->group_id ? a->group_id : "", *of_b = b->group_id ? b->group_id : "";
+
+	return strcmp(of_a, of_b) == 0;
+}
+
 static char *bump(char **at, const void *from, size_t size)
 {
 	char *to = *at;

@@ -71,14 +71,23 @@ static void message_enter(struct fake_message *message)
 	show(message);
 }
 
-struct fake_message *fake_queue_put(struct fake_queue *queue, const char *body, size_t body_bytes,
-	const struct queue_attribute attributes[], size_t attribute_count)
+struct fake_message *fake_queue_put_grouped(struct fake_queue *queue, const char *group_id,
+	const char *body, size_t body_bytes, const struct queue_attribute attributes[],
+	size_t attribute_count)
 {
 	struct fake_message *message =
 		fake_message_make(queue, body, body_bytes, attributes, attribute_count);
 
+	if (group_id)
+		message->group_id = world_copy(group_id, strlen(group_id));
 	message_enter(message);
 	return message;
+}
+
+struct fake_message *fake_queue_put(struct fake_queue *queue, const char *body, size_t body_bytes,
+	const struct queue_attribute attributes[], size_t attribute_count)
+{
+	return fake_queue_put_grouped(queue, NULL, body, body_bytes, attributes, attribute_count);
 }
 
 struct fake_message *fake_queue_find(struct fake_queue *queue, const char *id)
@@ -105,11 +114,6 @@ static void delete_message(struct fake_message *message)
 	list_remove(&message->node);
 	world_timer_clear(message->queue->world, &message->reappear);
 	world_trace(message->queue->world, "%s is deleted", message->id);
-}
-
-void fake_queue_remove(struct fake_queue *queue, size_t index)
-{
-	delete_message(queue->messages[index]);
 }
 
 /* ---- receiving */
@@ -144,17 +148,53 @@ static void answer_later(struct queue_call *call)
 	world_timer_set(world, &call->timer, world_now_us(world) + call->plan.back_us);
 }
 
+static bool is_among(
+	const struct fake_message *message, struct fake_message *const messages[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (messages[i] == message)
+			return true;
+	return false;
+}
+
+/* One of its group is with a receiver, or put back for later; not by the receive that takes it. */
+static bool is_blocked(const struct fake_queue *queue, const struct fake_message *message,
+	struct fake_message *const taken[], size_t taken_count)
+{
+	for (size_t i = 0; queue->fifo && i < queue->count; i++) {
+		const struct fake_message *other = queue->messages[i];
+
+		if (!other->deleted && list_is_empty(&other->node) &&
+			fake_message_same_group(other, message) &&
+			!is_among(other, taken, taken_count))
+			return true;
+	}
+	return false;
+}
+
+/* What may be handed out next beside what has been taken; NULL: nothing. */
+static struct fake_message *next_visible(
+	const struct fake_queue *queue, struct fake_message *const taken[], size_t taken_count)
+{
+	list_for_each (node, &queue->visible) {
+		struct fake_message *message = list_entry(node, struct fake_message, node);
+
+		if (!is_blocked(queue, message, taken, taken_count))
+			return message;
+	}
+	return NULL;
+}
+
 /* Gives a receive what is visible. */
 static void serve(struct queue_call *call)
 {
 	struct fake_queue *queue = call->queue;
 	struct call_record *record = record_of(call);
+	struct fake_message *message;
 	size_t count = 0;
 
-	while (count < call->max_messages && !list_is_empty(&queue->visible)) {
-		struct fake_message *message =
-			list_entry(list_first(&queue->visible), struct fake_message, node);
-
+	while (count < call->max_messages &&
+		(message = next_visible(queue, call->messages, count))) {
 		if (queue->max_receives && message->receive_count >= queue->max_receives) {
 			message->redriven = true;
 			delete_message(message);
@@ -171,19 +211,45 @@ static void serve(struct queue_call *call)
 	answer_later(call);
 }
 
-static void show(struct fake_message *message)
+/* Something may be handed out that could not before. */
+static void wake_polls(struct fake_queue *queue)
 {
-	struct fake_queue *queue = message->queue;
 	struct list *first;
 
-	message->visible_us = world_now_us(queue->world);
-	list_append(&queue->visible, &message->node);
-	while (!list_is_empty(&queue->visible) && (first = list_first(&queue->polls))) {
+	while ((first = list_first(&queue->polls)) && next_visible(queue, NULL, 0)) {
 		struct queue_call *call = list_entry(first, struct queue_call, poll_node);
 
 		list_remove(&call->poll_node);
 		serve(call);
 	}
+}
+
+/* What it is to stand before in the visible list: a FIFO queue keeps the order of arrival. */
+static struct list *place_of(const struct fake_message *message)
+{
+	struct fake_queue *queue = message->queue;
+
+	if (!queue->fifo)
+		return &queue->visible;
+	list_for_each (node, &queue->visible)
+		if (list_entry(node, struct fake_message, node)->index > message->index)
+			return node;
+	return &queue->visible;
+}
+
+static void show(struct fake_message *message)
+{
+	struct fake_queue *queue = message->queue;
+
+	message->visible_us = world_now_us(queue->world);
+	list_append(place_of(message), &message->node);
+	wake_polls(queue);
+}
+
+void fake_queue_remove(struct fake_queue *queue, size_t index)
+{
+	delete_message(queue->messages[index]);
+	wake_polls(queue);
 }
 
 /* ---- the other operations, as the queue carries them out */
@@ -194,6 +260,7 @@ static int handle_delete(struct fake_message *message, uint32_t receipt)
 	if (receipt != message->receive_count)
 		return message->queue->stale_delete_err;
 	delete_message(message);
+	wake_polls(message->queue); /* the next of its group */
 	return 0;
 }
 
@@ -254,7 +321,7 @@ static void handle(struct queue_call *call)
 	struct call_record *record = record_of(call);
 	bool carried_out = !call->plan.err || call->plan.lost;
 
-	if (record->op == OP_RECEIVE && carried_out && list_is_empty(&queue->visible) &&
+	if (record->op == OP_RECEIVE && carried_out && !next_visible(queue, NULL, 0) &&
 		call->wait_s && !record->cancelled) {
 		list_append(&queue->polls, &call->poll_node);
 		world_timer_set(

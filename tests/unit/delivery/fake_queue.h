@@ -1,7 +1,8 @@
 /*
  * A queue in virtual time, as SQS behaves: visibility clocks, receive counts, a fresh receipt
- * handle at every receive, long polls that wake on arrival. It takes time to get there and back,
- * fails on demand, logs every call, and fails the test when the core asks for what it must not.
+ * handle at every receive, long polls that wake on arrival, the order of FIFO queues. It takes time
+ * to get there and back, fails on demand, logs every call, and fails the test when the core asks
+ * for what it must not.
  */
 #ifndef TESTS_DELIVERY_FAKE_QUEUE_H
 #define TESTS_DELIVERY_FAKE_QUEUE_H
@@ -52,12 +53,13 @@ struct fake_message {
 	struct clock_timer reappear;
 	struct receipt *receipts; /* [receive_count - 1] is the current one */
 	size_t receipts_capacity;
-	unsigned attempts;	/* started */
-	unsigned attempts_out;	/* in flight now, of the current receipt */
-	unsigned accepted_told; /* acceptances that the core has been told of */
-	unsigned copies;	/* in the failure queue */
-	bool copy_confirmed;	/* and the core has been told */
-	unsigned ran_out;	/* receives whose visibility ran out, nobody having given it back */
+	unsigned attempts;	 /* started */
+	unsigned attempts_out;	 /* in flight now, of the current receipt */
+	unsigned accepted_told;	 /* acceptances that the core has been told of */
+	bool accepted_elsewhere; /* by what another core has sent, says the test */
+	unsigned copies;	 /* in the failure queue */
+	bool copy_confirmed;	 /* and the core has been told */
+	unsigned ran_out; /* receives whose visibility ran out, nobody having given it back */
 };
 
 struct call_record {
@@ -99,6 +101,11 @@ struct fault {
 
 struct fake_queue {
 	struct world *world;
+	/*
+	 * Messages are handed out in the order in which they came, several of a group in one
+	 * receive, none of a group while one of it is invisible.
+	 */
+	bool fifo;
 	char name; /* in handles */
 	struct fake_message **messages;
 	size_t count, capacity;
@@ -130,6 +137,9 @@ struct queue fake_queue_table(struct fake_queue *queue);
 /* A message that is visible now; body and attributes are copied. */
 struct fake_message *fake_queue_put(struct fake_queue *queue, const char *body, size_t body_bytes,
 	const struct queue_attribute attributes[], size_t attribute_count);
+struct fake_message *fake_queue_put_grouped(struct fake_queue *queue, const char *group_id,
+	const char *body, size_t body_bytes, const struct queue_attribute attributes[],
+	size_t attribute_count);
 void fake_queue_fail(struct fake_queue *queue, struct fault fault);
 size_t fake_queue_alive(const struct fake_queue *queue);
 /* Its retention ends: it is gone, held by somebody or not. */
@@ -142,6 +152,8 @@ const struct call_record *fake_queue_call(
 const struct call_record *fake_queue_extension(const struct fake_queue *queue, size_t n);
 size_t fake_queue_calls(const struct fake_queue *queue, enum queue_op op);
 size_t fake_queue_extensions(const struct fake_queue *queue);
+/* Of one group, in a FIFO queue. */
+bool fake_message_same_group(const struct fake_message *a, const struct fake_message *b);
 static inline struct receipt *fake_message_receipt(struct fake_message *message)
 {
 	return message->receive_count ? &message->receipts[message->receive_count - 1] : NULL;

@@ -68,7 +68,8 @@ void fake_queue_check_delete(struct fake_queue *queue, const struct call_record 
 		struct receipt *receipt = receipt_of(queue, call, i);
 
 		check_distinct(queue, call, i);
-		if (!message->accepted_told && !message->copy_confirmed &&
+		if (!message->accepted_told && !message->accepted_elsewhere &&
+			!message->copy_confirmed &&
 			world_wall_ms(world) < message->deadline_epoch_ms)
 			world_fail(world, "delete of %s, neither accepted nor expired nor copied",
 				message->id);

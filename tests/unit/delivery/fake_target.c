@@ -58,12 +58,30 @@ static void answered(struct clock_timer *timer)
 	world_timer_fired(target->world);
 	end(attempt, false);
 	record->accepted = !result.err && result.status >= 200 && result.status <= 299;
+	record->accepted = (record->accepted || answer->accepted) && !answer->not_accepted;
 	attempt->message->accepted_told += record->accepted;
 	world_trace(target->world, "%s: %s answered %d %s", target->name, attempt->message->id,
 		result.status, result.err ? error_name(result.err) : "");
 	attempt->done(attempt->arg, &result);
 	free(copy);
 	free(attempt);
+}
+
+/* Nothing that came before it in its group is still to be sent. */
+static void check_order(struct world *world, const struct fake_message *message)
+{
+	for (size_t i = 0; i < message->index; i++) {
+		const struct fake_message *before = message->queue->messages[i];
+
+		if (before->deleted || !fake_message_same_group(before, message))
+			continue;
+		if (before->attempts_out)
+			world_fail(world, "attempt on %s while that on %s is out", message->id,
+				before->id);
+		if (!before->accepted_told && !before->accepted_elsewhere &&
+			!before->copy_confirmed && world_wall_ms(world) < before->deadline_epoch_ms)
+			world_fail(world, "attempt on %s before %s", message->id, before->id);
+	}
 }
 
 static void check(struct fake_target *target, struct fake_message *message)
@@ -87,6 +105,11 @@ static void check(struct fake_target *target, struct fake_message *message)
 		world_fail(world, "%s: more than %u in flight", target->name, target->concurrency);
 	if (world->draining)
 		world_fail(world, "attempt on %s while draining", message->id);
+	if (world->options.ledger && !world->duplicates_are_fine &&
+		(message->accepted_told || message->accepted_elsewhere))
+		world_fail(world, "attempt on %s, which was accepted before", message->id);
+	if (message->queue->fifo)
+		check_order(world, message);
 }
 
 /* Also that the message which the core holds is of the current receive. */

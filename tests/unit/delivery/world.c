@@ -186,6 +186,8 @@ static void observe(void *arg, const struct delivery_event *event)
 		event->message ? event->message->message_id : "", event->destination,
 		event->reason);
 	world->event_totals[event->kind]++;
+	if (world->on_event)
+		world->on_event(world, event);
 	if (event->message)
 		message = fake_queue_find(&world->queue, event->message->message_id);
 	if (world->event_count == WORLD_EVENTS_MAX)
@@ -240,6 +242,7 @@ void world_init_outside(struct world *world, const struct world_options *options
 	grow_heap(world);
 	fake_queue_init(&world->queue, world, 'm');
 	fake_queue_init(&world->failure_queue, world, 'f');
+	world->queue.fifo = world->options.fifo;
 	for (unsigned i = 0; i < WORLD_LANES_MAX; i++) {
 		char name[16];
 
@@ -265,12 +268,14 @@ int world_init_core(struct world *world)
 		.wait_s = o->wait_s,
 		.visibility_s = o->visibility_s,
 		.held_bytes = o->held_bytes,
+		.fifo = o->fifo,
+		.ledger = o->ledger,
 		.grace_ms = o->grace_ms,
 		.metrics = world->metrics,
 		.observer = {.notify = observe, .arg = world},
 	};
 
-	for (unsigned i = 0; i < o->lanes; i++)
+	for (unsigned i = 0; i < o->lanes; i++) {
 		destinations[i] = (struct delivery_destination){.name = world->targets[i].name,
 			.target = fake_target_table(&world->targets[i]),
 			.attempt_max_ms = 60000,
@@ -278,6 +283,9 @@ int world_init_core(struct world *world)
 			.outcomes.sets[OUTCOME_ACCEPTED] = {accept, 1},
 			.max_attempts = o->max_attempts,
 			.backoff = o->backoff};
+		if (o->adjust)
+			o->adjust(&destinations[i], i);
+	}
 	if (o->failure_queue)
 		options.failure_queue = fake_queue_table(&world->failure_queue);
 	return delivery_new(&options, &world->delivery);
@@ -364,6 +372,23 @@ void world_start(struct world *world)
 	world_check(world);
 }
 
+size_t world_add_body(struct world *world, const char *body)
+{
+	return fake_queue_put(&world->queue, body, strlen(body), NULL, 0)->index;
+}
+
+size_t world_add_group(struct world *world, const char *group_id, size_t count)
+{
+	size_t first = world->queue.count;
+	char body[32];
+
+	while (count-- > 0) {
+		snprintf(body, sizeof(body), "body %zu", world->queue.count);
+		fake_queue_put_grouped(&world->queue, group_id, body, strlen(body), NULL, 0);
+	}
+	return first;
+}
+
 static void drained(void *arg, size_t held)
 {
 	struct world *world = arg;
@@ -403,6 +428,34 @@ void world_run_to(struct world *world, uint64_t instant_us)
 	while ((timer = timer_heap_first(&world->clock.heap)) && timer->due_us <= instant_us)
 		world_step(world);
 	world->clock.now_us = instant_us;
+}
+
+/* The next timer of the two worlds until then; NULL: none. */
+static struct world *next_of(struct world *a, struct world *b, uint64_t instant_us)
+{
+	const struct clock_timer *first[] = {
+		timer_heap_first(&a->clock.heap), timer_heap_first(&b->clock.heap)};
+	struct world *next = NULL;
+
+	if (first[0] && first[0]->due_us <= instant_us)
+		next = a;
+	if (first[1] && first[1]->due_us <= instant_us &&
+		(!next || first[1]->due_us < first[0]->due_us))
+		next = b;
+	return next;
+}
+
+void world_run_both_to(struct world *a, struct world *b, uint64_t instant_us)
+{
+	struct world *next;
+
+	if (world_now_us(a) != world_now_us(b))
+		world_fail(a, "not of one time");
+	while ((next = next_of(a, b, instant_us))) {
+		world_step(next);
+		(next == a ? b : a)->clock.now_us = world_now_us(next);
+	}
+	a->clock.now_us = b->clock.now_us = instant_us;
 }
 
 void world_run_until_done(struct world *world, uint64_t limit_us)

@@ -48,6 +48,11 @@ struct world_options {
 	struct backoff backoff; /* 1 s, 300 s */
 	int64_t grace_ms;	/* 10 s; WORLD_NO_GRACE: 0 */
 	bool failure_queue;
+	/* A FIFO queue, and a core that keeps the order of its groups. */
+	bool fifo;
+	struct ledger *ledger; /* of the core; the test's own */
+	/* Has a last word on each destination. */
+	void (*adjust)(struct delivery_destination *destination, unsigned lane);
 };
 
 #define WORLD_NO_WAIT 1000
@@ -88,6 +93,9 @@ struct world {
 	uint64_t drained_us;
 	bool free_when_drained;
 	bool trace;
+	/* Sees each event as it is told. */
+	void (*on_event)(struct world *world, const struct delivery_event *event);
+	bool duplicates_are_fine; /* a message that was accepted may be sent again */
 };
 
 /* Everything but the core; then the core. world_init_core returns delivery_new()'s code. */
@@ -106,6 +114,10 @@ void world_restart(struct world *world);
 size_t world_add(struct world *world, size_t count);
 /* One with attributes, NULL-terminated triples of name, type, value. */
 size_t world_add_with(struct world *world, const char *const attributes[]);
+/* One with a body of its own. */
+size_t world_add_body(struct world *world, const char *body);
+/* `count` of one message group (fifo). */
+size_t world_add_group(struct world *world, const char *group_id, size_t count);
 
 void world_start(struct world *world);
 void world_drain(struct world *world);
@@ -115,6 +127,11 @@ bool world_step(struct world *world);
 void world_run_to(struct world *world, uint64_t instant_us);
 /* Until the source queue is empty and the core holds nothing; fails past the limit. */
 void world_run_until_done(struct world *world, uint64_t limit_us);
+/*
+ * Two worlds of one time: workers that share nothing but what their cores were given. From one and
+ * the same instant to another, step by step in order.
+ */
+void world_run_both_to(struct world *a, struct world *b, uint64_t instant_us);
 
 uint64_t world_now_us(const struct world *world);
 int64_t world_wall_ms(const struct world *world);
