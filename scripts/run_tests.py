@@ -48,7 +48,7 @@ STEPS = {
                  ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
     "e2e": ("real processes, ASan and UBSan", "asan", "e2e", []),
 }
-OPTIONAL = {"sim", "fault"}
+OPTIONAL = {"fault"}
 
 
 class Tally:
