@@ -85,7 +85,9 @@ static void judge_lane(struct lane *lane, uint64_t started_us, enum outcome outc
 {
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
 	bool is_news = breaker_is_news(&lane->breaker, started_us);
+	uint64_t took_us = now_us - started_us;
 
+	lane->trip_us = lane->trip_us ? (15 * lane->trip_us + took_us) / 16 : took_us;
 	if (limiter_ended(&lane->limiter, now_us, started_us,
 		    is_news ? signal_of(outcome, result) : LIMITER_IGNORE))
 		gauge_set(lane->limit_gauge, (int64_t)(lane->limiter.limit + 0.5));

@@ -1,5 +1,6 @@
 #include "delivery/campaign.h"
 
+#include "base/utf8.h"
 #include "delivery/message.h"
 
 #include <stdio.h>
@@ -55,7 +56,8 @@ static struct campaign *find(struct campaigns *campaigns, const struct queue_att
 		if (is_named(&campaigns->all[i], name))
 			return &campaigns->all[campaigns->latest = i];
 	if (campaigns->count == CAMPAIGNS_MAX || name->value_bytes > CAMPAIGN_NAME_MAX ||
-		memchr(name->value, '\0', name->value_bytes)) {
+		memchr(name->value, '\0', name->value_bytes) ||
+		!utf8_is_valid(name->value, name->value_bytes)) {
 		other->name_bytes = strlen("other");
 		memcpy(other->name, "other", other->name_bytes);
 		return other;

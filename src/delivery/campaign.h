@@ -3,7 +3,7 @@
  * delivery.
  *
  * The names come from outside: the first CAMPAIGNS_MAX have counters of their own, the rest, and
- * those that are longer than CAMPAIGN_NAME_MAX bytes, are counted together as "other".
+ * those that are no UTF-8 or longer than CAMPAIGN_NAME_MAX bytes, are counted together as "other".
  */
 #ifndef DELIVERY_CAMPAIGN_H
 #define DELIVERY_CAMPAIGN_H

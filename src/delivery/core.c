@@ -181,8 +181,8 @@ void core_return(struct message *message, int64_t delay_ms)
 		core_lose(message);
 		return;
 	}
-	group_return_rest(message, delay_ms);
 	delay_ms = until_deadline(message, delay_ms);
+	group_return_rest(message, delay_ms);
 	delay_s = delay_ms / 1000 + (delay_ms % 1000 != 0);
 	message->return_after_s = (unsigned)(delay_s < left_s ? delay_s : left_s);
 	message_move(message, MESSAGE_BACKING_OFF);

@@ -101,7 +101,10 @@ void settle_init(struct delivery *delivery);
 void settle_start(struct message *message); /* the settlement that its state wants */
 void settle_retry_fired(struct clock_timer *timer);
 
-/* drain.c: the clean stop. */
+/*
+ * drain.c: the clean stop. drain_advance() may end it, and with it the delivery: it comes last in
+ * whatever the loop has called, and so does core_advance().
+ */
 void drain_init(struct delivery *delivery);
 void drain_advance(struct delivery *delivery);
 

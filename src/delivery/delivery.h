@@ -112,7 +112,8 @@ void delivery_start(struct delivery *delivery);
  * Clean stop: no more receives, what was not started goes back (visibility 0), attempts in flight
  * may finish, deletes are flushed. `done` runs once, from the loop, when nothing is held any more
  * or the grace time is over (held: how many messages were still held; they come back by
- * themselves). It may free the delivery. A second drain is ignored.
+ * themselves). It may free the delivery. A second drain is ignored. Where there is no memory for a
+ * single timer, `done` may run before this returns.
  */
 void delivery_drain(struct delivery *delivery, void (*done)(void *arg, size_t held), void *arg);
 

@@ -36,11 +36,13 @@ static void enter(struct delivery *delivery, enum drain_phase phase)
 	default:
 		return;
 	}
-	/* Short of memory, a phase ends at once rather than never; the last one, when all is done.
-	 */
-	if (clock_timer_set(delivery->clock, &delivery->drain_timer, end_us) &&
-		phase < DRAIN_SETTLE)
+	if (clock_timer_set(delivery->clock, &delivery->drain_timer, end_us) == 0)
+		return;
+	/* Short of memory, a phase ends at once rather than never. */
+	if (phase < DRAIN_SETTLE)
 		enter(delivery, phase + 1);
+	else
+		clock_timer_after(delivery->clock, &delivery->drain_over, 0);
 }
 
 /* From the loop only. */
@@ -80,13 +82,19 @@ void drain_init(struct delivery *delivery)
 	delivery->drain_over.fire = over_fired;
 }
 
-void drain_advance(struct delivery *delivery)
+/* True: what remains is to tell, for which there is no timer. */
+static bool arm_over(struct delivery *delivery)
 {
 	if (delivery->drain == DRAIN_NO || delivery->drain == DRAIN_OVER || !is_settled(delivery) ||
 		clock_timer_is_set(&delivery->drain_over))
-		return;
-	/* Without memory for it, the end of the phase will do. */
-	clock_timer_after(delivery->clock, &delivery->drain_over, 0);
+		return false;
+	return clock_timer_after(delivery->clock, &delivery->drain_over, 0) != 0;
+}
+
+void drain_advance(struct delivery *delivery)
+{
+	if (arm_over(delivery))
+		finish(delivery);
 }
 
 void delivery_drain(struct delivery *delivery, void (*done)(void *arg, size_t held), void *arg)
@@ -101,5 +109,8 @@ void delivery_drain(struct delivery *delivery, void (*done)(void *arg, size_t he
 	enter(delivery, DRAIN_POLLS);
 	for (size_t i = 0; i < delivery->lane_count; i++)
 		lane_release(&delivery->lanes[i]);
-	drain_advance(delivery);
+	/* Without memory for it the end of the phase will do, and without that there is only now.
+	 */
+	if (arm_over(delivery) && !clock_timer_is_set(&delivery->drain_timer))
+		finish(delivery);
 }

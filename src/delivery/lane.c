@@ -176,11 +176,26 @@ size_t lane_room(struct lane *lane, size_t *total)
 	return room - lane->waiting_count;
 }
 
+/* How long one takes: the mean of late, or longer, when the oldest in flight already has. */
+static uint64_t trip_us(const struct lane *lane)
+{
+	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
+
+	list_for_each (node, &lane->delivery->states[MESSAGE_SENDING]) {
+		const struct message *message = list_entry(node, struct message, node);
+
+		if (message->lane == lane && now_us - message->attempt_us > lane->trip_us)
+			return now_us - message->attempt_us;
+		if (message->lane == lane)
+			break; /* the list is in the order of their starts */
+	}
+	return lane->trip_us;
+}
+
 /* Until it has worked off what waits, roughly, with jitter. */
 static int64_t backlog_ms(const struct lane *lane)
 {
-	const struct limiter *limiter = &lane->limiter;
-	double each_us = limiter->trip_us / limiter->limit;
+	double each_us = (double)trip_us(lane) / lane->limiter.limit;
 	double interval_us = (double)lane->destination.rate.interval_ns / 1000;
 	double ms = (double)lane->waiting_count * (each_us > interval_us ? each_us : interval_us) /
 		    1000;

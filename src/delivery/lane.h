@@ -31,6 +31,7 @@ struct lane {
 	uint64_t paused_until_us; /* no token, or a start that failed: nothing is started before */
 	uint64_t second;	  /* of the monotonic clock, that `starts` counts */
 	unsigned starts, starts_before; /* in that second, in the one before it */
+	uint64_t trip_us;		/* mean duration of its attempts; 0: none has ended */
 	struct clock_timer wake;	/* nothing else may come that starts what waits */
 	struct gauge *limit_gauge;	/* attempts that may be in flight */
 	struct gauge *open_gauge;	/* 1 while the breaker is not closed */

@@ -16,6 +16,8 @@ struct poll {
 	unsigned asked;
 };
 
+/* With half of the queue for others, so many in a row mean that nothing else is there. */
+#define IN_VAIN_MAX 100
 #define SCOUT_PAUSE_MIN_US 100000
 #define SCOUT_PAUSE_MAX_US 1000000
 
@@ -91,9 +93,11 @@ static void take(struct receiver *receiver, struct queue_batch *batch, uint64_t 
 	crowded = delivery->metrics.crowded->value - crowded;
 	if (crowded < count || count == 0) {
 		receiver->scout_pause_us = 0;
+		receiver->in_vain = 0;
 		return;
 	}
-	if (clock_timer_is_set(&receiver->scout))
+	receiver->in_vain += (unsigned)crowded;
+	if (receiver->in_vain < IN_VAIN_MAX || clock_timer_is_set(&receiver->scout))
 		return;
 	receiver->scout_pause_us =
 		receiver->scout_pause_us ? receiver->scout_pause_us * 2 : SCOUT_PAUSE_MIN_US;

@@ -2,9 +2,9 @@
  * Long polls, sized to the free slots. Private to delivery.
  *
  * With several destinations on one queue, what a receive brings may be for one that has no room;
- * that goes back, and costs a receive count. When nothing else comes, receiving pauses, longer each
- * time, up to a second, or until that destination has room: a backlog of one must not be churned
- * through the queue to look for messages of the others.
+ * that goes back, and costs a receive count. When nothing else has come for a hundred messages,
+ * receiving pauses, longer each time, up to a second, or until that destination has room: a backlog
+ * of one must not be churned through the queue to look for messages of the others.
  *
  * Idle, one scout polls. Each answer with messages lets more polls run, up to the maximum; each
  * empty one lets one fewer.
@@ -32,7 +32,8 @@ struct receiver {
 	bool connected;	   /* the latest receive worked */
 	bool stopped;
 	struct clock_timer wake;  /* set while backing off: no poll is started */
-	struct clock_timer scout; /* set while receives bring only what finds no room */
+	unsigned in_vain;	  /* messages in a row that found no room */
+	struct clock_timer scout; /* set while receives bring only those */
 	uint64_t scout_pause_us;  /* the latest; 0: they bring what can be used */
 };
 

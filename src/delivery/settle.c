@@ -12,7 +12,6 @@
 static const struct backoff settle_backoff = {.base_ms = 100, .cap_ms = 5000};
 
 #define SETTLE_CALLS_MAX 64
-#define COPY_GROUP "failures" /* in a FIFO failure queue, of messages without a group */
 #define COPY_MAX_BYTES ((size_t)1024 * 1024) /* of one message with its attributes (SQS quota) */
 
 static struct batcher *batcher_of(struct message *message)
@@ -211,7 +210,7 @@ static int copy_start(struct batcher *batcher, struct batch_call *call)
 		/* A FIFO queue wants both; a second copy within five minutes is dropped by it. */
 		entries[i].deduplication_id = queued->message_id;
 		if (!queued->group_id)
-			entries[i].group_id = COPY_GROUP;
+			entries[i].group_id = queued->message_id;
 	}
 	return queue.ops->send_batch(
 		queue.impl, entries, call->count, batcher_done, call, &call->call);
