@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,24 +23,54 @@ char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t len);
 
 /* libuv's worker threads allocate too, so only the thread that armed it counts. */
-static _Thread_local unsigned long left; /* until the one that fails; 0: not armed */
+static _Thread_local struct {
+	unsigned long spared;  /* allocations before the first that fails */
+	unsigned long failing; /* and how many fail then; 0: not armed, or all have */
+	unsigned long failed;
+	unsigned paused;
+} plan;
 
 static bool fails(void)
 {
-	return left && --left == 0;
+	if (plan.failing == 0 || plan.paused > 0)
+		return false;
+	if (plan.spared > 0) {
+		plan.spared--;
+		return false;
+	}
+	plan.failing--;
+	plan.failed++;
+	return true;
 }
 
 void failmalloc_arm(unsigned long k)
 {
-	left = k;
+	failmalloc_arm_stretch(k, 1);
 }
 
-bool failmalloc_disarm(void)
+void failmalloc_arm_stretch(unsigned long k, unsigned long n)
 {
-	bool happened = left == 0;
+	plan.spared = k - 1;
+	plan.failing = n;
+	plan.failed = 0;
+}
 
-	left = 0;
-	return happened;
+unsigned long failmalloc_disarm(void)
+{
+	unsigned long failed = plan.failed;
+
+	plan.failing = plan.failed = 0;
+	return failed;
+}
+
+void failmalloc_pause(void)
+{
+	plan.paused++;
+}
+
+void failmalloc_resume(void)
+{
+	plan.paused--;
 }
 
 void *__wrap_malloc(size_t size)

@@ -135,7 +135,7 @@ class Audit:
         if exchange.fate in proxy.HOLDS or (unread and self._provider_was_hit(
                 began_s, min(answered_s, exchange.ended_s or FOREVER))):
             return SILENT
-        if any(kill.worker == exchange.worker and began_s <= kill.began_s < over_s
+        if any(kill.worker == exchange.worker and kill.overlaps(began_s, over_s)
                for kill in self.run.kills):
             return KILLED
         if any(stop.worker == exchange.worker and stop.overlaps(began_s, over_s)
@@ -344,10 +344,10 @@ class Audit:
         """
         out = 0
         for exchange in self.run.exchanges:
-            if exchange.worker != kill.worker or exchange.arrived_s > kill.began_s:
-                continue
-            ended_s = min(exchange.reused_s or FOREVER, exchange.ended_s or FOREVER)
-            out += ended_s >= kill.began_s and not self._was_deleted(exchange, kill.began_s)
+            over_s = min(exchange.reused_s or FOREVER, exchange.ended_s or FOREVER)
+            out += exchange.worker == kill.worker \
+                and kill.overlaps(exchange.arrived_s, over_s) \
+                and not self._was_deleted(exchange, kill.ended_s)
         return min(out, self.run.concurrency) if self.run.ledger else out
 
     def _was_deleted(self, exchange, at_s):

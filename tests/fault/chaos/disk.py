@@ -62,6 +62,7 @@ class Disk:
 
     def __exit__(self, *_):
         if self.mounted:
+            self.mounted = False
             _call("umount2", os.fsencode(self.directory), MNT_DETACH)
 
     def fill(self, pids):

@@ -62,7 +62,7 @@ class QueueLeg(proxy.Leg):
 
     def prepare(self, exchange, head, body):
         operation = header(head, b"x-amz-target").rpartition(".")[2]
-        exchange.message = None
+        exchange.operation = operation
         call = (operation, json.loads(body))
         if operation == "DeleteMessageBatch":
             asked = {entry["Id"]: Deletion(entry["ReceiptHandle"], exchange.worker, now())

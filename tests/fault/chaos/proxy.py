@@ -32,18 +32,24 @@ CUTS = (REQUEST_CUT, ANSWER_CUT, ANSWER_FORGED)
 HOLDS = (HELD_BACK, HELD_THEN_PASSED, ANSWER_HELD)
 
 MESSAGE_MAX_BYTES = 8 << 20
+TURNS = 20  # of the loop, each of which looks at every socket
 END_OF_HEAD = b"\r\n\r\n"
 
 
 class Trouble:
-    """A fault of a leg while it lasts: draws a fate for each request; `over` ends what it holds."""
+    """
+    A fault of a leg while it lasts: draws a fate for each request, or for those of one operation;
+    `over` ends what it holds.
+    """
 
-    def __init__(self, fates, seed, share=1.0):
+    def __init__(self, fates, seed, share=1.0, operation=None):
         self.random = random.Random(seed)
         self.over = asyncio.Event()
-        self._fates, self._share = fates, share
+        self._fates, self._share, self._operation = fates, share, operation
 
-    def fate(self):
+    def fate(self, exchange):
+        if self._operation not in (None, exchange.operation):
+            return PASSED
         return self.random.choice(self._fates) if self.random.random() < self._share else PASSED
 
 
@@ -179,15 +185,15 @@ class Leg:
             _close(writer)
             self._tasks.discard(asyncio.current_task())
 
-    def _draw(self):
+    def _draw(self, exchange):
         for trouble in self.troubles:
-            fate = trouble.fate()
+            fate = trouble.fate(exchange)
             if fate != PASSED:
                 return trouble, fate
         return None, PASSED
 
     async def _handle(self, exchange, head, body, upstream, client):
-        trouble, exchange.fate = self._draw()
+        trouble, exchange.fate = self._draw(exchange)
         fate = exchange.fate
         if fate == ERROR:
             self._give(client, *self.error_answer(trouble.random))
@@ -251,6 +257,8 @@ class Proxies:
         return self
 
     def __exit__(self, *_):
+        if self._loop.is_closed():
+            return
         asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -260,6 +268,14 @@ class Proxies:
         async def called():
             return function(*arguments)
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result()
+
+    def catch_up(self):
+        """Returns when all that was sent to the legs before has been read."""
+        async def turns():
+            # One to accept a connection, one to read from it, one to see its end; and some more.
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        asyncio.run_coroutine_threadsafe(turns(), self._loop).result()
 
     async def _shut(self):
         for leg in self._legs:

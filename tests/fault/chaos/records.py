@@ -26,6 +26,7 @@ class Exchange:
     delivered: bool = False  # all of an answer was given to a worker that was still there
     reused_s: float | None = None  # the next request came on the same connection
     ended_s: float | None = None  # the connection ended with this as its last request
+    operation: str | None = None  # queue leg: what is asked
     message: int | None = None  # provider leg: the message's number
     key: str | None = None  # provider leg: its idempotency key
 
@@ -53,7 +54,7 @@ class Deletion:
 
 @dataclass(slots=True)
 class Period:
-    """Something that lasted: a fault, a stop, a wrong clock. A kill has one instant."""
+    """Something that lasted: a fault, a stop, a wrong clock; a kill, until its effects were seen."""
 
     kind: str
     target: str

@@ -7,6 +7,11 @@ from collections import Counter
 from audit import CAUSES, UNEXPLAINED
 
 
+def _received_again(run):
+    """Receives of a message beyond its first; by the worker's failed attempt or by a fault."""
+    return len(run.receipts) - len({receipt.message for receipt in run.receipts.values()})
+
+
 def _fates(exchanges):
     return dict(Counter(exchange.fate for exchange in exchanges))
 
@@ -28,6 +33,7 @@ def figures(run, audit, seed, seconds):
         "messages": len(run.messages),
         **{fate: audit.fates[fate] for fate in ("accepted", "expired", "failed", "lost")},
         "expired_early": audit.expired_early,
+        "received_again": _received_again(run),
         "requests": {"provider": len(run.exchanges), "queue": len(run.calls)},
         "fates": {"provider": _fates(run.exchanges), "queue": _fates(run.calls)},
         "ledger": run.ledger,

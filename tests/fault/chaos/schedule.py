@@ -38,6 +38,7 @@ KINDS = {
     "stop": (PROCESSES, _stop),
     "stop, then kill -9": (PROCESSES[:WORKERS], _pause),
     "queue answers errors": (("queue leg",), _while),
+    "queue refuses deletes": (("queue leg",), _outlast),  # what was accepted comes back
     "queue connections cut": (("queue leg",), _while),
     "provider connections cut": (("provider leg",), _while),
     "provider freezes": (("provider leg",), _while),

@@ -22,8 +22,9 @@ SHIFT_S = 3600
 DISK_BYTES = 64 << 20
 OVERALL_S = 10 * PATIENCE_S
 
-TROUBLES = {  # kind of fault: what befalls a request, and how often
+TROUBLES = {  # kind of fault: what befalls a request, how often, of which operation
     "queue answers errors": ((proxy.ERROR, proxy.ERROR, proxy.ERROR_AFTER), 0.9),
+    "queue refuses deletes": ((proxy.ERROR,), 1.0, "DeleteMessageBatch"),
     "queue connections cut": (proxy.CUTS, 0.5),
     "provider connections cut": (proxy.CUTS, 0.5),
     "provider freezes": (proxy.HOLDS, 1.0),
@@ -185,7 +186,7 @@ class Stage:
         body = {"n": number} if message.poison else {"to": f"U{number:08x}", "n": number}
         entry = {"Id": str(number % 10), "MessageBody": json.dumps(body), "DelaySeconds": delay_s}
         if number % 20 == 3:
-            message.deadline_s = round(now() + delay_s + rng.uniform(-2, 10), 3)
+            message.deadline_s = round(now() + delay_s + rng.uniform(-10, 10), 3)
         elif number % 10 == 5:
             message.deadline_s = round(now() + SHIFT_S / 2, 3)
         if message.deadline_s is not None:
@@ -220,13 +221,13 @@ class Stage:
             self._process(fault.target).signal(signal.SIGSTOP)
             self._lasting[fault].append(self._note(self.run.stops, fault))
         elif fault.kind == "clock an hour ahead":
-            self._set_clock(fault.worker, SHIFT_S)
             self._lasting[fault].append(self._note(self.run.shifts, fault))
+            self._set_clock(fault.worker, SHIFT_S)
         elif fault.kind == "disk full":
             self.disk.fill([worker.pid for worker in self.workers])
         else:
-            fates, share = TROUBLES[fault.kind]
-            trouble = self._proxies.call(Trouble, fates, fault.seed, share)
+            fates, *details = TROUBLES[fault.kind]
+            trouble = self._proxies.call(Trouble, fates, fault.seed, *details)
             self._troubles[fault] = trouble
             self._proxies.call(self._leg(fault).troubles.append, trouble)
 
@@ -267,8 +268,11 @@ class Stage:
 
     def _kill(self, fault):
         process = self._process(fault.target)
-        self._note(self.run.kills, fault).ended_s = now()
+        period = self._note(self.run.kills, fault)
         process.kill()
+        # What it had sent is in the proxies' sockets, and must not count as its successor's.
+        self._proxies.catch_up()
+        period.ended_s = now()
         if fault.target in ("queue", "provider"):
             self._aim(self._leg_of(fault.target), None)
 

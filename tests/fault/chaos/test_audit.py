@@ -36,6 +36,11 @@ class Story:
         self.run.deletions.append(Deletion(handle, worker, at_s, at_s + 0.01 if confirmed else None))
         return self
 
+    def kill(self, at_s, worker):
+        """It is started again a second later."""
+        self.run.kills.append(Period("kill -9", f"worker {worker}", worker, at_s, at_s + 0.01))
+        return self.fault("kill -9", f"worker {worker}", at_s, at_s + 1, worker)
+
     def fault(self, kind, target, began_s, ended_s, worker=None, also=()):
         period = Period(kind, target, worker, began_s, ended_s)
         self.run.faults.append(period)
@@ -210,7 +215,7 @@ def test_duplicate_after_a_fault_that_hit_another_request(ledger):
     story = Story(ledger)
     story.receive(100, 0)
     story.send(100.1, 0)
-    story.fault("kill -9", "worker 2", 100.15, 101, 2, [story.run.kills])
+    story.kill(100.15, 2)
     story.fault("provider connections cut", "provider leg", 99, 105)
     assert twice(story).judge().duplicates == {audit.UNEXPLAINED: 1}
 
@@ -232,7 +237,18 @@ def test_duplicate_after_kill_9_in_flight(ledger):
     story = Story(ledger)
     story.receive(100, 0)
     story.unseen(100.1, 0, ended_s=100.16)
-    story.fault("kill -9", "worker 0", 100.15, 101, 0, [story.run.kills])
+    story.kill(100.15, 0)
+    verdict = twice(story).judge()
+    assert verdict.problems == []
+    assert verdict.duplicates == {audit.KILLED: 1} and verdict.bound[audit.KILLED] == 1
+
+
+@pytest.mark.parametrize("ledger", [False, True])
+def test_duplicate_of_a_request_that_was_read_after_the_kill(ledger):
+    """It was in the socket when its sender died."""
+    story = Story(ledger)
+    story.receive(100, 0)
+    story.unseen(100.155, 0, ended_s=100.156).kill(100.15, 0)
     verdict = twice(story).judge()
     assert verdict.problems == []
     assert verdict.duplicates == {audit.KILLED: 1} and verdict.bound[audit.KILLED] == 1
@@ -243,7 +259,7 @@ def test_more_duplicates_than_were_in_flight():
     story.run.concurrency = 0
     story.receive(100, 0)
     story.unseen(100.1, 0, ended_s=100.16)
-    story.fault("kill -9", "worker 0", 100.15, 101, 0, [story.run.kills])
+    story.kill(100.15, 0)
     assert twice(story).problems() == [
         "1 duplicates, at most 0 are allowed: in flight at kill -9"]
 
@@ -255,7 +271,7 @@ def test_duplicate_of_a_worker_that_knew_and_was_killed(ledger, cause):
     story = Story(ledger)
     story.receive(100, 0)
     story.send(100.1, 0, reused_s=100.3)
-    story.fault("kill -9", "worker 0", 100.4, 101, 0, [story.run.kills])
+    story.kill(100.4, 0)
     assert twice(story).judge().duplicates == {cause: 1}
 
 

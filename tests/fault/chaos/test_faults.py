@@ -20,6 +20,7 @@ CAUSES = {
     "stop": {audit.STOPPED, audit.SILENT, audit.GONE, audit.UNDELETED, audit.STALE},
     "stop, then kill -9": {audit.KILLED, audit.STOPPED, audit.UNDELETED, audit.STALE},
     "queue answers errors": {audit.UNDELETED},
+    "queue refuses deletes": {audit.UNDELETED},
     "queue connections cut": {audit.UNDELETED},
     "provider connections cut": {audit.ANSWER_CUT},
     "provider freezes": {audit.SILENT},
@@ -52,6 +53,8 @@ def test_one_kind_of_fault(bunshin, seed, kind):
     # That the fault was one.
     if kind == "queue answers errors":
         assert ERRORS < set(report["fates"]["queue"])
+    elif kind == "queue refuses deletes":
+        assert report["received_again"] > 0, "nothing came back"
     elif kind == "queue connections cut":
         assert set(proxy.CUTS) < set(report["fates"]["queue"])
     elif kind == "provider connections cut":

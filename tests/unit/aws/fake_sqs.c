@@ -1,6 +1,7 @@
 #include "fake_sqs.h"
 
 #include "base/buf.h"
+#include "failmalloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,7 +68,9 @@ static void step_play(uv_timer_t *timer)
 
 	if (step->raw == NULL)
 		return;
+	failmalloc_pause();
 	write = calloc(1, sizeof(*write));
+	failmalloc_resume();
 	assert_non_null(write);
 	write->connection = connection;
 	write->close = step->close;
@@ -110,7 +113,9 @@ static void reserve(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
 	struct connection *connection = handle->data;
 
+	failmalloc_pause();
 	ret->base = buf_reserve(&connection->in, 65536);
+	failmalloc_resume();
 	assert_non_null(ret->base);
 	ret->len = 65536;
 }
@@ -124,15 +129,20 @@ static void arrived(uv_stream_t *stream, ssize_t count, const uv_buf_t *bytes)
 		return;
 	}
 	buf_advance(&connection->in, (size_t)count);
+	failmalloc_pause();
 	while (request_take(connection))
 		;
+	failmalloc_resume();
 }
 
 static void accepted(uv_stream_t *listener, int status)
 {
 	struct fake_sqs *fake = listener->data;
-	struct connection *connection = calloc(1, sizeof(*connection));
+	struct connection *connection;
 
+	failmalloc_pause();
+	connection = calloc(1, sizeof(*connection));
+	failmalloc_resume();
 	assert_int_equal(status, 0);
 	assert_non_null(connection);
 	connection->fake = fake;

@@ -1,7 +1,7 @@
 /*
  * A scripted SQS on a plain socket, in the test's own loop: it says byte for byte what it is told
  * to, which a real HTTP server would refuse to, and keeps every request as it came. Around it a
- * world: a loop, a clock in virtual time, credentials and a client.
+ * world: a loop, a clock in virtual time, credentials and a client. Allocation failures spare it.
  */
 #ifndef TESTS_FAKE_SQS_H
 #define TESTS_FAKE_SQS_H

@@ -1,6 +1,5 @@
 #include "aws/credentials.h"
 #include "bunshin/error.h"
-#include "failmalloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -255,36 +254,6 @@ static void environment_mistakes(void **state)
 	}
 }
 
-static int build(void *arg)
-{
-	struct credentials_provider providers[2];
-	struct credentials *credentials;
-	const struct credentials_set *set;
-	int err = credentials_environment(lookup, &providers[0]);
-
-	if (err != 0)
-		return err;
-	err = credentials_static("id", "secret", NULL, &providers[1]);
-	if (err != 0) {
-		providers[0].free(providers[0].impl);
-		return err;
-	}
-	err = credentials_new(providers, 2, &credentials);
-	if (err != 0)
-		return err;
-	err = credentials_get(credentials, &set, NULL, 0);
-	credentials_free(credentials);
-	return err;
-}
-
-static void every_allocation_may_fail(void **state)
-{
-	static const char *const nothing[] = {NULL};
-
-	environment = nothing;
-	assert_int_equal(failmalloc_sweep(build, NULL), 4);
-}
-
 static void wiped_is_all_zero(void **state)
 {
 	static const struct credentials_set zero;
@@ -305,7 +274,6 @@ int main(void)
 		cmocka_unit_test(static_keys),
 		cmocka_unit_test(environment_keys),
 		cmocka_unit_test(environment_mistakes),
-		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(wiped_is_all_zero),
 	};
 

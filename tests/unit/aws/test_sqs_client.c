@@ -2,7 +2,6 @@
 #include "aws/sqs_client.h"
 #include "aws/sqs_codec.h"
 #include "bunshin/error.h"
-#include "failmalloc.h"
 #include "fake_sqs.h"
 
 #include <setjmp.h>
@@ -706,46 +705,6 @@ static void wrong_endpoints_and_regions(void **state)
 	world_close(world);
 }
 
-/* Opens a client, starts one call of each kind, and takes everything back. */
-static int start_everything(void *arg)
-{
-	static const struct queue_visibility visibility = {"r", 1};
-	static const struct queue_send send = {.body = "x", .body_bytes = 1};
-	struct world *world = arg;
-	struct queue_call *call;
-	struct sqs_client *client;
-	struct told told = {0};
-	int err = sqs_client_new(&world->loop, manual_clock_table(&world->clock),
-		world->credentials,
-		&(struct sqs_client_options){.endpoint = world->endpoint, .region = "eu-west-1"},
-		&client);
-
-	if (err != 0)
-		return err;
-	if ((err = sqs_receive(client, world->queue_url, &short_poll, on_receive, &told, &call)) ||
-		(err = sqs_delete_batch(
-			 client, world->queue_url, handles, 1, on_batch, &told, &call)) ||
-		(err = sqs_change_visibility_batch(
-			 client, world->queue_url, &visibility, 1, on_batch, &told, &call)) ||
-		(err = sqs_send_batch(
-			 client, world->queue_url, &send, 1, on_batch, &told, &call)) ||
-		(err = sqs_get_counts(client, world->queue_url, on_counts, &told, &call)) ||
-		(err = sqs_get_queue_url(client, "q", on_url, &told, &call)) ||
-		(err = sqs_create_queue(client, "q", on_url, &told, &call)))
-		assert_int_equal(err, ERR_NOMEM);
-	sqs_client_close(client);
-	assert_false(told.done);
-	return err;
-}
-
-static void every_allocation_of_a_start_may_fail(void **state)
-{
-	struct world *world = world_open(&defaults, NULL);
-
-	assert_in_range(failmalloc_sweep(start_everything, world), 20, 1000);
-	world_close(world);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -768,7 +727,6 @@ int main(void)
 		cmocka_unit_test(wrong_arguments_send_nothing),
 		cmocka_unit_test(no_credentials_send_nothing),
 		cmocka_unit_test(wrong_endpoints_and_regions),
-		cmocka_unit_test(every_allocation_of_a_start_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -756,34 +756,6 @@ static void the_pool_keeps_no_large_area(void **state)
 	sqs_batch_pool_release(NULL);
 }
 
-/* Only what the codec allocates itself: OpenSSL's own is behind a shared library. */
-static int decode_fresh(void *arg)
-{
-	struct sqs_decoder fresh = {0};
-	struct queue_batch *batch;
-	struct sqs_dropped dropped;
-	int results[QUEUE_BATCH_MAX];
-	char detail[SQS_DETAIL_SIZE];
-	int err = sqs_decoder_init(&fresh);
-
-	if (err != 0)
-		return err;
-	err = sqs_decode_receive(&fresh, URL, full, strlen(full), &batch, &dropped);
-	if (err == 0) {
-		assert_full(batch);
-		queue_batch_unref(batch);
-		err = sqs_decode_batch(&fresh, SQS_DELETE_BATCH, batch_answer, strlen(batch_answer),
-			NULL, 2, results, detail);
-	}
-	sqs_decoder_free(&fresh);
-	return err;
-}
-
-static void every_allocation_may_fail(void **state)
-{
-	failmalloc_sweep(decode_fresh, NULL);
-}
-
 /* A receive in steady state allocates nothing at all. */
 static void steady_state_allocates_nothing(void **state)
 {
@@ -822,7 +794,6 @@ int main(void)
 		cmocka_unit_test(queue_urls),
 		cmocka_unit_test(large_answers),
 		cmocka_unit_test(the_pool_keeps_no_large_area),
-		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(steady_state_allocates_nothing),
 	};
 

@@ -258,29 +258,6 @@ static void a_failed_content_is_not_given_away(void **state)
 	assert_int_equal(buf.err, 0);
 }
 
-static int build(void *arg)
-{
-	struct buf buf = BUF_INIT(100000);
-	int err;
-
-	for (int i = 0; i < 500; i++) {
-		buf_append_string(&buf, "abc");
-		buf_appendf(&buf, "%0200d", i);
-		buf_append_json(&buf, "\"\n", 2);
-		buf_append_char(&buf, '.');
-		buf_truncate(&buf, buf.len > 150 ? buf.len - 150 : 0);
-	}
-	err = buf.err;
-	assert_int_equal(strlen(buf_string(&buf)), buf.len);
-	buf_free(&buf);
-	return err;
-}
-
-static void survives_every_failed_allocation(void **state)
-{
-	assert_true(failmalloc_sweep(build, NULL) >= 5);
-}
-
 static void keeps_its_content_when_memory_runs_out(void **state)
 {
 	struct buf buf = BUF_INIT(100000);
@@ -312,7 +289,6 @@ int main(void)
 		cmocka_unit_test(an_unlimited_one_does_not_overflow),
 		cmocka_unit_test(takes_the_memory),
 		cmocka_unit_test(a_failed_content_is_not_given_away),
-		cmocka_unit_test(survives_every_failed_allocation),
 		cmocka_unit_test(keeps_its_content_when_memory_runs_out),
 	};
 

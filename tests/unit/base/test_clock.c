@@ -2,7 +2,6 @@
 #include "base/manual_clock.h"
 #include "base/random.h"
 #include "bunshin/error.h"
-#include "failmalloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,30 +196,6 @@ static void heap_agrees_with_a_model(void **state)
 	timer_heap_free(&heap);
 }
 
-static int set_many(void *arg)
-{
-	static struct clock_timer timers[MANY];
-	struct timer_heap heap = {0};
-	int err = 0;
-
-	for (size_t i = 0; i < MANY && !err; i++) {
-		err = timer_heap_set(&heap, &timers[i], MANY - i);
-		assert_int_equal(clock_timer_is_set(&timers[i]), !err);
-	}
-	/* One that is set can always be moved. */
-	if (timer_heap_first(&heap))
-		assert_int_equal(timer_heap_set(&heap, timer_heap_first(&heap), 0), 0);
-	timer_heap_free(&heap);
-	for (size_t i = 0; i < MANY; i++)
-		assert_false(clock_timer_is_set(&timers[i]));
-	return err;
-}
-
-static void heap_survives_failed_allocations(void **state)
-{
-	assert_true(failmalloc_sweep(set_many, NULL) >= 3);
-}
-
 static void loop_time_is_real(void **state)
 {
 	struct loop_clock *real;
@@ -369,31 +344,6 @@ static void loop_clock_may_be_closed_by_a_timer(void **state)
 	loop_clock_close(NULL);
 }
 
-static int open_and_close(void *arg)
-{
-	struct loop_clock *real = NULL;
-	struct clock_timer timer = {.fire = on_fire};
-	uv_loop_t loop;
-	int err;
-
-	/* libuv's own memory is not what fails here: it allocates inside its shared library. */
-	assert_int_equal(uv_loop_init(&loop), 0);
-	err = loop_clock_new(&loop, &real);
-	if (!err) {
-		err = clock_timer_after(loop_clock_table(real), &timer, 1000000);
-		assert_int_equal(clock_timer_is_set(&timer), !err);
-	}
-	loop_clock_close(real);
-	uv_run(&loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&loop), 0);
-	return err;
-}
-
-static void loop_clock_survives_failed_allocations(void **state)
-{
-	assert_int_equal(failmalloc_sweep(open_and_close, NULL), 2);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,13 +353,11 @@ int main(void)
 		cmocka_unit_test(manual_timers_move_and_clear),
 		cmocka_unit_test(manual_callbacks_may_set_and_clear),
 		cmocka_unit_test(heap_agrees_with_a_model),
-		cmocka_unit_test(heap_survives_failed_allocations),
 		cmocka_unit_test(loop_time_is_real),
 		cmocka_unit_test(loop_timers_fire),
 		cmocka_unit_test(loop_timer_may_come_before_the_others),
 		cmocka_unit_test(loop_timer_set_for_now_waits_for_the_next_turn),
 		cmocka_unit_test(loop_clock_may_be_closed_by_a_timer),
-		cmocka_unit_test(loop_clock_survives_failed_allocations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,27 +422,6 @@ static void redacts_in_place(void **state)
 	}
 }
 
-static int add_secrets(void *arg)
-{
-	int err = log_add_secret("plain text");
-
-	if (!err)
-		err = log_add_secret("with \"quotes\"");
-	if (!err)
-		err = log_add_secret("plain text");
-	/* Nothing half-added: a line can be written at any time. */
-	log_info("plain text");
-	drain();
-	assert_int_equal(strstr(got, "plain text") == NULL, !err || strstr(got, "[redacted]"));
-	log_clear_secrets();
-	return err;
-}
-
-static void survives_every_failed_allocation(void **state)
-{
-	assert_true(failmalloc_sweep(add_secrets, NULL) >= 6);
-}
-
 static void logging_allocates_nothing(void **state)
 {
 	log_add_secret("s3cr3t!");
@@ -521,7 +500,6 @@ int main(void)
 		TEST(secrets_made_by_escaping_are_redacted),
 		TEST(a_cut_secret_is_still_one),
 		TEST(redacts_in_place),
-		TEST(survives_every_failed_allocation),
 		TEST(logging_allocates_nothing),
 		TEST(interrupted_and_short_writes_go_on),
 		TEST(a_full_pipe_does_not_block),

@@ -1,7 +1,6 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "bunshin/error.h"
-#include "failmalloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -207,33 +206,6 @@ static void histograms_merge(void **state)
 	assert_memory_equal(&a, &both, sizeof(a));
 }
 
-static int build(void *arg)
-{
-	struct metrics *metrics = metrics_new();
-	int err = metrics ? 0 : ERR_NOMEM;
-
-	for (int i = 0; i < 40 && !err; i++) {
-		struct listing listing = {0};
-		char name[32];
-
-		snprintf(name, sizeof(name), "m%d", i);
-		if (!(i % 2 ? (void *)metrics_counter(metrics, name, "", "")
-			    : (void *)metrics_histogram(metrics, name, "", "")))
-			err = ERR_NOMEM;
-		if (i == 0) {
-			metrics_each(metrics, list_series, &listing);
-			assert_int_equal(listing.series, err ? 0 : 1);
-		}
-	}
-	metrics_free(metrics);
-	return err;
-}
-
-static void survives_every_failed_allocation(void **state)
-{
-	assert_int_equal(failmalloc_sweep(build, NULL), 1 + 2 + 40 * 4);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,7 +218,6 @@ int main(void)
 		cmocka_unit_test(quantiles),
 		cmocka_unit_test(quantiles_are_as_exact_as_promised),
 		cmocka_unit_test(histograms_merge),
-		cmocka_unit_test(survives_every_failed_allocation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,6 @@
 
 #include "aws/uuid.h"
 #include "bunshin/error.h"
-#include "failmalloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -274,27 +273,6 @@ static void templates_that_do_not_compile(void **state)
 	buf_free(&error);
 }
 
-static int make_all(void *arg)
-{
-	const struct messages_options options = {.campaign = "c", .deadline_epoch_ms = 1};
-	struct fixture fixture;
-	struct buf out = BUF_INIT(1 << 20);
-	int rc = open_fixture(&fixture,
-		"{\"to\":\"U1\",\"name\":\"a\"}\n{\"to\":\"U2\"}\n{\"to\":\"\",\"name\":\"b\"}\n",
-		"{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", &options);
-
-	if (rc == 0)
-		rc = show_all(fixture.messages, &out);
-	close_fixture(&fixture);
-	buf_free(&out);
-	return rc;
-}
-
-static void out_of_memory_anywhere(void **state)
-{
-	assert_true(failmalloc_sweep(make_all, NULL) > 10);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,7 +285,6 @@ int main(void)
 		cmocka_unit_test(keys_follow_the_rows),
 		cmocka_unit_test(a_whole_list_is_checked),
 		cmocka_unit_test(templates_that_do_not_compile),
-		cmocka_unit_test(out_of_memory_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,6 @@
 #include "base/manual_clock.h"
 #include "base/random.h"
 #include "bunshin/error.h"
-#include "failmalloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -824,49 +823,6 @@ static void every_row_is_settled_once_whatever_happens(void **state)
 	}
 }
 
-static int start_and_finish(void *arg)
-{
-	struct fake *fake = arg;
-	int rc = fake_start(fake);
-
-	while (rc == 0 && !fake->finished && manual_clock_step(&fake->manual))
-		;
-	if (rc == 0)
-		assert_int_equal(fake->finished, 1);
-	return rc < 0 ? rc : fake->err;
-}
-
-static int one_life(void *arg)
-{
-	/* Only the producer's own allocations are to fail, and the clock's. */
-	struct fake *fake = *(struct fake **)arg;
-	int rc;
-
-	memset(fake->sent, 0, sizeof(fake->sent));
-	memset(fake->settled, 0, sizeof(fake->settled));
-	fake->settled_count = 0;
-	fake->finished = fake->err = 0;
-	fake->next_row = 1;
-	rc = start_and_finish(fake);
-	producer_free(fake->producer);
-	fake->producer = NULL;
-	for (size_t i = 0; i < fake->call_count; i++)
-		free(fake->calls[i]);
-	fake->call_count = 0;
-	manual_clock_free(&fake->manual);
-	manual_clock_init(&fake->manual, 42, 0);
-	return rc;
-}
-
-static void out_of_memory_anywhere(void **state)
-{
-	struct fake *fake = fake_new(35, throttle_row_3_twice);
-
-	fake->options.in_flight = 2;
-	assert_true(failmalloc_sweep(one_life, &fake) > 40);
-	fake_free(fake);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -895,7 +851,6 @@ int main(void)
 		cmocka_unit_test(a_broken_source_stops_it),
 		cmocka_unit_test(free_cancels),
 		cmocka_unit_test(every_row_is_settled_once_whatever_happens),
-		cmocka_unit_test(out_of_memory_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

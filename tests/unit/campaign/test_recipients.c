@@ -2,7 +2,6 @@
 #include "campaign/recipients.h"
 
 #include "bunshin/error.h"
-#include "failmalloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -262,37 +261,6 @@ static void formats_are_guessed(void **state)
 	assert_int_equal(recipients_guess_format("-", "\0{", 2), RECIPIENTS_CSV);
 }
 
-static int read_whole_list(void *arg)
-{
-	enum recipients_format format = *(enum recipients_format *)arg;
-	const char *text = format == RECIPIENTS_CSV
-				   ? "to,name\nU1,a\nU2\nU3,\"b\n\"\n"
-				   : "{\"to\":\"U1\"}\n[]\n{\"to\":{\"x\":[1,2,3,\"abc\"]}}\n";
-	struct source source = {text, strlen(text), 5, 0};
-	struct recipients_input input = {read_source, &source};
-	struct buf out = BUF_INIT(1 << 20);
-	struct recipients *recipients;
-	int rc = recipients_new(format, &input, &recipients);
-
-	if (rc < 0)
-		return rc;
-	rc = show_all(recipients, &out);
-	if (rc == 0)
-		rc = out.err;
-	recipients_free(recipients);
-	buf_free(&out);
-	return rc;
-}
-
-static void out_of_memory_anywhere(void **state)
-{
-	enum recipients_format format = RECIPIENTS_CSV;
-
-	assert_true(failmalloc_sweep(read_whole_list, &format) > 5);
-	format = RECIPIENTS_JSONL;
-	assert_true(failmalloc_sweep(read_whole_list, &format) > 5);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,7 +274,6 @@ int main(void)
 		cmocka_unit_test(json_variables),
 		cmocka_unit_test(a_read_error_ends_it),
 		cmocka_unit_test(formats_are_guessed),
-		cmocka_unit_test(out_of_memory_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,25 @@ static void deadlines(void **state)
 	}
 }
 
+/* A head that would only expire does not keep the others back for longer than that. */
+static void the_deadline_of_the_head(void **state)
+{
+	open_world(&(struct world_options){.concurrency = 10});
+	fake_target_answer(
+		&world.targets[0], 1, (struct answer){.status = 503, .retry_after_ms = 60000});
+	add_with("a", "Deadline", "Number", "1800000003000");
+	world.queue.messages[0]->deadline_epoch_ms = WORLD_EPOCH_MS + 3000;
+	world_add_group(&world, "a", 2);
+	world_start(&world);
+	world_run_to(&world, S);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(returned_for(i, 1), 3);
+	world_run_until_done(&world, 10 * S);
+	expect_attempts(0, (const size_t[]){0, 1, 2}, 3);
+	assert_int_equal(world_stats(&world).expired, 1);
+	world_end(&world);
+}
+
 static void claimed_elsewhere(void **state)
 {
 	static uint8_t key[SIPHASH_KEY_BYTES];
@@ -636,6 +655,53 @@ static void an_allocation_fails(void **state)
 	print_message("%lu allocations failed\n", k - 1);
 }
 
+/* Within a second: how many of a group were sent, which must be the first of it. */
+static size_t sent_of(const char *group_id)
+{
+	size_t sent = 0;
+	bool ended = false;
+
+	for (size_t i = 0; i < world.queue.count; i++) {
+		const struct fake_message *message = world.queue.messages[i];
+
+		if (strcmp(message->group_id, group_id) != 0)
+			continue;
+		assert_false(ended && message->attempts);
+		ended |= message->attempts == 0;
+		sent += message->attempts;
+	}
+	return sent;
+}
+
+/* A message that cannot be held keeps those behind it out, and nobody else. */
+static void no_memory_for_a_message(void **state)
+{
+	bool some_are_missing = false, failed;
+	unsigned long k = 0;
+
+	do {
+		size_t a, b;
+
+		snprintf(label, sizeof(label), "message, allocation %lu", ++k);
+		open_world(&(struct world_options){.concurrency = 10, .label = label});
+		world.short_of_memory = true;
+		for (int i = 0; i < 5; i++) {
+			world_add_group(&world, "a", 1);
+			world_add_group(&world, "b", 1);
+		}
+		failmalloc_arm(k);
+		world_start(&world);
+		world_run_to(&world, S);
+		failed = failmalloc_disarm();
+		a = sent_of("a");
+		b = sent_of("b");
+		assert_true(a == 5 || b == 5);
+		some_are_missing |= a < 5 || b < 5;
+		world_end(&world);
+	} while (failed);
+	assert_true(some_are_missing);
+}
+
 /* Without the buckets there is no delivery. */
 static void making_a_delivery(void **state)
 {
@@ -730,6 +796,7 @@ int main(void)
 		cmocka_unit_test(order_over_retries),
 		cmocka_unit_test(not_before),
 		cmocka_unit_test(deadlines),
+		cmocka_unit_test(the_deadline_of_the_head),
 		cmocka_unit_test(claimed_elsewhere),
 		cmocka_unit_test(the_next_waits_for_the_copy),
 		cmocka_unit_test(the_copy_fails),
@@ -744,6 +811,7 @@ int main(void)
 		cmocka_unit_test(killed_at_every_step),
 		cmocka_unit_test(killed_with_a_ledger),
 		cmocka_unit_test(an_allocation_fails),
+		cmocka_unit_test(no_memory_for_a_message),
 		cmocka_unit_test(making_a_delivery),
 		cmocka_unit_test(a_timer_cannot_be_set),
 		cmocka_unit_test(a_call_fails),

@@ -84,9 +84,12 @@ struct world {
 	unsigned restarts;
 	bool random_is_fixed;
 	uint64_t random_fixed;
+	unsigned long timers_set; /* by the core, again or anew */
 	unsigned long fail_timer; /* the n-th timer that the core sets anew from now on fails */
-	bool short_of_memory;	  /* what the core cannot do for want of memory is forgiven */
-	size_t forgotten;	  /* messages received but, for want of memory, not taken */
+	unsigned long fail_timers_more; /* and so many after it */
+	unsigned long failed_timers;
+	bool short_of_memory; /* what the core cannot do for want of memory is forgiven */
+	size_t forgotten;     /* messages received but, for want of memory, not taken */
 	bool draining, inside_drain;
 	unsigned drained; /* how often drain_done was called */
 	size_t drained_held;

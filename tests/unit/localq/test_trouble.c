@@ -1,6 +1,5 @@
 /* The service when the disk is full or memory runs out. */
 #include "bunshin/error.h"
-#include "failmalloc.h"
 #include "localq/store_private.h"
 #include "world.h"
 
@@ -118,82 +117,12 @@ static void a_queue_of_a_failed_turn_is_not_there(void **state)
 	world_create(&world, "new");
 }
 
-/* Every operation that allocates, with the k-th allocation failing, for every k. */
-static void every_allocation_may_fail(void **state)
-{
-	static const struct {
-		const char *operation, *request;
-	} table[] = {
-		{"CreateQueue", "{\"QueueName\":\"new\",\"Attributes\":{\"DelaySeconds\":\"1\"}}"},
-		{"SetQueueAttributes", "{" Q ",\"Attributes\":{\"Policy\":\"{}\"}}"},
-		{"SendMessage", "{" Q ",\"MessageBody\":\"\\u0000x\"}"},
-		{"SendMessageBatch",
-			"{" Q
-			",\"Entries\":[{\"Id\":\"a\",\"MessageBody\":\"x\",\"MessageAttributes\":"
-			"{\"b\":{\"DataType\":\"Binary\",\"BinaryValue\":\"YQ==\"}}}]}"},
-		{"ReceiveMessage",
-			"{" Q ",\"MaxNumberOfMessages\":10,\"MessageAttributeNames\":[\"All\"],"
-			"\"AttributeNames\":[\"All\"],\"VisibilityTimeout\":0}"},
-		{"ReceiveMessage", "{\"QueueUrl\":\"/empty\",\"WaitTimeSeconds\":1}"},
-		{"GetQueueAttributes", "{" Q ",\"AttributeNames\":[\"All\"]}"},
-		{"ListQueues", "{}"},
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		bool failed = true;
-		unsigned failures = 0;
-
-		for (unsigned long k = 1; failed; k++) {
-			struct world_call call;
-
-			start(NULL);
-			world_create(&world, "empty");
-			for (int j = 0; j < 10; j++)
-				world_send(&world, "q", "0123456789012345678901234567890123456789");
-			failmalloc_arm(k);
-			world_start(&world, &call, table[i].operation, "%s", table[i].request);
-			service_flush(&world.service);
-			world_advance_ms(&world, 1000);
-			failed = failmalloc_disarm();
-			failures += failed;
-			assert_true(call.answered);
-			if (call.call.problem.fault == FAULT_INTERNAL)
-				assert_true(failed);
-			/* Whatever failed, the next call works. */
-			assert_string_equal(world_counts(&world, "empty"), "0 0 0");
-			world_ok(&world, "CreateQueue", "{\"QueueName\":\"another\"}");
-			world_end(&call);
-			end(NULL);
-		}
-		if (failures == 0)
-			fail_msg("%s %s allocates nothing", table[i].operation, table[i].request);
-	}
-}
-
-static int open_and_close(void *arg)
-{
-	char detail[STORE_DETAIL_MAX];
-	struct store *store;
-	int err = store_open(NULL, &store, detail);
-
-	if (err == 0)
-		store_close(store);
-	return err;
-}
-
-static void opening_without_memory(void **state)
-{
-	failmalloc_sweep(open_and_close, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 		T(a_full_disk_fails_the_whole_turn_and_nothing_of_it_happened),
 		T(a_queue_of_a_failed_turn_is_not_there),
-		cmocka_unit_test(every_allocation_may_fail),
-		cmocka_unit_test(opening_without_memory),
 #undef T
 	};
 

@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "failmalloc.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,10 +62,12 @@ static void answered(struct call *call)
 
 	assert_false(mine->answered);
 	mine->answered = true;
+	failmalloc_pause(); /* to look at the answer takes memory too */
 	/* Without memory an answer may be empty. */
 	mine->answer = call->problem.fault == FAULT_INTERNAL && call->answer.buf.len == 0
 			       ? cJSON_CreateObject()
 			       : cJSON_ParseWithOpts(buf_string(&call->answer.buf), NULL, 1);
+	failmalloc_resume();
 	assert_non_null(mine->answer);
 }
 

@@ -1,0 +1,433 @@
+/* src/campaign: recipient lists, the messages made of them, and the producer. */
+#include "sweep.h"
+
+#include "base/manual_clock.h"
+#include "bunshin/error.h"
+#include "campaign/csv.h"
+#include "campaign/messages.h"
+#include "campaign/producer.h"
+#include "campaign/recipients.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct buf wide = BUF_INIT((size_t)4 << 20);	 /* 500 columns */
+static struct buf long_rows = BUF_INIT((size_t)4 << 20); /* of 300 KB */
+static struct buf json_lines = BUF_INIT((size_t)4 << 20);
+
+static const char broken_csv[] =
+	"to,name\nU1,a\nU2\nU3,\"b\n\"\nU4,\xff\nU5,x\"y\nU6,\"never closed";
+static const char broken_lines[] =
+	"{\"to\":\"U1\",\"name\":\"a\"}\n[]\n{\"to\":\"\"}\n{\"to\":{\"x\":[1,\"abc\"]}}\n{";
+
+static int enter(void **state)
+{
+	for (int i = 0; i < 500; i++)
+		buf_appendf(&wide, "%sc%d", i ? "," : "", i);
+	for (int row = 0; row < 3; row++)
+		for (int i = 0; i < 500; i++)
+			buf_appendf(&wide, "%s\"v\"\"%d\"", i ? "," : "\n", i);
+	buf_append_string(&long_rows, "to,name\n");
+	for (int row = 0; row < 3; row++) {
+		buf_appendf(&long_rows, "U%d,\"", row);
+		for (int i = 0; i < 100000; i++)
+			buf_append_string(&long_rows, "\xe3\x81\x8a");
+		buf_append_string(&long_rows, "\"\n");
+	}
+	for (int row = 0; row < 3; row++) {
+		buf_appendf(&json_lines, "{\"to\":\"U%d\",\"name\":\"n\",\"list\":[0", row);
+		for (int i = 0; i < 20000; i++)
+			buf_appendf(&json_lines, ",{\"a\\n\":%d}", i);
+		buf_append_string(&json_lines, "]}\n");
+	}
+	return wide.err || long_rows.err || json_lines.err;
+}
+
+static int leave(void **state)
+{
+	buf_free(&wide);
+	buf_free(&long_rows);
+	buf_free(&json_lines);
+	return 0;
+}
+
+/* ---- CSV */
+
+static int feed_csv(struct csv *csv, const char *text, size_t len)
+{
+	size_t used;
+	int event = CSV_MORE;
+
+	while (len > 0 && event >= 0) {
+		event = csv_feed(csv, text, len < 4096 ? len : 4096, &used);
+		text += used;
+		len -= used;
+	}
+	return event < 0 ? event : csv_end(csv);
+}
+
+static int read_csv(const void *arg)
+{
+	static const struct csv_limits limits = {1 << 20, 2 << 20, 1000};
+	const struct buf *text = arg;
+	struct csv *csv = NULL;
+	int err;
+
+	sweep_on();
+	err = csv_new(&limits, &csv);
+	if (!err)
+		err = feed_csv(csv, text->data, text->len);
+	sweep_off();
+	csv_free(csv);
+	return err < 0 ? err : 0;
+}
+
+/* ---- lists and messages */
+
+struct source {
+	const char *text;
+	size_t len;
+};
+
+static int read_source(void *arg, char *bytes, size_t size, size_t *ret_len)
+{
+	struct source *source = arg;
+	size_t len = source->len < size ? source->len : size;
+
+	memcpy(bytes, source->text, len);
+	source->text += len;
+	source->len -= len;
+	*ret_len = len;
+	return 0;
+}
+
+struct list_case {
+	const struct buf *large;
+	const char *text; /* without one */
+	const char *template;
+	int rows, valid; /* undisturbed */
+};
+
+static struct source source_of(const struct list_case *c)
+{
+	return c->large ? (struct source){c->large->data, c->large->len}
+			: (struct source){c->text, strlen(c->text)};
+}
+
+static int read_list(const void *arg)
+{
+	const struct list_case *c = arg;
+	struct source source = source_of(c);
+	const struct recipients_input input = {read_source, &source};
+	enum recipients_format format = recipients_guess_format("-", source.text, source.len);
+	struct buf out = BUF_INIT((size_t)8 << 20);
+	struct recipients *recipients = NULL;
+	int err, rows = 0, valid = 0;
+
+	sweep_on();
+	err = recipients_new(format, &input, &recipients);
+	while (!err && (err = recipients_next(recipients)) > 0) {
+		rows++;
+		valid += err == RECIPIENTS_ROW;
+		err = err == RECIPIENTS_ROW ? recipients_append_json(recipients, &out) : 0;
+	}
+	sweep_off();
+	if (!err) {
+		assert_int_equal(rows, c->rows);
+		assert_int_equal(valid, c->valid);
+	}
+	recipients_free(recipients);
+	buf_free(&out);
+	return err;
+}
+
+static int make_messages(struct recipients *recipients, const struct template *template,
+	struct messages_check *check)
+{
+	const struct messages_options options = {.template = template,
+		.campaign = "morning",
+		.destination = "line",
+		.deadline_epoch_ms = 1800000000000};
+	struct messages *messages = NULL;
+	int err = messages_new(recipients, &options, &messages);
+
+	if (!err)
+		err = messages_check(messages, NULL, NULL, check);
+	messages_free(messages);
+	return err;
+}
+
+static int check_list(const void *arg)
+{
+	const struct list_case *c = arg;
+	struct source source = source_of(c);
+	const struct recipients_input input = {read_source, &source};
+	enum recipients_format format = recipients_guess_format("-", source.text, source.len);
+	struct buf error = BUF_INIT(1000);
+	struct recipients *recipients = NULL;
+	struct template *template = NULL;
+	struct messages_check check = {0};
+	int err = 0;
+
+	sweep_on();
+	if (c->template)
+		err = message_template_compile(c->template, strlen(c->template), &template, &error);
+	if (!err)
+		err = recipients_new(format, &input, &recipients);
+	if (!err)
+		err = make_messages(recipients, template, &check);
+	sweep_off();
+	if (!err) {
+		assert_int_equal(check.rows, c->rows);
+		assert_int_equal(check.valid, c->valid);
+	}
+	recipients_free(recipients);
+	template_free(template);
+	buf_free(&error);
+	return err;
+}
+
+/* ---- the producer, on a queue in virtual time */
+
+#define ROWS 35
+#define CALLS_MAX 400
+
+struct call {
+	struct stage *stage;
+	struct clock_timer timer;
+	queue_batch_done *done;
+	void *arg;
+	size_t count;
+	int results[QUEUE_BATCH_MAX];
+	bool over;
+};
+
+enum trouble { TROUBLE_NONE, TROUBLE_THROTTLED, TROUBLE_REFUSED };
+
+struct stage {
+	struct manual_clock clock;
+	enum trouble trouble;
+	size_t body_bytes;
+	char *body;
+	struct call calls[CALLS_MAX];
+	size_t call_count;
+	int row; /* the source's next */
+	unsigned stored[ROWS + 1], settled[ROWS + 1];
+	int errors[ROWS + 1];
+	unsigned finished;
+	int err;
+};
+
+static void call_over(struct clock_timer *timer)
+{
+	struct call *call = (struct call *)(void *)((char *)timer - offsetof(struct call, timer));
+
+	call->over = true;
+	call->done(call->arg, call->results, call->count, "");
+}
+
+/* Row 3 is throttled twice; or a whole call that holds row 3 is refused, and so is row 3 alone. */
+static int judge(
+	const struct stage *stage, const struct queue_send entries[], size_t count, int results[])
+{
+	bool has_row_3 = false;
+
+	for (size_t i = 0; i < count; i++) {
+		bool is_row_3 = atoi(entries[i].body) == 3;
+
+		has_row_3 |= is_row_3;
+		results[i] =
+			is_row_3 && stage->trouble == TROUBLE_THROTTLED && stage->call_count < 12
+				? ERR_THROTTLED
+				: 0;
+	}
+	for (size_t i = 0; has_row_3 && stage->trouble == TROUBLE_REFUSED && i < count; i++)
+		results[i] = ERR_REFUSED;
+	return 0;
+}
+
+static int send_batch(void *impl, const struct queue_send entries[], size_t count,
+	queue_batch_done *done, void *arg, struct queue_call **ret_call)
+{
+	struct stage *stage = impl;
+	struct call *call = &stage->calls[stage->call_count];
+	int err;
+
+	assert_in_range(count, 1, QUEUE_BATCH_MAX);
+	assert_true(stage->call_count < CALLS_MAX);
+	*call = (struct call){.stage = stage, .done = done, .arg = arg, .count = count};
+	call->timer.fire = call_over;
+	judge(stage, entries, count, call->results);
+	err = clock_timer_after(manual_clock_table(&stage->clock), &call->timer, 10000);
+	if (err)
+		return err;
+	stage->call_count++;
+	for (size_t i = 0; i < count; i++)
+		stage->stored[atoi(entries[i].body)] += call->results[i] == 0;
+	*ret_call = (struct queue_call *)(void *)call;
+	return 0;
+}
+
+static void cancel(void *impl, struct queue_call *queue_call)
+{
+	struct stage *stage = impl;
+	struct call *call = (struct call *)(void *)queue_call;
+
+	assert_false(call->over);
+	call->over = true;
+	clock_timer_clear(manual_clock_table(&stage->clock), &call->timer);
+}
+
+static int next_row(void *arg, struct campaign_message *ret_message, struct buf *reason)
+{
+	static const struct queue_attribute attribute = {"IdempotencyKey", "String", "key", 3};
+	struct stage *stage = arg;
+	int row = stage->row++;
+
+	if (row > ROWS)
+		return 0;
+	memset(stage->body, ' ', stage->body_bytes);
+	stage->body[snprintf(stage->body, 16, "%d", row)] = ' ';
+	*ret_message = (struct campaign_message){.body = stage->body,
+		.body_bytes = stage->body_bytes,
+		.attributes = &attribute,
+		.attribute_count = 1,
+		.place = {(uint64_t)row, (uint64_t)row + 1}};
+	return 1;
+}
+
+static void on_settled(
+	void *arg, struct recipients_place place, int err, bool unconfirmed, const char *reason)
+{
+	struct stage *stage = arg;
+
+	assert_non_null(reason);
+	stage->settled[place.row]++;
+	stage->errors[place.row] = err;
+}
+
+static void on_finished(void *arg, int err, const char *reason)
+{
+	struct stage *stage = arg;
+
+	stage->finished++;
+	stage->err = err;
+}
+
+/* Says once of each row what became of it, and never that it is in the queue when it is not. */
+static void check_rows(const struct stage *stage, const struct producer_totals *totals)
+{
+	uint64_t unsent = totals->unsent.row ? totals->unsent.row : (uint64_t)stage->row;
+
+	assert_int_equal(totals->in_flight, 0);
+	assert_int_equal(totals->waiting, 0);
+	for (int row = 1; row <= ROWS; row++) {
+		assert_true(stage->settled[row] <= 1);
+		if ((uint64_t)row < unsent && row < stage->row)
+			assert_int_equal(stage->settled[row], 1);
+		if ((uint64_t)row >= unsent)
+			assert_int_equal(stage->settled[row], 0);
+		if (stage->settled[row] && !stage->errors[row])
+			assert_true(stage->stored[row] > 0);
+	}
+}
+
+static void check_undisturbed(const struct stage *stage)
+{
+	for (int row = 1; row <= ROWS; row++) {
+		bool refused = row == 3 && stage->trouble == TROUBLE_REFUSED;
+
+		assert_int_equal(stage->settled[row], 1);
+		assert_int_equal(stage->errors[row], refused ? ERR_REFUSED : 0);
+	}
+}
+
+struct produce_case {
+	enum trouble trouble;
+	size_t body_bytes;
+};
+
+static const struct queue_ops queue_ops = {.send_batch = send_batch, .cancel = cancel};
+
+static int produce(const void *arg)
+{
+	static struct stage stage;
+	const struct produce_case *c = arg;
+	const struct producer_source source = {next_row, &stage};
+	const struct producer_events events = {on_settled, on_finished, &stage};
+	struct producer_options options = producer_defaults;
+	struct producer *producer = NULL;
+	int err;
+
+	stage = (struct stage){.trouble = c->trouble, .body_bytes = c->body_bytes, .row = 1};
+	stage.body = malloc(c->body_bytes);
+	assert_non_null(stage.body);
+	options.in_flight = 2;
+	manual_clock_init(&stage.clock, 42, 0);
+	sweep_on();
+	err = producer_new((struct queue){&queue_ops, &stage}, manual_clock_table(&stage.clock),
+		&source, &events, &options, &producer);
+	if (!err)
+		err = producer_start(producer);
+	if (!err) {
+		while (!stage.finished && manual_clock_step(&stage.clock))
+			;
+		err = stage.err;
+		assert_int_equal(stage.finished, 1);
+	}
+	sweep_off();
+	if (stage.finished)
+		check_rows(&stage, producer_totals(producer));
+	if (!sweep_has_failed())
+		check_undisturbed(&stage);
+	producer_free(producer);
+	assert_false(manual_clock_step(&stage.clock)); /* no timer is left behind */
+	manual_clock_free(&stage.clock);
+	free(stage.body);
+	return err;
+}
+
+int main(void)
+{
+	static const struct list_case wide_list = {&wide, NULL, NULL, 3, 3};
+	static const struct list_case long_list = {
+		&long_rows, NULL, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 3, 3};
+	static const struct list_case long_bodies = {&long_rows, NULL, NULL, 3, 3};
+	static const struct list_case lines_list = {
+		&json_lines, NULL, "{\"to\":\"{{to}}\",\"text\":\"{{list.7}} {{name|x}}\"}", 3, 3};
+	static const struct list_case broken_list = {
+		NULL, broken_csv, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 6, 2};
+	static const struct list_case broken_line_rows = {NULL, broken_lines, NULL, 5, 3};
+	static const struct list_case broken_line_list = {
+		NULL, broken_lines, "{{to}} {{name}}", 5, 1};
+	static const struct produce_case throttled = {TROUBLE_THROTTLED, 20};
+	static const struct produce_case refused = {TROUBLE_REFUSED, 20};
+	static const struct produce_case large = {TROUBLE_NONE, 300000};
+	static struct buf broken = {.max = sizeof(broken_csv)};
+	static const struct sweep table[] = {
+		SWEEP("csv: 500 columns", read_csv, .arg = &wide),
+		SWEEP("csv: fields of 300 KB", read_csv, .arg = &long_rows),
+		SWEEP("csv: broken rows", read_csv, .arg = &broken),
+		SWEEP("recipients: CSV of 500 columns", read_list, .arg = &wide_list),
+		SWEEP("recipients: CSV of 300 KB a row", read_list, .arg = &long_list),
+		SWEEP("recipients: broken CSV", read_list, .arg = &broken_list),
+		SWEEP("recipients: JSON lines of 300 KB", read_list, .arg = &lines_list),
+		SWEEP("recipients: broken JSON lines", read_list, .arg = &broken_line_rows),
+		SWEEP("messages: 500 columns as JSON", check_list, .arg = &wide_list),
+		SWEEP("messages: 300 KB by a template", check_list, .arg = &long_list),
+		SWEEP("messages: 300 KB as JSON", check_list, .arg = &long_bodies),
+		SWEEP("messages: JSON lines by a template", check_list, .arg = &lines_list),
+		SWEEP("messages: broken CSV", check_list, .arg = &broken_list),
+		SWEEP("messages: broken JSON lines", check_list, .arg = &broken_line_list),
+		SWEEP("producer: one row throttled twice", produce, .arg = &throttled),
+		SWEEP("producer: a batch refused and taken apart", produce, .arg = &refused),
+		SWEEP("producer: batches split at 1 MiB", produce, .arg = &large),
+	};
+	int failed;
+
+	buf_append_string(&broken, broken_csv);
+	failed = SWEEP_TABLE("campaign", table, enter, leave);
+	buf_free(&broken);
+	return failed;
+}
