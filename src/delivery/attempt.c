@@ -65,9 +65,14 @@ static void try_later(struct message *message, const struct target_result *resul
 	core_return(message, delay_ms);
 }
 
-/* No answer came, or one that says that the provider itself is broken. */
-static bool is_outage(const struct target_result *result)
+/*
+ * No answer came, or one that says that the provider itself is broken; not when the configuration
+ * says that it is about the message.
+ */
+static bool is_outage(enum outcome outcome, const struct target_result *result)
 {
+	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_PERMANENT)
+		return false;
 	return result->err ? error_class(result->err) == ERROR_TRANSIENT : result->status >= 500;
 }
 
@@ -90,17 +95,18 @@ static void judge_lane(struct lane *lane, uint64_t started_us, enum outcome outc
 	lane->trip_us = lane->trip_us ? (15 * lane->trip_us + took_us) / 16 : took_us;
 	if (limiter_ended(&lane->limiter, now_us, started_us,
 		    is_news ? signal_of(outcome, result) : LIMITER_IGNORE))
-		gauge_set(lane->limit_gauge, (int64_t)(lane->limiter.limit + 0.5));
+		lane_show_limit(lane);
 	if (!is_news)
 		return;
 	if (outcome == OUTCOME_REFUSED) {
 		if (breaker_refused(&lane->breaker, now_us))
 			opened(lane, result, "it refuses what we send: credentials, or a quota");
-	} else if (outcome != OUTCOME_ACCEPTED && is_outage(result)) {
+	} else if (is_outage(outcome, result)) {
 		if (breaker_failed(&lane->breaker, now_us))
 			opened(lane, result, "it fails again and again");
 	} else if (!result->err && breaker_answered(&lane->breaker)) {
 		limiter_restart(&lane->limiter);
+		lane_show_limit(lane);
 		notify_breaker(lane, DELIVERY_BREAKER_CLOSED, result, "");
 	}
 }

@@ -22,6 +22,11 @@ static void wake_fired(struct clock_timer *timer)
 	core_advance(lane->delivery);
 }
 
+void lane_show_limit(struct lane *lane)
+{
+	gauge_set(lane->limit_gauge, (int64_t)(lane->limiter.limit + 0.5));
+}
+
 static int open_gauges(struct lane *lane)
 {
 	struct metrics *metrics = lane->delivery->options.metrics;
@@ -35,7 +40,7 @@ static int open_gauges(struct lane *lane)
 		metrics, "bunshin_breaker_open", "1 while nothing but probes is sent.", labels);
 	if (!lane->limit_gauge || !lane->open_gauge)
 		return ERR_NOMEM;
-	gauge_set(lane->limit_gauge, lane->destination.concurrency);
+	lane_show_limit(lane);
 	return 0;
 }
 

@@ -42,6 +42,8 @@ int lane_init(
 	struct lane *lane, struct delivery *delivery, const struct delivery_destination *from);
 void lane_free(struct lane *lane);
 
+/* The limiter's limit has changed: its gauge. */
+void lane_show_limit(struct lane *lane);
 /* Starts what may be started. */
 void lane_pump(struct lane *lane);
 /*

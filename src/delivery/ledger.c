@@ -325,7 +325,11 @@ struct choice {
 	int64_t time_ms; /* of what is in it */
 };
 
-/* Slots free to take in one bucket, the first of them, and the oldest acceptance so far. */
+/*
+ * Slots free to take in one bucket, the one of them to take, and the oldest acceptance so far. Of
+ * free ones the emptiest, then the oldest: what is past for this worker's clock may not be for
+ * another's, and nobody needs it overwritten while there is room.
+ */
 static unsigned survey(const struct ledger *ledger, size_t first, int64_t now_ms,
 	struct choice *ret_free, struct choice *oldest)
 {
@@ -335,7 +339,8 @@ static unsigned survey(const struct ledger *ledger, size_t first, int64_t now_ms
 		struct view view = examine(ledger, slot, now_ms);
 		struct choice this = {slot, view.check, view.time_ms};
 
-		if (view.state <= LAST_FREE_STATE && count++ == 0)
+		if (view.state <= LAST_FREE_STATE &&
+			(count++ == 0 || view.time_ms < ret_free->time_ms))
 			*ret_free = this;
 		if (view.state == STATE_ACCEPTED &&
 			(oldest->slot == NOWHERE || view.time_ms < oldest->time_ms))
@@ -352,11 +357,16 @@ static struct choice choose(
 	struct choice oldest = {.slot = NOWHERE};
 	unsigned room = survey(ledger, first[0], now_ms, &free_slot[0], &oldest);
 	unsigned other_room = survey(ledger, first[1], now_ms, &free_slot[1], &oldest);
+	bool pick;
 
 	*ret_cut = room == 0 && other_room == 0 && oldest.slot != NOWHERE;
 	if (*ret_cut)
 		return oldest;
-	return free_slot[other_room > room];
+	pick = other_room > room;
+	if (free_slot[!pick].slot != NOWHERE && free_slot[!pick].time_ms == 0 &&
+		free_slot[pick].time_ms != 0)
+		pick = !pick;
+	return free_slot[pick];
 }
 
 static void count_cut(struct ledger *ledger, int64_t age_ms)
