@@ -268,7 +268,7 @@ int sqs_delete(struct receipt *receipt)
 	bool stale = receipt != mail->latest || (mail->group && mail->place == MAIL_VISIBLE);
 	int err;
 
-	if (mail->place == MAIL_DELETED || mail->place == MAIL_REDRIVEN)
+	if (mail->place >= MAIL_DELETED)
 		return 0;
 	if (stale && !stale_works(receipt, &err))
 		return err;
@@ -283,7 +283,7 @@ int sqs_change(struct receipt *receipt, unsigned visibility_s)
 	uint64_t visible_us = sim->now_us + visibility_s * S;
 	int err;
 
-	if (mail->place == MAIL_DELETED || mail->place == MAIL_REDRIVEN)
+	if (mail->place >= MAIL_DELETED)
 		return ERR_RECEIPT_INVALID;
 	if (receipt != mail->latest && !stale_works(receipt, &err))
 		return err;

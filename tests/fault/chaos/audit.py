@@ -259,14 +259,17 @@ class Audit:
         if earlier.known_s > start_s:
             return earlier.cause or self._excuse_of_delete(message, earlier, later)
         if self.run.ledger:
-            return CLOCK if self._clocks_differ(earlier, later) else None
+            wrong = self._clock_was_wrong(earlier, later.exchange.arrived_s)
+            return CLOCK if wrong else None
         return self._excuse_of_delete(message, earlier, later)
 
-    def _clocks_differ(self, earlier, later):
-        """The ledger's entries carry wall times: a wrong one takes what it reads for outdated."""
-        at_s = later.exchange.arrived_s
-        return (self._ahead_s(later.worker, at_s - self.run.timeout_s, at_s) > 0
-                or self._ahead_s(earlier.worker, earlier.exchange.arrived_s, earlier.known_s) > 0)
+    def _clock_was_wrong(self, earlier, until_s):
+        """
+        Of any worker, after the earlier acceptance: the ledger's entries carry wall times, and who
+        is more than its window ahead takes them for outdated, and their places for free.
+        """
+        began_s = earlier.exchange.arrived_s - self.run.timeout_s
+        return any(shift.overlaps(began_s, until_s) for shift in self.run.shifts)
 
     def _excuse_of_delete(self, message, earlier, later):
         """Without the ledger: it was received again, because its delete was not confirmed."""
@@ -315,15 +318,9 @@ class Audit:
                 fault.overlaps(accepted_s, confirmed_s)
         return any(map(hits, self.run.faults))
 
-    def _clock_was_hit(self, acceptance):
-        """Whether the message was sent again, and any clock was wrong meanwhile."""
-        began_s = acceptance.exchange.arrived_s
-        last_s = max(e.arrived_s for e in self._by_message[acceptance.exchange.message])
-        return last_s > began_s and any(shift.overlaps(began_s - self.run.timeout_s, last_s)
-                                        for shift in self.run.shifts)
-
     def _find_bound(self):
-        for acceptances in self.acceptances.values():
+        for message, acceptances in self.acceptances.items():
+            last_s = max((e.arrived_s for e in self._by_message[message]), default=0)
             for acceptance in acceptances:
                 if acceptance.cause is not None and acceptance.cause != KILLED:
                     self.bound[acceptance.cause] += 1
@@ -331,7 +328,8 @@ class Audit:
                     self.bound[UNDELETED] += 1
                 if not self.run.ledger and self._is_stale(acceptance):
                     self.bound[STALE] += 1
-                if self.run.ledger and self._clock_was_hit(acceptance):
+                if self.run.ledger and last_s > acceptance.exchange.arrived_s and \
+                        self._clock_was_wrong(acceptance, last_s):
                     self.bound[CLOCK] += 1
         self.bound[KILLED] = sum(self._in_flight_at(kill) for kill in self.run.kills
                                  if kill.worker is not None)

@@ -260,6 +260,7 @@ static void in_the_core(void **state)
 	static uint8_t key[SIPHASH_KEY_BYTES];
 	struct mapped_file file;
 	struct ledger ledger;
+	size_t index;
 
 	assert_int_equal(mapped_file_anonymous(LEDGER_BYTES_MIN, &ledger_file, key, &file), 0);
 	assert_int_equal(ledger_attach(file.memory, file.bytes, 3600000, &ledger), 0);
@@ -276,8 +277,10 @@ static void in_the_core(void **state)
 			.op = OP_SEND, .times = 2, .err = ERR_UNAVAILABLE, .entry = WHOLE_CALL});
 	for (int i = 0; i < 3; i++)
 		world_add_with(&world, live);
-	world.queue.messages[world_add_with(&world, late)]->deadline_epoch_ms = WORLD_EPOCH_MS + 1;
-	world.queue.messages[world_add_with(&world, known)]->accepted_elsewhere = true;
+	index = world_add_with(&world, late);
+	world.queue.messages[index]->deadline_epoch_ms = WORLD_EPOCH_MS + 1;
+	index = world_add_with(&world, known);
+	world.queue.messages[index]->accepted_elsewhere = true;
 	world_start(&world);
 	world_run_until_done(&world, 60 * S);
 	assert_int_equal(value_of(world.metrics, "campaign=\"m\",outcome=\"accepted\""), 2);

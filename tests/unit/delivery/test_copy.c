@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,123 @@ static void ten_attributes_at_most(void **state)
 		for (size_t i = 0; i < 6; i++)
 			assert_int_equal(fake_message_attribute(copy, ours[i]) != NULL, n + i < 10);
 		world_end(&world);
+	}
+}
+
+/* Its own attributes, untouched; and of ours the first of `wanted`, as far as there is room. */
+static void expect_copy(const struct fake_message *copy, const struct queue_attribute own[],
+	size_t own_count, const char *const wanted[], size_t count)
+{
+	assert_int_equal(copy->attribute_count, own_count + count < 10 ? own_count + count : 10);
+	for (size_t i = 0; i < own_count; i++)
+		expect_attribute(copy, own[i].name, own[i].type, own[i].value);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(
+			fake_message_attribute(copy, wanted[i]) != NULL, own_count + i < 10);
+}
+
+static void copy_with(size_t own, bool has_key, bool has_status, bool has_excerpt)
+{
+	static const char *const ours[] = {"FailureReason", "FailureStatus", "IdempotencyKey",
+		"Attempts", "FirstReceived", "FailureBody"};
+	const bool has[] = {true, has_status, !has_key, true, true, has_excerpt};
+	const char *wanted[6];
+	size_t count = 0;
+	struct queue_attribute attributes[QUEUE_ATTRIBUTES_MAX];
+	char names[QUEUE_ATTRIBUTES_MAX][8], values[QUEUE_ATTRIBUTES_MAX][32];
+
+	for (size_t i = 0; i < own; i++) {
+		snprintf(names[i], sizeof(names[i]), "own%zu", i);
+		snprintf(values[i], sizeof(values[i]), "value %zu", i);
+		attributes[i] = (struct queue_attribute){.name = names[i],
+			.type = "String",
+			.value = values[i],
+			.value_bytes = strlen(values[i])};
+	}
+	if (has_key)
+		attributes[own] = (struct queue_attribute){
+			.name = "IdempotencyKey", .type = "String", .value = "k", .value_bytes = 1};
+	for (size_t i = 0; i < 6; i++)
+		if (has[i])
+			wanted[count++] = ours[i];
+	world_init(&world, &(struct world_options){.failure_queue = true});
+	fake_target_answer(&world.targets[0], 1,
+		(struct answer){.err = has_status ? 0 : ERR_TEMPLATE,
+			.reason = "a reason",
+			.status = 404,
+			.excerpt = has_excerpt ? "gone" : ""});
+	fake_queue_put(&world.queue, "original", 8, attributes, own + has_key);
+	world_start(&world);
+	world_run_until_done(&world, S);
+	assert_int_equal(world.failure_queue.count, 1);
+	expect_copy(world.failure_queue.messages[0], attributes, own + has_key, wanted, count);
+	world_end(&world);
+}
+
+/* With 0 to 10 of its own, with and without a key, a status and a body of the answer. */
+static void which_of_ours_survive(void **state)
+{
+	for (size_t own = 0; own <= 10; own++)
+		for (unsigned bits = 0; bits < 8; bits++)
+			if (own + (bits & 1) <= 10)
+				copy_with(own, bits & 1, bits & 2, bits & 4);
+}
+
+/* The start of the answer: 1,024 bytes of it, and never half a character. */
+static void a_long_answer(void **state)
+{
+	static const size_t sizes[] = {1, 1023, 1024, 1025, 4095, TARGET_EXCERPT_MAX};
+	char excerpt[TARGET_EXCERPT_MAX];
+
+	memset(excerpt, 'e', sizeof(excerpt));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const struct queue_attribute *body;
+
+		world_init(&world, &(struct world_options){.failure_queue = true});
+		fake_target_answer(&world.targets[0], 1,
+			(struct answer){
+				.status = 400, .excerpt = excerpt, .excerpt_bytes = sizes[i]});
+		world_add(&world, 1);
+		world_start(&world);
+		world_run_until_done(&world, S);
+		body = fake_message_attribute(world.failure_queue.messages[0], "FailureBody");
+		assert_int_equal(body->value_bytes, sizes[i] < 1024 ? sizes[i] : 1024);
+		assert_memory_equal(body->value, excerpt, body->value_bytes);
+		world_end(&world);
+	}
+}
+
+/* Characters of two, three and four bytes across the cut: what is left of one is no text. */
+static void a_character_across_the_cut(void **state)
+{
+	static const char *const characters[] = {"\xc3\xa9", "\xe5\x88\x86", "\xf0\x9f\x98\x80"};
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t length = strlen(characters[i]);
+
+		for (size_t before = 0; before <= length; before++) {
+			char excerpt[1100], expected[1024];
+			const struct queue_attribute *body;
+
+			memset(excerpt, 'e', sizeof(excerpt));
+			memcpy(excerpt + 1024 - before, characters[i], length);
+			memcpy(expected, excerpt, sizeof(expected));
+			if (before < length)
+				memset(expected + 1024 - before, '?', before);
+			world_init(&world, &(struct world_options){.failure_queue = true});
+			fake_target_answer(&world.targets[0], 1,
+				(struct answer){.status = 400,
+					.excerpt = excerpt,
+					.excerpt_bytes = sizeof(excerpt)});
+			world_add(&world, 1);
+			world_start(&world);
+			world_run_until_done(&world, S);
+			body = fake_message_attribute(
+				world.failure_queue.messages[0], "FailureBody");
+			assert_int_equal(body->value_bytes, 1024);
+			assert_memory_equal(body->value, expected, 1024);
+			world_end(&world);
+		}
 	}
 }
 
@@ -376,6 +494,9 @@ int main(void)
 		cmocka_unit_test(a_template_error_is_copied_too),
 		cmocka_unit_test(attempts_exhausted),
 		cmocka_unit_test(ten_attributes_at_most),
+		cmocka_unit_test(which_of_ours_survive),
+		cmocka_unit_test(a_long_answer),
+		cmocka_unit_test(a_character_across_the_cut),
 		cmocka_unit_test(a_copy_of_a_copy),
 		cmocka_unit_test(a_hostile_answer),
 		cmocka_unit_test(a_failing_copy),

@@ -309,6 +309,161 @@ static void no_attempt_near_the_expiry(void **state)
 	}
 }
 
+/*
+ * How far ahead: the linger and four calls as slow as they get here, a third of the visibility at
+ * least, half of it at most. Asked for at 0, for 30 s.
+ */
+static void the_margin_follows_the_latency(void **state)
+{
+	static const struct {
+		struct latency latency;
+		uint64_t margin_us;
+	} rows[] = {
+		{{0, 0}, 10 * S},	  /* unknown: 1 s, 4.05 s in all */
+		{{1, 0}, 10 * S},	  /* 10 ms at least */
+		{{2400 * MS, 0}, 10 * S}, /* 9.65 s */
+		{{2487500, 0}, 10 * S},	  /* 10 s sharp */
+		{{2487750, 0}, 10001 * MS},
+		{{3 * S, 0}, 12050 * MS},
+		{{S, 500 * MS}, 12050 * MS}, /* mean and four deviations */
+		{{3737250, 0}, 14999 * MS},
+		{{3737500, 0}, 15 * S},
+		{{5 * S, 0}, 15 * S},
+		{{3600 * S, 3600 * S}, 15 * S},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		world_init(&world, &(struct world_options){.concurrency = 1});
+		world.delivery->latency = rows[i].latency;
+		fake_target_answer(&world.targets[0], 1, (struct answer){.never = true});
+		world_add(&world, 1);
+		world_start(&world);
+		world_run_to(&world, 21 * S);
+		assert_int_equal(extension(0)->at_us, 30 * S - rows[i].margin_us + CORE_LINGER_US);
+		world_end(&world);
+	}
+}
+
+/* Measured at its own calls: slow ones make it begin earlier. */
+static void the_margin_learns(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 1});
+	world.queue.there_us = world.queue.back_us = 1500 * MS;
+	fake_target_answer(&world.targets[0], 1, (struct answer){.never = true});
+	world_add(&world, 1);
+	world_start(&world);
+	world_run_to(&world, 1500 * S);
+	/* Asked for at 0; nothing is known before the first, so a third ahead of what is left. */
+	assert_int_equal(world.queue.messages[0]->received_us, 1500 * MS);
+	/* Answered after 3 s, of which 1 s is what calls take at most, as far as is known. */
+	assert_int_equal(extension(0)->at_us, 32 * S - 10 * S + CORE_LINGER_US);
+	/* 3 s and four times 1.5 s: half of the visibility, from the call on. */
+	assert_int_equal(extension(1)->at_us, extension(0)->at_us + 15 * S + CORE_LINGER_US);
+	/* The same time after time: in the end 3 s each, 12.05 s ahead. */
+	assert_int_equal(extension(70)->at_us - extension(69)->at_us, 18 * S);
+	assert_int_equal(world_stats(&world).lost, 0);
+	world_end(&world);
+}
+
+/* The instant at which it is visible again is never later than the queue's own. */
+static void when_it_is_visible_again(void **state)
+{
+	static const struct {
+		uint64_t answer_us, mean_us, expected_us; /* the last: of the answer, taken off */
+	} rows[] = {
+		{0, 0, 0},
+		{2 * MS, 0, 2 * MS},
+		{S, 0, S},
+		{S + 1, 0, S}, /* it waited for messages: a call takes a second */
+		{20 * S, 0, S},
+		{5 * MS, 1, 5 * MS},
+		{10 * MS, 1, 10 * MS},
+		{11 * MS, 1, 10 * MS},
+		{20 * S, 1, 10 * MS},
+		{20 * S, 300 * MS, 300 * MS},
+		{200 * MS, 300 * MS, 200 * MS},
+		{7500 * MS, 10 * S, 7500 * MS}, /* a quarter at most, or nothing is left */
+		{7501 * MS, 10 * S, 7500 * MS},
+		{20 * S, 10 * S, 7500 * MS},
+	};
+
+	world_init(&world, &(struct world_options){.visibility_s = 30});
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		world.delivery->latency = (struct latency){rows[i].mean_us, 0};
+		assert_int_equal(
+			keeper_visible_us(world.delivery, 1000 * S, 1000 * S + rows[i].answer_us),
+			1000 * S + rows[i].answer_us + 30 * S - rows[i].expected_us);
+	}
+	world.delivery->latency = (struct latency){0};
+	world_end(&world);
+}
+
+static uint64_t answer_us; /* on the way back of a receive */
+
+static void slow_receives_no_extensions(
+	struct fake_queue *queue, const struct call_record *call, struct call_plan *plan)
+{
+	if (call->op == OP_RECEIVE)
+		plan->back_us = answer_us;
+	if (call->is_extension)
+		plan->err = ERR_UNAVAILABLE;
+}
+
+/*
+ * The slot frees at each instant around the end of a visibility that cannot be extended, after
+ * receives of each slowness that is allowed for: what is started is still ours (the fake target
+ * looks at the queue's own clock), and what could be started well within it was.
+ */
+static void no_attempt_past_the_visibility(void **state)
+{
+	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
+	static const uint64_t answers_us[] = {
+		0, MS, 10 * MS, 100 * MS, 500 * MS, 900 * MS, 999 * MS};
+
+	for (size_t i = 0; i < sizeof(answers_us) / sizeof(answers_us[0]); i++) {
+		for (uint64_t ms = 2500; ms <= 4500; ms += 20) {
+			uint64_t visible_us = 4 * S + MS; /* in the queue */
+			uint64_t start_us = MS + answers_us[i] + ms * MS;
+
+			answer_us = answers_us[i];
+			world_init(&world,
+				&(struct world_options){
+					.lanes = 2, .lane_concurrency = {9, 1}, .visibility_s = 4});
+			world.queue.plan = slow_receives_no_extensions;
+			fake_target_answer(
+				&world.targets[1], 1, (struct answer){.latency_us = ms * MS});
+			world_add_with(&world, to_second);
+			world_add_with(&world, to_second);
+			world_start(&world);
+			world_run_to(&world, 4 * S);
+			/* A tenth of it is left, and as much as the answer may have taken. */
+			if (start_us + 400 * MS + MS < visible_us)
+				assert_int_equal(world.targets[1].log_count, 2);
+			world_end(&world);
+		}
+	}
+}
+
+/*
+ * A receive that took longer than it was told to wait: the rest of the time the answer was on its
+ * way, and the visibility ran. What came is no longer ours, and is not sent.
+ */
+static void a_receive_that_is_answered_late(void **state)
+{
+	world_init(
+		&world, &(struct world_options){.concurrency = 5, .visibility_s = 4, .wait_s = 2});
+	world.queue.plan = slow_receives_no_extensions;
+	answer_us = 7 * S;
+	world_add(&world, 1);
+	world_start(&world);
+	world_run_to(&world, 8 * S);
+	assert_int_equal(world.targets[0].log_count, 0);
+	answer_us = MS;
+	world_run_until_done(&world, 60 * S);
+	assert_int_equal(world_stats(&world).accepted, 1);
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +480,11 @@ int main(void)
 		cmocka_unit_test(an_extension_that_hangs),
 		cmocka_unit_test(twelve_hours),
 		cmocka_unit_test(no_attempt_near_the_expiry),
+		cmocka_unit_test(the_margin_follows_the_latency),
+		cmocka_unit_test(the_margin_learns),
+		cmocka_unit_test(when_it_is_visible_again),
+		cmocka_unit_test(no_attempt_past_the_visibility),
+		cmocka_unit_test(a_receive_that_is_answered_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

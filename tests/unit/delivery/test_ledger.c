@@ -282,6 +282,20 @@ static void the_clock_goes_back_and_forth(void **state)
 	expect_count(NOW, 8, 0, 0);
 }
 
+/*
+ * One worker's clock is ahead by more than a window: to it everything is past. It writes over none
+ * of it while there is room, so the others still know what they accepted.
+ */
+static void a_clock_that_is_ahead_overwrites_nothing(void **state)
+{
+	for (uint64_t n = 0; n < 8; n++)
+		accept_at(key_in(2, 5, n), NOW + (int64_t)n);
+	for (uint64_t n = 8; n < 16; n++)
+		accept_at(key_in(2, 5, n), NOW + WINDOW_MS + WINDOW_MS / 2);
+	for (uint64_t n = 0; n < 8; n++)
+		expect(LEDGER_ACCEPTED, key_in(2, 5, n), NOW, 0);
+}
+
 /* Claims and whose they are. */
 
 static void released_is_free(void **state)
@@ -301,9 +315,13 @@ static void released_is_free(void **state)
 
 static void a_release_takes_back_its_own_claim_only(void **state)
 {
-	struct ledger_claim late = claim_until(key, NOW, NOW + 1000);
-	struct ledger_claim other = claim_until(key, NOW + 1000, NOW + 3000);
+	struct ledger_claim late, other;
 
+	/* One slot is left for both. */
+	for (uint64_t n = 0; n < 15; n++)
+		accept_at(key_in(3, 9, 100 + n), NOW);
+	late = claim_until(key, NOW, NOW + 1000);
+	other = claim_until(key, NOW + 1000, NOW + 3000);
 	assert_int_equal(late.slot, other.slot);
 	ledger_release(&ledger, key, late);
 	expect(LEDGER_BUSY, key, NOW + 2000, NOW + 3000);
@@ -863,6 +881,7 @@ int main(void)
 		CASE(acceptance_counts_from_when_it_came),
 		CASE(any_time),
 		CASE(the_clock_goes_back_and_forth),
+		CASE(a_clock_that_is_ahead_overwrites_nothing),
 		CASE(released_is_free),
 		CASE(a_release_takes_back_its_own_claim_only),
 		CASE(two_that_are_attached_have_other_nonces),

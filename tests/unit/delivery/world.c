@@ -443,7 +443,7 @@ void world_run_to(struct world *world, uint64_t instant_us)
 	world->clock.now_us = instant_us;
 }
 
-/* The next timer of the two worlds until then; NULL: none. */
+/* The next timer of the two worlds until then; of two at once either. NULL: none. */
 static struct world *next_of(struct world *a, struct world *b, uint64_t instant_us)
 {
 	const struct clock_timer *first[] = {
@@ -453,7 +453,8 @@ static struct world *next_of(struct world *a, struct world *b, uint64_t instant_
 	if (first[0] && first[0]->due_us <= instant_us)
 		next = a;
 	if (first[1] && first[1]->due_us <= instant_us &&
-		(!next || first[1]->due_us < first[0]->due_us))
+		(!next || first[1]->due_us < first[0]->due_us ||
+			(first[1]->due_us == first[0]->due_us && world_random(a) % 2)))
 		next = b;
 	return next;
 }

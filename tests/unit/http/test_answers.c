@@ -111,10 +111,11 @@ static const struct answer_case cases[] = {
 
 static void test_every_answer(void **state)
 {
-	const struct http_client_options options = {.timeout_ms = 300};
-
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct answer_case *c = &cases[i];
+		/* Under valgrind, on a busy machine, an answer takes its time. */
+		const struct http_client_options options = {
+			.timeout_ms = c->err == ERR_TIMEOUT ? 300 : 30000};
 		struct world world;
 		struct peer peer;
 
