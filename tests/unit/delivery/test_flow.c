@@ -558,6 +558,28 @@ static void an_accepted_500_is_no_failure(void **state)
 	world_end(&world);
 }
 
+/* Nor is one that the configuration calls the message's own fault. */
+static void a_permanent_500_is_no_failure(void **state)
+{
+	static const struct status_range permanent[] = {{500, 501}};
+
+	be_plain();
+	like.failures = 3;
+	like.permanent = (struct status_set){permanent, 1};
+	open_world(&(struct world_options){.concurrency = 1, .failure_queue = true});
+	fake_target_answer(&world.targets[0], 2, (struct answer){.status = 502});
+	fake_target_answer(&world.targets[0], 5, (struct answer){.status = 500});
+	fake_target_answer(&world.targets[0], 2, (struct answer){.status = 501});
+	fake_target_answer(&world.targets[0], 2, (struct answer){.status = 502});
+	world_add(&world, 30);
+	world_start(&world);
+	world_run_until_done(&world, 100 * S);
+	assert_int_equal(world_stats(&world).failed, 7);
+	assert_int_equal(world_stats(&world).accepted, 23);
+	assert_int_equal(world.event_totals[DELIVERY_BREAKER_OPENED], 0);
+	world_end(&world);
+}
+
 /* One at a time; each that fails doubles the wait, to a minute at most. */
 static void one_probe_at_a_time(void **state)
 {
@@ -746,6 +768,7 @@ int main(void)
 		cmocka_unit_test(what_ends_the_row),
 		cmocka_unit_test(zero_failures_never_open),
 		cmocka_unit_test(an_accepted_500_is_no_failure),
+		cmocka_unit_test(a_permanent_500_is_no_failure),
 		cmocka_unit_test(one_probe_at_a_time),
 		cmocka_unit_test(old_attempts_say_nothing),
 		cmocka_unit_test(what_comes_while_open_goes_back),
