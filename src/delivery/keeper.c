@@ -9,6 +9,11 @@
 #define SECOND_US 1000000ull
 #define LATENCY_S 10 /* of a receive's answer and a change's request together, at most */
 
+static uint64_t at_most(uint64_t value, uint64_t limit)
+{
+	return value < limit ? value : limit;
+}
+
 static uint64_t visibility_us(const struct delivery *delivery)
 {
 	return delivery->options.visibility_s * SECOND_US;
@@ -40,13 +45,15 @@ uint64_t keeper_visible_us(const struct delivery *delivery, uint64_t asked_us, u
 	/*
 	 * The clock of the visibility began when SQS handed the messages out, somewhere between the
 	 * question and the answer; a poll that waited was answered within what calls take here.
+	 * What goes beyond the wait has not been waiting: a slow network, a process that was
+	 * stopped.
 	 */
-	uint64_t answer_us = now_us - asked_us;
-	uint64_t bound_us = latency_bound_us(&delivery->latency);
-	uint64_t quarter_us = visibility_us(delivery) / 4;
+	uint64_t total_us = now_us - asked_us, wait_us = delivery->options.wait_s * SECOND_US;
+	uint64_t surplus_us = total_us > wait_us ? total_us - wait_us : 0;
+	uint64_t answer_us = at_most(at_most(total_us, latency_bound_us(&delivery->latency)),
+		visibility_us(delivery) / 4);
 
-	answer_us = answer_us < bound_us ? answer_us : bound_us;
-	return now_us + visibility_us(delivery) - (answer_us < quarter_us ? answer_us : quarter_us);
+	return now_us + visibility_us(delivery) - (answer_us > surplus_us ? answer_us : surplus_us);
 }
 
 bool keeper_holds(const struct message *message, uint64_t now_us)

@@ -174,9 +174,9 @@ size_t lane_room(struct lane *lane, size_t *total)
 	/* A slow rate, or a limit below one: the next may wait here for its turn. */
 	if (room == 0 && lane->sending == 0 && lane->breaker.state == BREAKER_CLOSED)
 		room = 1;
-	*total += limit > 0 ? limit : room;
 	if (room <= lane->waiting_count)
 		return 0;
+	*total += limit > 0 ? limit : room;
 	lane->crowded = false;
 	return room - lane->waiting_count;
 }

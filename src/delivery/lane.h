@@ -47,7 +47,8 @@ void lane_show_limit(struct lane *lane);
 /* Starts what may be started. */
 void lane_pump(struct lane *lane);
 /*
- * How many messages more it can make use of soon. What may be in flight now is added to *total.
+ * How many messages more it can make use of soon. If any, what may be in flight now is added to
+ * *total.
  */
 size_t lane_room(struct lane *lane, size_t *total);
 /* More wait than it will get to soon, while other lanes could have their place. */

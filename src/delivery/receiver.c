@@ -103,6 +103,7 @@ static void take(struct receiver *receiver, struct queue_batch *batch, uint64_t 
 		receiver->scout_pause_us ? receiver->scout_pause_us * 2 : SCOUT_PAUSE_MIN_US;
 	if (receiver->scout_pause_us > SCOUT_PAUSE_MAX_US)
 		receiver->scout_pause_us = SCOUT_PAUSE_MAX_US;
+	receiver->in_vain = 0;
 	clock_timer_after(delivery->clock, &receiver->scout, receiver->scout_pause_us);
 }
 
