@@ -120,14 +120,12 @@ static void check_back_for(const struct call_record *receive, uint64_t until_us)
 }
 
 /*
- * One lane is open until 5.012 s; 400 messages for it arrive at 20 ms. A hundred of them in a row
- * come in vain, then the receives come after 100 ms, twice as long each time, up to a second; and
- * at once when the lane has room again.
+ * One lane is open until 5.012 s; 401 messages for it arrive at 20 ms. A hundred of them in a row
+ * come in vain, ten receives; the next hundred after 100 ms, and twice as long each time.
  */
 static void the_scout_pauses(void **state)
 {
-	static const uint64_t starts_us[] = {141 * MS, 343 * MS, 745 * MS, 1547 * MS, 2549 * MS,
-		3551 * MS, 4553 * MS, 5012 * MS};
+	static const uint64_t starts_us[] = {21 * MS, 141 * MS, 361 * MS, 781 * MS};
 	size_t first;
 
 	open_world(ALIVE, &(struct world_options){.lanes = 2, .concurrency = 10, .receivers = 1});
@@ -136,22 +134,19 @@ static void the_scout_pauses(void **state)
 	world_start(&world);
 	world_run_to(&world, 20 * MS);
 	assert_int_equal(world.event_totals[DELIVERY_BREAKER_OPENED], 1);
-	/* The poll that is out takes the first; ten of ten each follow. */
+	/* The poll that is out takes the first of them. */
 	first = fake_queue_calls(&world.queue, OP_RECEIVE);
-	for (int i = 0; i < 400; i++)
+	for (int i = 0; i < 401; i++)
 		world_add_with(&world, to_first);
-	world_run_to(&world, 5012 * MS);
-	assert_int_equal(fake_queue_calls(&world.queue, OP_RECEIVE), first + 18);
-	for (size_t i = 0; i < 10; i++)
-		assert_int_equal(fake_queue_call(&world.queue, OP_RECEIVE, first + i)->answered_us,
-			(23 + 2 * i) * MS);
-	for (size_t i = 0; i < 8; i++)
-		assert_int_equal(fake_queue_call(&world.queue, OP_RECEIVE, first + 10 + i)->at_us,
-			starts_us[i]);
-	assert_int_equal(fake_queue_call(&world.queue, OP_RECEIVE, first - 1)->got, 1);
-	for (size_t i = 0; i < 17; i++)
+	world_run_to(&world, 800 * MS);
+	assert_int_equal(fake_queue_calls(&world.queue, OP_RECEIVE), first + 40);
+	for (size_t i = 0; i < 40; i++)
+		assert_int_equal(fake_queue_call(&world.queue, OP_RECEIVE, first + i)->at_us,
+			starts_us[i / 10] + i % 10 * 2 * MS);
+	for (size_t i = 0; i < 39; i++)
 		check_back_for(fake_queue_call(&world.queue, OP_RECEIVE, first + i), 5012 * MS);
-	assert_int_equal(world_stats(&world).crowded, 171);
+	world_run_to(&world, 5011 * MS);
+	assert_int_equal(world_stats(&world).crowded, 401);
 	world_end(&world);
 }
 
@@ -228,7 +223,8 @@ static void an_idle_neighbour(void **state)
 		world_run_to(&world, 5 * S);
 		alone = accepted_of(0);
 		world_end(&world);
-		if (10 * accepted < 9 * alone)
+		/* What is put back for want of room is hidden for a second: that costs a little. */
+		if (10 * accepted < 8 * alone)
 			fail_msg("%u slots: %zu instead of %zu", concurrencies[i], accepted, alone);
 	}
 }
