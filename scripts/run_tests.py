@@ -44,7 +44,9 @@ STEPS = {
     "fault": ("allocations failed in turn; processes killed, stopped and cut off", "asan", "fault",
               ["--timeout-multiplier=4"]),
     "clang": ("builds clean with clang -O3; unit tests", "clang", "unit", []),
-    "valgrind": ("builds clean with gcc -O3; unit tests under valgrind", "plain", "unit",
+    # Those of the suite "pure" allocate nothing and compute for long: minutes under valgrind.
+    "valgrind": ("builds clean with gcc -O3; unit tests but the pure ones under valgrind", "plain",
+                 "unit",
                  ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
     "e2e": ("real processes, ASan and UBSan", "asan", "e2e", []),
 }
@@ -195,11 +197,12 @@ def count_test(tally, step, test):
         show(title, output)
 
 
-def compiled_tests(directory, suite):
-    """A suite's tests that are programs of this build, not scripts in an interpreter."""
+def valgrind_tests(directory, suite):
+    """A suite's tests that are programs of this build, not scripts in an interpreter, nor pure."""
     listing = run(["meson", "introspect", "--tests", str(directory)], env=environment())
     return [test["name"] for test in json.loads(listing.stdout)
-            if any(name.partition(":")[2] == suite for name in test["suite"])
+            if suite in (suites := [name.partition(":")[2] for name in test["suite"]])
+            and "pure" not in suites
             and test["cmd"][0].startswith(str(directory))]
 
 
@@ -207,7 +210,7 @@ def run_suite(step, build_name, suite, arguments):
     tally = Tally()
     directory = BUILD / build_name
     if step == "valgrind":
-        arguments = [*arguments, *compiled_tests(directory, suite)]
+        arguments = [*arguments, *valgrind_tests(directory, suite)]
     pattern = f"meson-logs/{step}*.json"  # meson adds the wrapper's name
     for stale in directory.glob(pattern):
         stale.unlink()

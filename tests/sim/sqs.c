@@ -158,7 +158,7 @@ static void deliver_receive(struct queue_call *call, struct worker *worker)
 		call->count);
 	worker->asked_out -= call->params.max_messages;
 	for (size_t i = 0; i < call->count && !call->err; i++)
-		worker_holds(worker, call->receipts[i], call->params.visibility_s);
+		worker_holds(worker, call->receipts[i], call->params.visibility_s, call->asked_us);
 	if (!call->err)
 		batch = sqs_batch_make(worker, call->receipts, call->count);
 	call->receive_done(call->arg, call->err, batch, call->err ? "a fault of the run" : "");

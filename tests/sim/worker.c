@@ -392,12 +392,17 @@ void worker_go_on(struct worker *worker)
 	}
 }
 
-void worker_holds(struct worker *worker, struct receipt *receipt, unsigned visibility_s)
+void worker_holds(
+	struct worker *worker, struct receipt *receipt, unsigned visibility_s, uint64_t asked_us)
 {
 	struct sim *sim = worker->sim;
+	uint64_t wait_us = sim->plan.wait_s * S, took_us = sim->now_us - asked_us;
 
 	receipt->arrived_us = sim->now_us;
+	/* What the answer took beyond the wait, the visibility has been running. */
 	receipt->believed_us = sim->now_us + visibility_s * S;
+	if (took_us > wait_us)
+		receipt->believed_us -= took_us - wait_us;
 	list_append(&worker->receipts, &receipt->node);
 	worker->told.arrived++;
 	sim_trace(sim, TRACE_ARRIVED, worker->index, receipt->mail->index, receipt->nth, 0);

@@ -150,7 +150,8 @@ void worker_fire(struct worker *worker);
 /* An answer has arrived: told now, or once it goes on. */
 void worker_answered(struct worker *worker, struct answer *answer);
 /* A receipt has arrived in a receive's answer. */
-void worker_holds(struct worker *worker, struct receipt *receipt, unsigned visibility_s);
+void worker_holds(
+	struct worker *worker, struct receipt *receipt, unsigned visibility_s, uint64_t asked_us);
 
 int64_t worker_wall_ms(const struct worker *worker);
 /* A place where it may be killed: right before or after the effect of a call into a table. */
