@@ -7,17 +7,13 @@ void latency_record(struct latency *latency, uint64_t us)
 {
 	uint64_t error = us > latency->mean_us ? us - latency->mean_us : latency->mean_us - us;
 
-	if (us == 0)
-		us = 1;
 	if (latency->mean_us == 0) {
-		latency->mean_us = us;
+		latency->mean_us = us ? us : 1; /* 0 is "nothing measured" */
 		latency->deviation_us = us / 2;
 		return;
 	}
 	latency->deviation_us = (3 * latency->deviation_us + error) / 4;
-	latency->mean_us = (7 * latency->mean_us + us) / 8;
-	if (latency->mean_us == 0)
-		latency->mean_us = 1;
+	latency->mean_us = (7 * latency->mean_us + (us ? us : 1)) / 8;
 }
 
 uint64_t latency_bound_us(const struct latency *latency)

@@ -95,19 +95,6 @@ static void no_receive_without_room(void **state)
 	world_end(&world);
 }
 
-/* Visibility in seconds that a message's receive was put back for. */
-static unsigned returned_for(size_t message, uint32_t receipt)
-{
-	const struct call_record *call;
-
-	for (size_t n = 0; (call = fake_queue_call(&world.queue, OP_CHANGE, n)); n++)
-		for (size_t i = 0; i < call->count; i++)
-			if (call->messages[i] == message && call->receipts[i] == receipt)
-				return call->visibility_s[i];
-	fail_msg("message %zu was not put back", message);
-	return 0;
-}
-
 /* What a receive brought went back until that instant, as it was when it came. */
 static void check_back_for(const struct call_record *receive, uint64_t until_us)
 {
@@ -115,7 +102,8 @@ static void check_back_for(const struct call_record *receive, uint64_t until_us)
 
 	assert_int_equal(receive->got, 10);
 	for (size_t i = 0; i < receive->got; i++)
-		assert_int_equal(returned_for(receive->messages[i], receive->receipts[i]),
+		assert_int_equal(
+			world_returned_for(&world, receive->messages[i], receive->receipts[i]),
 			(left_us + S - 1) / S);
 }
 

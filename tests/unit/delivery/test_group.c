@@ -52,19 +52,6 @@ static void expect_attempts(unsigned lane, const size_t messages[], size_t count
 		assert_int_equal(world.targets[lane].log[i].message, messages[i]);
 }
 
-/* Visibility in seconds of the return of a message's receive; fails when there is none. */
-static unsigned returned_for(size_t message, uint32_t receipt)
-{
-	const struct call_record *call;
-
-	for (size_t n = 0; (call = fake_queue_call(&world.queue, OP_CHANGE, n)); n++)
-		for (size_t i = 0; i < call->count; i++)
-			if (call->messages[i] == message && call->receipts[i] == receipt)
-				return call->visibility_s[i];
-	fail_msg("message %zu was not put back", message);
-	return 0;
-}
-
 /* ---- order */
 
 /* The next is sent in the instant in which the one before it was accepted. */
@@ -166,7 +153,7 @@ static void all_behind_go_back_with_it(void **state)
 	world_start(&world);
 	world_run_to(&world, 6 * S);
 	for (size_t i = 1; i < 5; i++)
-		assert_int_equal(returned_for(i, 1), 7);
+		assert_int_equal(world_returned_for(&world, i, 1), 7);
 	/* They cost no attempt; only what was sent counts as tried. */
 	assert_int_equal(world_stats(&world).retried, 1);
 	assert_int_equal(world_stats(&world).returned, 4);
@@ -174,7 +161,7 @@ static void all_behind_go_back_with_it(void **state)
 	world_run_until_done(&world, 60 * S);
 	expect_attempts(0, (const size_t[]){0, 1, 1, 1, 2, 3, 4}, 7);
 	for (size_t i = 1; i < 5; i++)
-		assert_int_equal(returned_for(i, 2), 7);
+		assert_int_equal(world_returned_for(&world, i, 2), 7);
 	world_end(&world);
 }
 
@@ -216,7 +203,7 @@ static void not_before(void **state)
 		assert_int_equal(world_stats(&world).postponed, 1);
 		assert_int_equal(world_stats(&world).returned, 4 - place);
 		for (size_t i = place; i < 4; i++)
-			assert_int_equal(returned_for(i, 1), 5);
+			assert_int_equal(world_returned_for(&world, i, 1), 5);
 		world_run_until_done(&world, 20 * S);
 		expect_attempts(0, (const size_t[]){0, 1, 2, 3}, 4);
 		assert_true(world.targets[0].log[place].at_us >= 4500 * MS);
@@ -256,7 +243,7 @@ static void the_deadline_of_the_head(void **state)
 	world_start(&world);
 	world_run_to(&world, S);
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(returned_for(i, 1), 3);
+		assert_int_equal(world_returned_for(&world, i, 1), 3);
 	world_run_until_done(&world, 10 * S);
 	expect_attempts(0, (const size_t[]){0, 1, 2}, 3);
 	assert_int_equal(world_stats(&world).expired, 1);
@@ -289,7 +276,7 @@ static void claimed_elsewhere(void **state)
 		world_run_to(&world, 2 * S);
 		assert_int_equal(world.targets[0].log_count, place);
 		for (size_t i = place; i < 4; i++)
-			assert_int_equal(returned_for(i, 1), 5);
+			assert_int_equal(world_returned_for(&world, i, 1), 5);
 		world_run_until_done(&world, 20 * S);
 		expect_attempts(0, (const size_t[]){0, 1, 2, 3}, 4);
 		world_end(&world);
@@ -445,7 +432,7 @@ static void goes_back_while_extensions_are_out(void **state)
 		world_run_to(&world, 22 * S);
 		assert_int_equal(world_stats(&world).returned, 4);
 		for (size_t i = 0; i < 4; i++)
-			assert_int_equal(returned_for(i, 1), 3);
+			assert_int_equal(world_returned_for(&world, i, 1), 3);
 		world_run_until_done(&world, 60 * S);
 		expect_attempts(0, (const size_t[]){0, 0, 1, 2, 3}, 5);
 		world_end(&world);
@@ -480,8 +467,8 @@ static void behind_an_open_breaker(void **state)
 	world_start(&world);
 	world_run_to(&world, S);
 	expect_attempts(0, (const size_t[]){0, 3}, 2);
-	assert_int_equal(returned_for(1, 1), 5);
-	assert_int_equal(returned_for(2, 1), 5);
+	assert_int_equal(world_returned_for(&world, 1, 1), 5);
+	assert_int_equal(world_returned_for(&world, 2, 1), 5);
 	world_run_until_done(&world, 60 * S);
 	expect_attempts(0, (const size_t[]){0, 3, 2}, 3);
 	world_end(&world);

@@ -481,6 +481,17 @@ void world_run_until_done(struct world *world, uint64_t limit_us)
 	}
 }
 
+unsigned world_returned_for(struct world *world, size_t message, uint32_t receipt)
+{
+	const struct call_record *call;
+
+	for (size_t n = 0; (call = fake_queue_call(&world->queue, OP_CHANGE, n)); n++)
+		for (size_t i = 0; i < call->count; i++)
+			if (call->messages[i] == message && call->receipts[i] == receipt)
+				return call->visibility_s[i];
+	world_fail(world, "message %zu was not put back", message);
+}
+
 struct delivery_stats world_stats(const struct world *world)
 {
 	struct delivery_stats stats;

@@ -136,6 +136,9 @@ void world_run_until_done(struct world *world, uint64_t limit_us);
  */
 void world_run_both_to(struct world *a, struct world *b, uint64_t instant_us);
 
+/* Seconds of visibility that a message's receive was put back with; fails when it was not. */
+unsigned world_returned_for(struct world *world, size_t message, uint32_t receipt);
+
 uint64_t world_now_us(const struct world *world);
 int64_t world_wall_ms(const struct world *world);
 struct delivery_stats world_stats(const struct world *world);
