@@ -146,25 +146,19 @@ static bool has_header(const struct config_destination *destination, const char 
 static int read_header(
 	struct reader *reader, const struct scope *scope, const yaml_node_pair_t *pair)
 {
-	const yaml_node_t *key = yaml_document_get_node(reader->document, pair->key);
-	const yaml_node_t *node = yaml_document_get_node(reader->document, pair->value);
-	char path[READER_PATH_MAX];
-	const char *name;
-	int err = reader_key(reader, key, &name);
+	struct entry entry;
+	int err = reader_entry(reader, scope, pair, &entry);
+	const char *problem;
 
-	if (err != 0 || name == NULL)
+	if (err != 0 || entry.name == NULL)
 		return err;
-	err = reader_path(scope, name, path);
-	if (err != 0)
-		return err;
-	if (!is_token(name))
-		return reader_report(reader, reader_where(key), path, "not a header's name");
-	if (is_client_owned(name))
-		return reader_report(
-			reader, reader_where(key), path, "set by the HTTP client itself");
-	if (has_header(scope->base, name))
-		return reader_report(reader, reader_where(key), path, "given twice");
-	return add_header(reader, scope->base, name, path, node);
+	problem = !is_token(entry.name)			? "not a header's name"
+		  : is_client_owned(entry.name)		? "set by the HTTP client itself"
+		  : has_header(scope->base, entry.name) ? "given twice"
+							: NULL;
+	if (problem != NULL)
+		return reader_report(reader, reader_where(entry.key), entry.path, "%s", problem);
+	return add_header(reader, scope->base, entry.name, entry.path, entry.value);
 }
 
 int destination_read_headers(

@@ -69,30 +69,24 @@ static bool has_condition(const struct config_destination *destination, const ch
 static int read_condition(
 	struct reader *reader, const struct scope *scope, const yaml_node_pair_t *pair)
 {
-	const yaml_node_t *key = yaml_document_get_node(reader->document, pair->key);
-	const yaml_node_t *node = yaml_document_get_node(reader->document, pair->value);
 	struct config_destination *destination = scope->base;
 	struct config_condition *condition = &destination->when[destination->when_count];
-	char path[READER_PATH_MAX];
-	const char *name;
-	int err = reader_key(reader, key, &name);
+	struct entry entry;
+	int err = reader_entry(reader, scope, pair, &entry);
 
-	if (err != 0 || name == NULL)
+	if (err != 0 || entry.name == NULL)
 		return err;
-	err = reader_path(scope, name, path);
-	if (err != 0)
-		return err;
-	if (!option_is_json_path(name))
-		return reader_report(reader, reader_where(key), path,
+	if (!option_is_json_path(entry.name))
+		return reader_report(reader, reader_where(entry.key), entry.path,
 			"expected a field's path of 1 to %d bytes (like user.lang)",
 			OPTION_JSON_PATH_MAX);
-	if (has_condition(destination, name))
-		return reader_report(reader, reader_where(key), path, "given twice");
-	condition->path = strdup(name);
+	if (has_condition(destination, entry.name))
+		return reader_report(reader, reader_where(entry.key), entry.path, "given twice");
+	condition->path = strdup(entry.name);
 	if (condition->path == NULL)
 		return ERR_NOMEM;
 	destination->when_count++;
-	return read_values(reader, path, node, condition);
+	return read_values(reader, entry.path, entry.value, condition);
 }
 
 int destination_read_when(

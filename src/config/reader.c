@@ -182,7 +182,7 @@ static const yaml_node_t *find_earlier(
 	return NULL;
 }
 
-int reader_key(struct reader *reader, const yaml_node_t *key, const char **ret_text)
+static int read_key(struct reader *reader, const yaml_node_t *key, const char **ret_text)
 {
 	const char *text = (const char *)key->data.scalar.value;
 
@@ -196,7 +196,7 @@ int reader_key(struct reader *reader, const yaml_node_t *key, const char **ret_t
 	return 0;
 }
 
-int reader_path(const struct scope *scope, const char *key, char path[READER_PATH_MAX])
+static int make_path(const struct scope *scope, const char *key, char path[READER_PATH_MAX])
 {
 	struct buf quoted = BUF_INIT(READER_PATH_MAX);
 	size_t len = strlen(key);
@@ -266,28 +266,35 @@ static bool is_known(const struct scope *scope, const char *key)
 	return option_is_section(path);
 }
 
+int reader_entry(struct reader *reader, const struct scope *scope, const yaml_node_pair_t *pair,
+	struct entry *ret_entry)
+{
+	int err;
+
+	ret_entry->key = yaml_document_get_node(reader->document, pair->key);
+	ret_entry->value = yaml_document_get_node(reader->document, pair->value);
+	err = read_key(reader, ret_entry->key, &ret_entry->name);
+	if (err != 0 || ret_entry->name == NULL)
+		return err;
+	return make_path(scope, ret_entry->name, ret_entry->path);
+}
+
 static int read_pair(struct reader *reader, const struct scope *scope, const yaml_node_t *map,
 	const yaml_node_pair_t *pair)
 {
-	const yaml_node_t *key_node = yaml_document_get_node(reader->document, pair->key);
-	const yaml_node_t *node = yaml_document_get_node(reader->document, pair->value);
 	const yaml_node_t *earlier;
-	char path[READER_PATH_MAX];
-	const char *key;
-	int err = reader_key(reader, key_node, &key);
+	struct entry entry;
+	int err = reader_entry(reader, scope, pair, &entry);
 
-	if (err != 0 || key == NULL)
+	if (err != 0 || entry.name == NULL)
 		return err;
-	err = reader_path(scope, key, path);
-	if (err != 0)
-		return err;
-	if (!is_known(scope, key))
-		return report_unknown(reader, scope, path, key_node);
+	if (!is_known(scope, entry.name))
+		return report_unknown(reader, scope, entry.path, entry.key);
 	earlier = find_earlier(reader, map, pair);
 	if (earlier != NULL)
-		return reader_report(reader, reader_where(key_node), path,
+		return reader_report(reader, reader_where(entry.key), entry.path,
 			"given twice; the first is on line %zu", earlier->start_mark.line + 1);
-	return read_known(reader, scope, key, path, node);
+	return read_known(reader, scope, entry.name, entry.path, entry.value);
 }
 
 int reader_read_map(struct reader *reader, const struct scope *scope, const yaml_node_t *node)

@@ -58,10 +58,14 @@ struct where reader_where(const yaml_node_t *node);
 int reader_substitute(struct reader *reader, const yaml_node_t *node, const char *path,
 	const char *expected, struct substitution *result, bool *ret_fits);
 
-/* A key's text; *ret_text is NULL when it has none and that has been reported. */
-int reader_key(struct reader *reader, const yaml_node_t *key, const char **ret_text);
-/* How messages call a key; one of unusual characters is quoted. */
-int reader_path(const struct scope *scope, const char *key, char path[READER_PATH_MAX]);
+/* A key and its value, of the document's memory. */
+struct entry {
+	const char *name; /* NULL: the key has no text, which has been reported */
+	const yaml_node_t *key, *value;
+	char path[READER_PATH_MAX]; /* how messages call it; one of unusual characters is quoted */
+};
+int reader_entry(struct reader *reader, const struct scope *scope, const yaml_node_pair_t *pair,
+	struct entry *ret_entry);
 
 /* Reads a map's options, those in sections too. null is an empty map. */
 int reader_read_map(struct reader *reader, const struct scope *scope, const yaml_node_t *node);
