@@ -72,6 +72,11 @@ void log_write(enum log_level level, const char *message, const struct log_field
  */
 int log_add_secret(const char *secret);
 /*
+ * Takes one log_add_secret() of the same text back; after the last of them it is wiped and may
+ * appear again. One that was never added is ignored. Allocates nothing.
+ */
+void log_remove_secret(const char *secret);
+/*
  * Replaces every registered secret in text, in place: by [redacted], or by stars where it is
  * shorter than that, so that the text never grows.
  */

@@ -13,6 +13,10 @@
 struct secret {
 	char *text;
 	size_t len;
+	/* As it looks inside JSON, which is what a logged body or event is; NULL: the same. */
+	char *escaped;
+	size_t escaped_len;
+	unsigned long adds; /* that have not been taken back */
 };
 
 static struct {
@@ -22,60 +26,107 @@ static struct {
 	bool starts[256]; /* does any secret start with this byte? */
 } secrets;
 
-static bool is_known(const char *text, size_t len)
+static struct secret *find(const char *text, size_t len)
 {
 	for (size_t i = 0; i < secrets.count; i++)
 		if (secrets.list[i].len == len && memcmp(secrets.list[i].text, text, len) == 0)
-			return true;
-	return false;
+			return &secrets.list[i];
+	return NULL;
 }
 
-static int add(const char *text, size_t len)
+static void wipe(char *text, size_t len)
 {
-	struct secret *list;
-	char *copy;
+	if (text)
+		explicit_bzero(text, len);
+	free(text);
+}
 
-	if (is_known(text, len))
-		return 0;
+static void note(const char *text, size_t len)
+{
+	if (!text)
+		return;
+	secrets.starts[(unsigned char)text[0]] = true;
+	if (len > secrets.longest)
+		secrets.longest = len;
+}
+
+static int copy(const char *text, size_t len, char **ret_copy)
+{
+	char *bytes = malloc(len);
+
+	if (!bytes)
+		return ERR_NOMEM;
+	*ret_copy = memcpy(bytes, text, len);
+	return 0;
+}
+
+static int add(const char *text, size_t len, const struct buf *escaped)
+{
+	struct secret *list, secret = {.len = len, .adds = 1};
+	int err;
+
 	list = realloc(secrets.list, (secrets.count + 1) * sizeof(*list));
 	if (!list)
 		return ERR_NOMEM;
 	secrets.list = list;
-	copy = malloc(len);
-	if (!copy)
-		return ERR_NOMEM;
-	memcpy(copy, text, len);
-	secrets.list[secrets.count++] = (struct secret){.text = copy, .len = len};
-	secrets.starts[(unsigned char)text[0]] = true;
-	if (len > secrets.longest)
-		secrets.longest = len;
+	err = copy(text, len, &secret.text);
+	if (!err && escaped->len != len) {
+		secret.escaped_len = escaped->len;
+		err = copy(escaped->data, escaped->len, &secret.escaped);
+	}
+	if (err) {
+		wipe(secret.text, len);
+		return err;
+	}
+	secrets.list[secrets.count++] = secret;
+	note(secret.text, secret.len);
+	note(secret.escaped, secret.escaped_len);
 	return 0;
 }
 
-int log_add_secret(const char *secret)
+int log_add_secret(const char *text)
 {
-	size_t len = strlen(secret);
+	size_t len = strlen(text);
 	struct buf escaped = BUF_INIT(SIZE_MAX / 2);
+	struct secret *known = find(text, len);
 	int err;
 
 	if (len < SECRET_MIN)
 		return 0;
-	/* Also as it looks inside JSON, which is what a logged body or event is. */
+	if (known) {
+		known->adds++;
+		return 0;
+	}
 	buf_reserve(&escaped, len * 6);
-	err = buf_append_json(&escaped, secret, len);
+	err = buf_append_json(&escaped, text, len);
 	if (!err)
-		err = add(secret, len);
-	if (!err)
-		err = add(escaped.data, escaped.len);
+		err = add(text, len, &escaped);
 	buf_wipe(&escaped);
 	return err;
+}
+
+void log_remove_secret(const char *text)
+{
+	struct secret *secret = find(text, strlen(text));
+
+	if (!secret || --secret->adds > 0)
+		return;
+	wipe(secret->text, secret->len);
+	wipe(secret->escaped, secret->escaped_len);
+	*secret = secrets.list[--secrets.count];
+	secrets.longest = 0;
+	memset(secrets.starts, 0, sizeof(secrets.starts));
+	for (size_t i = 0; i < secrets.count; i++) {
+		note(secrets.list[i].text, secrets.list[i].len);
+		note(secrets.list[i].escaped, secrets.list[i].escaped_len);
+	}
 }
 
 void log_clear_secrets(void)
 {
 	for (size_t i = 0; i < secrets.count; i++) {
-		explicit_bzero(secrets.list[i].text, secrets.list[i].len);
-		free(secrets.list[i].text);
+		wipe(secrets.list[i].text, secrets.list[i].len);
+		wipe(secrets.list[i].escaped, secrets.list[i].escaped_len);
 	}
 	free(secrets.list);
 	memset(&secrets, 0, sizeof(secrets));
@@ -86,21 +137,28 @@ size_t log_secrets_longest(void)
 	return secrets.longest;
 }
 
+static bool starts_with(const char *text, size_t len, const char *secret, size_t secret_len)
+{
+	return secret && secret_len <= len && memcmp(text, secret, secret_len) == 0;
+}
+
 /* The end of the longest secret that starts at text[at], or `at`. */
 static size_t match(const char *text, size_t len, size_t at)
 {
-	size_t end = at;
+	size_t longest = 0;
 
 	if (!secrets.starts[(unsigned char)text[at]])
 		return at;
 	for (size_t i = 0; i < secrets.count; i++) {
-		const struct secret *secret = &secrets.list[i];
+		const struct secret *s = &secrets.list[i];
 
-		if (secret->len <= len - at && at + secret->len > end &&
-			memcmp(text + at, secret->text, secret->len) == 0)
-			end = at + secret->len;
+		if (s->len > longest && starts_with(text + at, len - at, s->text, s->len))
+			longest = s->len;
+		if (s->escaped_len > longest &&
+			starts_with(text + at, len - at, s->escaped, s->escaped_len))
+			longest = s->escaped_len;
 	}
-	return end;
+	return at + longest;
 }
 
 size_t log_secrets_run(const char *text, size_t len, size_t at)

@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "base/log.h"
+#include "base/log_secrets.h"
 #include "base/manual_clock.h"
 #include "base/units.h"
 #include "bunshin/error.h"
@@ -330,6 +331,115 @@ static void secrets_are_redacted(void **state)
 	assert_string_equal(drain(), TIME " INFO  m a=s3cr3t!\n");
 }
 
+static const char *redacted(const char *text)
+{
+	static char copy[200];
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	log_redact(copy);
+	return copy;
+}
+
+static void a_secret_taken_back_may_appear(void **state)
+{
+	static const char both[] = "<first one> <say \"hi\"> <say \\\"hi\\\"> <third>";
+
+	log_add_secret("first one");
+	log_add_secret("say \"hi\"");
+	log_add_secret("third");
+	assert_string_equal(redacted(both), "<*********> <********> <[redacted]> <*****>");
+	log_remove_secret("say \"hi\"");
+	assert_string_equal(redacted(both), "<*********> <say \"hi\"> <say \\\"hi\\\"> <*****>");
+	log_remove_secret("third");
+	log_remove_secret("third");
+	log_remove_secret("never added");
+	log_remove_secret("abc");
+	log_remove_secret("");
+	assert_string_equal(redacted(both), "<*********> <say \"hi\"> <say \\\"hi\\\"> <third>");
+	log_remove_secret("first one");
+	assert_string_equal(redacted(both), both);
+	log_add_secret("third");
+	assert_string_equal(redacted(both), "<first one> <say \"hi\"> <say \\\"hi\\\"> <*****>");
+}
+
+/* Two who know the same secret: it is one until both have taken it back. */
+static void a_secret_is_kept_for_each_that_added_it(void **state)
+{
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(log_add_secret("a\"b\"c"), 0);
+	/* Also another's text, once that is escaped. */
+	assert_int_equal(log_add_secret("a\\\"b\\\"c"), 0);
+	log_remove_secret("a\"b\"c");
+	log_remove_secret("a\"b\"c");
+	assert_string_equal(redacted("a\"b\"c"), "*****");
+	log_remove_secret("a\"b\"c");
+	assert_string_equal(redacted("a\"b\"c"), "a\"b\"c");
+	assert_string_equal(redacted("a\\\"b\\\"c"), "*******");
+	log_remove_secret("a\\\"b\\\"c");
+	assert_string_equal(redacted("a\\\"b\\\"c"), "a\\\"b\\\"c");
+}
+
+static void the_longest_secret_is_known(void **state)
+{
+	assert_int_equal(log_secrets_longest(), 0);
+	log_add_secret("12345678");
+	log_add_secret("\"\"\"\"\"");
+	assert_int_equal(log_secrets_longest(), 10);
+	log_add_secret("123456789012");
+	assert_int_equal(log_secrets_longest(), 12);
+	log_remove_secret("123456789012");
+	assert_int_equal(log_secrets_longest(), 10);
+	log_remove_secret("\"\"\"\"\"");
+	assert_int_equal(log_secrets_longest(), 8);
+	log_remove_secret("12345678");
+	assert_int_equal(log_secrets_longest(), 0);
+	assert_string_equal(redacted("12345678"), "12345678");
+}
+
+static int add_three(void *arg)
+{
+	static const char *const texts[] = {"first one", "say \"hi\"", "first one"};
+	int added = 0, err = 0;
+
+	while (added < 3 && (err = log_add_secret(texts[added])) == 0)
+		added++;
+	/* A failed one is not there by half, and taking back the others needs no memory. */
+	assert_string_equal(redacted("say \"hi\"/say \\\"hi\\\""),
+		added > 1 ? "********/[redacted]" : "say \"hi\"/say \\\"hi\\\"");
+	while (added > 0)
+		log_remove_secret(texts[--added]);
+	assert_int_equal(log_secrets_longest(), 0);
+	log_clear_secrets();
+	return err;
+}
+
+static void secrets_that_memory_fails(void **state)
+{
+	assert_in_range(failmalloc_sweep(add_three, NULL), 5, 20);
+	log_add_secret("s3cr3t!");
+	failmalloc_arm(1);
+	log_remove_secret("s3cr3t!");
+	assert_false(failmalloc_disarm());
+}
+
+/* Credentials that rotate for years: the one added is always the one before last taken back. */
+static void of_rotating_secrets_two_are_known(void **state)
+{
+	char text[40], old[40];
+
+	for (int i = 0; i < 10000; i++) {
+		snprintf(text, sizeof(text), "secret \"number\" %d", i);
+		snprintf(old, sizeof(old), "secret \"number\" %d", i - 2);
+		assert_int_equal(log_add_secret(text), 0);
+		if (i >= 2)
+			log_remove_secret(old);
+		assert_in_range(log_secrets_longest(), 19, 22);
+	}
+	assert_string_equal(redacted("secret \"number\" 9997"), "secret \"number\" 9997");
+	assert_string_equal(redacted("secret \"number\" 9998"), "[redacted]");
+	assert_string_equal(redacted("secret \"number\" 9999"), "[redacted]");
+}
+
 static void overlapping_secrets_leave_nothing(void **state)
 {
 	log_add_secret("abcdef");
@@ -496,6 +606,11 @@ int main(void)
 		TEST(what_does_not_fit_is_left_out_whole),
 		TEST(text_lines_are_cut_too),
 		TEST(secrets_are_redacted),
+		TEST(a_secret_taken_back_may_appear),
+		TEST(a_secret_is_kept_for_each_that_added_it),
+		TEST(the_longest_secret_is_known),
+		TEST(secrets_that_memory_fails),
+		TEST(of_rotating_secrets_two_are_known),
 		TEST(overlapping_secrets_leave_nothing),
 		TEST(secrets_made_by_escaping_are_redacted),
 		TEST(a_cut_secret_is_still_one),
