@@ -169,7 +169,7 @@ int http_client_new(
 	client->timer_due_us = SHARD_NO_TIMER;
 	client->reuses_plain_http2 =
 		curl_version_info(CURLVERSION_NOW)->version_num >= PLAIN_HTTP2_REUSE_VERSION;
-	client->may_proxy = environment_names_proxy();
+	client->may_proxy = !options->no_proxy && environment_names_proxy();
 	err = set_options(client, options);
 	if (err == 0)
 		err = new_share(client);

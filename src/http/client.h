@@ -49,6 +49,18 @@ struct http_client_options {
 	const char *ca_file;	    /* PEM bundle instead of the system's; NULL: the system's */
 	const char *user_agent;	    /* NULL: "bunshin/VERSION" */
 	bool truncate_answer;	    /* past max_answer_bytes, drop the rest instead of failing */
+	bool no_proxy;		    /* never through one, whatever the environment says */
+	/*
+	 * Answers, and the requests that they are to, are wiped from memory when they have been
+	 * handled. What curl, TLS and the kernel hold of them meanwhile is not reached.
+	 */
+	bool secret_answers;
+	/*
+	 * Milliseconds after which a connection is given up whose other side takes no bytes
+	 * (TCP_USER_TIMEOUT) or answers no keep-alive probe, the whole seconds of which make it a
+	 * little later; 0: the system's minutes and hours.
+	 */
+	int64_t dead_peer_ms;
 };
 
 struct http_client;
@@ -63,7 +75,9 @@ struct http_response {
 	const char *detail; /* libcurl's own words on err; "" without; never NULL */
 	struct buf *body;   /* may be moved out with buf_take(); on err what had come so far */
 	uint64_t duration_us;
-	bool sent; /* on err: the request may have reached the other side */
+	bool sent;  /* on err: the request may have reached the other side */
+	bool stale; /* on err: a kept-alive connection was closed before the first line of any
+		       answer */
 };
 
 /* Exactly once for each started exchange, from the loop, never from inside a call of this API. */

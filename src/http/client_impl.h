@@ -46,7 +46,7 @@ struct http_client {
 	uv_loop_t *loop;
 	struct http_client_options options; /* defaults filled in; strings owned */
 	char *ca_file, *user_agent;
-	bool may_proxy; /* the environment names a proxy */
+	bool may_proxy; /* the environment names a proxy, and it may be used */
 	bool reuses_plain_http2;
 	CURLSH *share; /* DNS cache and TLS sessions of all shards */
 
@@ -91,6 +91,7 @@ struct http_exchange {
 	void *arg;
 	uint64_t started_ns;
 	unsigned sends; /* times that curl began to send it; the second is stopped */
+	bool reused;	/* the first went out on a kept-alive connection */
 	size_t answer_header_bytes;
 	bool headers_complete; /* the blank line behind the last answer's headers has come */
 	size_t dropped_bytes;  /* of the answer's body, past the limit */

@@ -10,8 +10,6 @@
 #define ANSWER_HEADERS_MAX_BYTES ((size_t)64 << 10)
 /* Of a truncated answer so much is read and dropped to save the connection; then it is cut. */
 #define ANSWER_DRAIN_MAX_BYTES ((size_t)256 << 10)
-#define KEEPALIVE_IDLE_S 60L
-#define KEEPALIVE_INTERVAL_S 15L
 
 /* Sets one option or leaves with ERR_NOMEM, all that can go wrong with a valid constant option. */
 #define SET(easy, option, value)                                       \
@@ -37,6 +35,26 @@ static size_t on_header(char *line, size_t size, size_t len, void *arg)
 	return len;
 }
 
+/* realloc() would leave a copy of what had come so far behind. */
+static int grow_secret(struct buf *answer, size_t extra)
+{
+	struct buf larger = BUF_INIT(answer->max);
+	size_t room = answer->max - answer->len;
+
+	if (answer->data != NULL && extra <= answer->capacity - answer->len)
+		return 0;
+	if (extra < answer->len)
+		extra = answer->len;
+	if (buf_reserve(&larger, answer->len + (extra < room ? extra : room)) == NULL) {
+		answer->err = larger.err;
+		return larger.err;
+	}
+	buf_append(&larger, answer->data, answer->len);
+	buf_wipe(answer);
+	*answer = larger;
+	return 0;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t len, void *arg)
 {
 	struct http_exchange *exchange = arg;
@@ -46,6 +64,8 @@ static size_t on_body(char *bytes, size_t size, size_t len, void *arg)
 
 	len *= size;
 	taken = len < room ? len : room;
+	if (options->secret_answers && grow_secret(&exchange->answer, taken) != 0)
+		return 0;
 	if (buf_append(&exchange->answer, bytes, taken) != 0)
 		return 0;
 	if (taken == len)
@@ -70,8 +90,13 @@ static size_t on_body(char *bytes, size_t size, size_t len, void *arg)
 static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_port)
 {
 	struct http_exchange *exchange = arg;
+	long connects = 0;
 
-	return exchange->sends++ == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+	if (exchange->sends++ > 0)
+		return CURL_PREREQFUNC_ABORT;
+	curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connects);
+	exchange->reused = connects == 0;
+	return CURL_PREREQFUNC_OK;
 }
 
 static int set_transport(CURL *easy, const struct http_client *client)
@@ -86,16 +111,13 @@ static int set_transport(CURL *easy, const struct http_client *client)
 	SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name look-up that was given up */
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
 	SET(easy, CURLOPT_TCP_NODELAY, 1L);
-	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-	SET(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (options->ca_file != NULL)
 		SET(easy, CURLOPT_CAINFO, options->ca_file);
 	SET(easy, CURLOPT_PIPEWAIT, 1L); /* counts for HTTP/2 only */
-	/* Without a proxy in the environment curl need not search it for every request. */
+	/* Without a proxy to find there curl need not search the environment for every request. */
 	if (!client->may_proxy)
 		SET(easy, CURLOPT_NOPROXY, "*");
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

@@ -12,6 +12,22 @@
 #define POOLED_MAX 4096
 #define POOLED_BUFFER_BYTES ((size_t)16 << 10)
 
+static void overwrite(struct buf *buf)
+{
+	if (buf->data != NULL)
+		explicit_bzero(buf->data, buf->capacity + 1);
+}
+
+static void wipe_secrets(struct http_exchange *exchange)
+{
+	if (!exchange->client->options.secret_answers)
+		return;
+	overwrite(&exchange->url);
+	overwrite(&exchange->body);
+	overwrite(&exchange->headers);
+	overwrite(&exchange->answer);
+}
+
 void exchange_free(struct http_exchange *exchange)
 {
 	list_remove(&exchange->node);
@@ -19,6 +35,7 @@ void exchange_free(struct http_exchange *exchange)
 		shard_remove(exchange->shard, exchange);
 	if (exchange->easy != NULL)
 		curl_easy_cleanup(exchange->easy);
+	wipe_secrets(exchange);
 	buf_free(&exchange->url);
 	buf_free(&exchange->body);
 	buf_free(&exchange->headers);
@@ -85,6 +102,7 @@ static void recycle(struct http_exchange *exchange)
 		return;
 	}
 	list_remove(&exchange->node);
+	wipe_secrets(exchange);
 	blank(&exchange->url);
 	blank(&exchange->body);
 	blank(&exchange->headers);
@@ -92,6 +110,7 @@ static void recycle(struct http_exchange *exchange)
 	exchange->header_count = 0;
 	exchange->has_content_type = false;
 	exchange->sends = 0;
+	exchange->reused = false;
 	exchange->answer_header_bytes = 0;
 	exchange->headers_complete = false;
 	exchange->dropped_bytes = 0;
@@ -235,6 +254,19 @@ static bool is_endless_line(const struct http_exchange *exchange, CURLcode code)
 	return first_byte_us > 0;
 }
 
+/*
+ * A kept-alive connection that was closed before the answer's first line: by the other side's own
+ * time-out, most often, while the request was on its way. curl then begins a second time, which
+ * on_send() stops; or says that it could not send or receive.
+ */
+static bool is_stale(const struct http_exchange *exchange, CURLcode code)
+{
+	if (!exchange->reused || exchange->answer_header_bytes > 0)
+		return false;
+	return exchange->sends > 1 || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+	       code == CURLE_GOT_NOTHING;
+}
+
 /* What curl's code means, given what the callbacks and the handle know. */
 static void judge(struct http_exchange *exchange, CURLcode code, struct http_response *response)
 {
@@ -264,6 +296,7 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 		response->err = ERR_PROTOCOL;
 		response->detail = "the answer's status is not one of 200 to 599";
 	}
+	response->stale = response->err != 0 && is_stale(exchange, code);
 	if (response->err == 0) {
 		response->status = (int)status;
 		response->detail = "";

@@ -4,6 +4,7 @@
 #include "bunshin/error.h"
 #include "http/client.h"
 #include "http/render.h"
+#include "http/trace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -156,25 +157,49 @@ static void on_answer(
 	finish(attempt, &result);
 }
 
+/* With the value in target->header. */
+static int add_header(struct http_target *target, struct http_exchange *exchange, const char *name,
+	struct buf *reason)
+{
+	int err = http_exchange_add_header(exchange, name, buf_string(&target->header));
+
+	if (err == ERR_ARGUMENT) {
+		buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
+		err = ERR_TEMPLATE;
+	}
+	return err;
+}
+
 static int fill_headers(struct http_target *target, struct render *render,
 	struct http_exchange *exchange, struct buf *reason)
 {
-	for (size_t i = 0; i < target->destination->request.header_count; i++) {
+	int err = 0;
+
+	for (size_t i = 0; i < target->destination->request.header_count && err == 0; i++) {
 		const char *name = target->destination->request.headers[i].name;
-		int err;
 
 		buf_clear(&target->header);
 		err = render_header(render, i, &target->header, reason);
 		if (err == 0)
-			err = http_exchange_add_header(exchange, name, buf_string(&target->header));
-		if (err == ERR_ARGUMENT) {
-			buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
-			err = ERR_TEMPLATE;
-		}
-		if (err != 0)
-			return err;
+			err = add_header(target, exchange, name, reason);
 	}
-	return 0;
+	return err;
+}
+
+static int fill_trace(struct http_target *target, const struct queue_message *message,
+	struct http_exchange *exchange, struct buf *reason)
+{
+	struct trace_header headers[TRACE_HEADERS_MAX];
+	size_t count = trace_headers(target->destination, message, headers);
+	int err = 0;
+
+	for (size_t i = 0; i < count && err == 0; i++) {
+		buf_clear(&target->header);
+		err = buf_append(&target->header, headers[i].value, headers[i].value_bytes);
+		if (err == 0)
+			err = add_header(target, exchange, headers[i].name, reason);
+	}
+	return err;
 }
 
 static int fill(struct http_target *target, const struct queue_message *message,
@@ -188,6 +213,8 @@ static int fill(struct http_target *target, const struct queue_message *message,
 	err = render_url(&render, http_exchange_url(exchange), reason);
 	if (err == 0)
 		err = fill_headers(target, &render, exchange, reason);
+	if (err == 0)
+		err = fill_trace(target, message, exchange, reason);
 	if (err == 0)
 		err = render_body(&render, http_exchange_body(exchange), reason);
 	return err;
@@ -326,6 +353,17 @@ void http_target_close(struct http_target *target)
 	uv_close((uv_handle_t *)&target->tell, on_closed);
 }
 
+static void preview_trace(
+	struct http_target *target, const struct queue_message *message, struct buf *out)
+{
+	struct trace_header headers[TRACE_HEADERS_MAX];
+	size_t count = trace_headers(target->destination, message, headers);
+
+	for (size_t i = 0; i < count; i++)
+		buf_appendf(out, "%s: %.*s\n", headers[i].name, (int)headers[i].value_bytes,
+			headers[i].value);
+}
+
 int http_target_preview(struct http_target *target, const struct queue_message *message,
 	struct buf *out, struct buf *reason)
 {
@@ -348,6 +386,7 @@ int http_target_preview(struct http_target *target, const struct queue_message *
 			header->secret ? "[hidden]" : buf_string(&part));
 	}
 	if (err == 0) {
+		preview_trace(target, message, out);
 		buf_clear(&part);
 		buf_append_char(out, '\n');
 		err = render_body(&render, &part, reason);

@@ -5,6 +5,9 @@
  * {{a.b.0}}), then the built-in ones: body, idempotency_key, message_id, receive_count,
  * sent_epoch_ms, attributes.NAME (a message attribute). A field wins over a built-in name, except
  * over idempotency_key, which is always the message's own.
+ *
+ * The message's trace goes along as headers (http/trace.h) that the destination does not set
+ * itself.
  */
 #ifndef HTTP_HTTP_TARGET_H
 #define HTTP_HTTP_TARGET_H

@@ -1,9 +1,16 @@
 #include "http/client_impl.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 15
+#define DEAD_PEER_MAX_MS (2000 * 32767) /* what TCP_KEEPIDLE takes is half of it */
+#define DEAD_PEER_PROBES 5
 
 static struct socket *find(const struct http_client *client, curl_socket_t fd)
 {
@@ -112,6 +119,35 @@ static void watch(struct socket *socket)
 		socket->watched = socket->wanted;
 }
 
+static void set_number(curl_socket_t fd, int level, int option, int number)
+{
+	setsockopt(fd, level, option, &number, sizeof(number));
+}
+
+/*
+ * Half of the time without a byte, then probes to its end. The kernel counts no probes where there
+ * is a TCP_USER_TIMEOUT, only the time since the last byte; the count is for the others.
+ */
+static void find_dead_peer(curl_socket_t fd, int64_t dead_peer_ms)
+{
+	int ms = dead_peer_ms < DEAD_PEER_MAX_MS ? (int)dead_peer_ms : DEAD_PEER_MAX_MS;
+	int idle_s = ms / 2000, interval_s = ms / (2000 * DEAD_PEER_PROBES);
+
+	set_number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ms);
+	set_number(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s > 0 ? idle_s : 1);
+	set_number(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s > 0 ? interval_s : 1);
+	set_number(fd, IPPROTO_TCP, TCP_KEEPCNT, DEAD_PEER_PROBES);
+}
+
+static void set_keepalive(const struct http_client *client, curl_socket_t fd)
+{
+	set_number(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_number(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set_number(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	if (client->options.dead_peer_ms > 0)
+		find_dead_peer(fd, client->options.dead_peer_ms);
+}
+
 curl_socket_t socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct http_client *client = arg;
@@ -122,6 +158,7 @@ curl_socket_t socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr 
 		address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
+	set_keepalive(client, fd);
 	if (socket_new(client, fd, true) == NULL) {
 		close(fd);
 		return CURL_SOCKET_BAD;

@@ -4,10 +4,12 @@
 #include "base/manual_clock.h"
 #include "bunshin/error.h"
 #include "http/http_target.h"
+#include "http/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define NOW_EPOCH_MS 784111770000 /* seven seconds before RFC 9110's example date */
 
@@ -488,6 +490,144 @@ static void test_preview(void **state)
 	stage_close(&stage);
 }
 
+#define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+#define AMZN "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+#define TEXT(literal) literal, sizeof(literal) - 1
+
+/* The lines of a request's head that are about a trace, in their order. */
+static void sent_trace(const struct stage *stage, char lines[2048])
+{
+	const char *at = buf_string(&stage->peer.request);
+	const char *end = strstr(at, "\r\n\r\n") + 2;
+
+	lines[0] = '\0';
+	while (at < end) {
+		size_t len = strcspn(at, "\r") + 2;
+
+		if (strncasecmp(at, "trace", 5) == 0 || strncasecmp(at, "x-amzn", 6) == 0)
+			strncat(lines, at, len);
+		at += len;
+	}
+}
+
+static void test_trace(void **state)
+{
+	static const struct queue_attribute attributes[] = {{"a", "String", TEXT("x")},
+		{"tracestate", "String.w3c", TEXT("rojo=00f067aa0ba902b7, congo=t61rcWkgMzE")},
+		{"traceparent", "String", TEXT(TRACEPARENT)}};
+	struct queue_message message = message_of("{}");
+	struct buf out = BUF_INIT(10000), reason = BUF_INIT(1000);
+	struct stage stage;
+	char lines[2048], expected[1024];
+
+	message.trace_header = AMZN;
+	message.attributes = attributes;
+	message.attribute_count = 3;
+	stage_open(&stage, "/", "{}", TEMPLATE_JSON, &ok, 1);
+	stage_header(&stage, "X-Own", "1");
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 1);
+	sent_trace(&stage, lines);
+	assert_string_equal(lines, "X-Amzn-Trace-Id: " AMZN "\r\n"
+				   "tracestate: rojo=00f067aa0ba902b7, congo=t61rcWkgMzE\r\n"
+				   "traceparent: " TRACEPARENT "\r\n");
+	assert_int_equal(http_target_preview(stage.target, &message, &out, &reason), 0);
+	snprintf(expected, sizeof(expected),
+		"POST http://%s/\nX-Own: 1\nX-Amzn-Trace-Id: " AMZN "\n"
+		"tracestate: rojo=00f067aa0ba902b7, congo=t61rcWkgMzE\n"
+		"traceparent: " TRACEPARENT "\n\n{}",
+		stage.peer.address);
+	assert_string_equal(buf_string(&out), expected);
+	buf_free(&out);
+	buf_free(&reason);
+	stage_close(&stage);
+}
+
+/* What the destination sets itself is not sent twice, however it is written. */
+static void test_trace_of_the_destination(void **state)
+{
+	static const struct queue_attribute attributes[] = {
+		{"traceparent", "String", TEXT(TRACEPARENT)},
+		{"tracestate", "String", TEXT("a=1")}};
+	struct queue_message message = message_of("{}");
+	struct stage stage;
+	char lines[2048];
+
+	message.trace_header = AMZN;
+	message.attributes = attributes;
+	message.attribute_count = 2;
+	stage_open(&stage, "/", "{}", TEMPLATE_JSON, &ok, 1);
+	stage_header(&stage, "x-amzn-trace-id", "own");
+	stage_header(&stage, "TraceParent", "own");
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 1);
+	sent_trace(&stage, lines);
+	assert_string_equal(
+		lines, "x-amzn-trace-id: own\r\nTraceParent: own\r\ntracestate: a=1\r\n");
+	stage_close(&stage);
+}
+
+static size_t traced(const char *name, const char *type, const char *value, size_t value_bytes)
+{
+	static const struct config_destination destination = {0};
+	const struct queue_attribute attribute = {name, type, value, value_bytes};
+	const struct queue_message message = {.attributes = &attribute, .attribute_count = 1};
+	struct trace_header headers[TRACE_HEADERS_MAX];
+
+	return trace_headers(&destination, &message, headers);
+}
+
+static size_t traced_amzn(const char *value)
+{
+	static const struct config_destination destination = {0};
+	const struct queue_message message = {.trace_header = value};
+	struct trace_header headers[TRACE_HEADERS_MAX];
+
+	return trace_headers(&destination, &message, headers);
+}
+
+/* A value of another form is left out. */
+static void test_trace_values(void **state)
+{
+	static const char *const bad[] = {"", "0", "00",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-011",
+		"00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+		"00-00000000000000000000000000000000-b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+		"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331_01",
+		"0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333\n-01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0g"};
+	char text[514];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(traced("traceparent", "String", bad[i], strlen(bad[i])), 0);
+	assert_int_equal(traced("traceparent", "String", TEXT(TRACEPARENT)), 1);
+	assert_int_equal(traced("traceparent", "Binary", TEXT(TRACEPARENT)), 0);
+	assert_int_equal(traced("Traceparent", "String", TEXT(TRACEPARENT)), 0);
+	assert_int_equal(traced("tracestate", "Number", "1", 1), 0);
+	assert_int_equal(traced("tracestate", "String", "", 0), 0);
+	assert_int_equal(traced("tracestate", "String", TEXT("a=1\r\nX: y")), 0);
+	assert_int_equal(traced("tracestate", "String", TEXT("a=1\0")), 0);
+	assert_int_equal(traced("tracestate", "String", TEXT("a=\xc3\xa9")), 0);
+	memset(text, 'a', sizeof(text));
+	assert_int_equal(traced("tracestate", "String", text, 512), 1);
+	assert_int_equal(traced("tracestate", "String", text, 513), 0);
+	text[256] = '\0';
+	assert_int_equal(traced_amzn(text), 1);
+	text[256] = 'a';
+	text[257] = '\0';
+	assert_int_equal(traced_amzn(text), 0);
+	assert_int_equal(traced_amzn(""), 0);
+	assert_int_equal(traced_amzn("Root=1 2"), 0);
+	assert_int_equal(traced_amzn("Root=1\nX: y"), 0);
+	assert_int_equal(traced_amzn(NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +643,9 @@ int main(void)
 		cmocka_unit_test(test_close_in_done),
 		cmocka_unit_test(test_concurrency_is_a_limit),
 		cmocka_unit_test(test_preview),
+		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_trace_of_the_destination),
+		cmocka_unit_test(test_trace_values),
 	};
 
 	return cmocka_run_group_tests_name("http/target", tests, NULL, NULL);

@@ -77,6 +77,7 @@ void outcome_done(void *arg, struct http_exchange *exchange, const struct http_r
 	outcome->err = response->err;
 	outcome->status = response->status;
 	outcome->sent = response->sent;
+	outcome->stale = response->stale;
 	snprintf(outcome->detail, sizeof(outcome->detail), "%s", response->detail);
 	if (outcome->header_name != NULL)
 		value = http_exchange_answer_header(exchange, outcome->header_name);

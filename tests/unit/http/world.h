@@ -24,6 +24,7 @@ struct outcome {
 	int err;
 	int status;
 	bool sent;
+	bool stale;
 	char *body;
 	size_t body_bytes;
 	char detail[256];
