@@ -26,6 +26,7 @@ enum error_class {
 	X(ERR_IO, -3, ERROR_LOCAL, "input/output error")                                      \
 	X(ERR_LIMIT, -4, ERROR_LOCAL, "a local limit was reached")                            \
 	X(ERR_STORE, -5, ERROR_LOCAL, "the database failed")                                  \
+	X(ERR_PENDING, -6, ERROR_LOCAL, "not known yet")                                      \
 	X(ERR_ARGUMENT, -10, ERROR_PERMANENT, "invalid argument")                             \
 	X(ERR_TOO_LARGE, -11, ERROR_PERMANENT, "larger than the limit")                       \
 	X(ERR_SYNTAX, -12, ERROR_PERMANENT, "malformed input")                                \

@@ -6,7 +6,8 @@
  *    negative error code and never calls `done`;
  *  - `done` is never called from inside the operation, and never after cancel();
  *  - what the caller passes in is copied before the operation returns;
- *  - one call is one request: retrying is the caller's business.
+ *  - it may repeat its request a few times within seconds before it reports a failure; patience
+ *    beyond that is the caller's business.
  */
 #ifndef BUNSHIN_QUEUE_H
 #define BUNSHIN_QUEUE_H
@@ -48,6 +49,11 @@ struct queue_message {
 	uint32_t receive_count;	  /* ApproximateReceiveCount, this receive included; at least 1 */
 	int64_t sent_epoch_ms;	  /* SentTimestamp; 0: unknown */
 	int64_t first_received_epoch_ms; /* ApproximateFirstReceiveTimestamp; 0: unknown */
+	/*
+	 * NULL; or why this message can never be delivered, for people: a pointer to a body that
+	 * is kept elsewhere, a broken envelope. `body` is then as it was received.
+	 */
+	const char *refused;
 };
 
 /*
@@ -108,6 +114,16 @@ typedef void queue_receive_done(void *arg, int err, struct queue_batch *batch, c
  */
 typedef void queue_batch_done(void *arg, const int results[], size_t count, const char *detail);
 
+/* Of the queue itself (GetQueueAttributes). The counts are approximate. */
+struct queue_attributes {
+	int64_t visible, in_flight, delayed;
+	unsigned visibility_s; /* VisibilityTimeout, 0-43200 */
+};
+
+/* As queue_receive_done; attributes: borrowed, NULL on err. */
+typedef void queue_attributes_done(
+	void *arg, int err, const struct queue_attributes *attributes, const char *detail);
+
 /* An operation under way; only good for cancel(), and only until its `done` begins. */
 struct queue_call;
 
@@ -122,6 +138,8 @@ struct queue_ops {
 	/* count 1-10 and at most 1 MiB in all. */
 	int (*send_batch)(void *impl, const struct queue_send entries[], size_t count,
 		queue_batch_done *done, void *arg, struct queue_call **ret_call);
+	int (*get_attributes)(
+		void *impl, queue_attributes_done *done, void *arg, struct queue_call **ret_call);
 	/*
 	 * Gives the operation up; `done` is not called. The service may still carry it out: a
 	 * cancelled receive may leave messages invisible until their visibility timeout.

@@ -2,29 +2,11 @@
 
 #include "bunshin/error.h"
 
+#include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#define REGION_MAX 63
-
-/* DNS suffixes of AWS's partitions (botocore's endpoints.json); the first is the default. */
-static const struct partition {
-	const char *region_prefix;
-	const char *suffix;
-	const char *dual_stack_suffix;
-} partitions[] = {
-	{"", "amazonaws.com", "api.aws"},
-	{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
-	{"eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
-	{"us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
-	{"us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
-	{"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
-	{"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
-};
-
-#define PARTITIONS (sizeof(partitions) / sizeof(partitions[0]))
 
 static char lower(char c)
 {
@@ -101,92 +83,27 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint, size_t *ret_
 	return 0;
 }
 
-static const struct partition *partition_of(const char *region)
+static bool ends_in(const char *text, const char *suffix)
 {
-	for (size_t i = 1; i < PARTITIONS; i++) {
-		if (strncmp(region, partitions[i].region_prefix,
-			    strlen(partitions[i].region_prefix)) == 0)
-			return &partitions[i];
-	}
-	return &partitions[0];
+	size_t len = strlen(text), suffix_bytes = strlen(suffix);
+
+	return len > suffix_bytes && strcmp(text + len - suffix_bytes, suffix) == 0;
 }
 
-static bool region_is_valid(const char *region, size_t len)
+bool endpoint_is_loopback(const struct endpoint *endpoint)
 {
-	if (len == 0 || len > REGION_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (!is_lower_alphanumeric(region[i]) && region[i] != '-')
-			return false;
+	const char *name = endpoint->name;
+	char inside[ENDPOINT_HOST_SIZE];
+	unsigned char ipv4[4];
+	struct in6_addr ipv6;
+
+	/* Four decimal numbers without leading zeros: what inet_aton() would make of others is no
+	 * matter of looks. */
+	if (inet_pton(AF_INET, name, ipv4) == 1)
+		return ipv4[0] == 127;
+	if (name[0] == '[') {
+		snprintf(inside, sizeof(inside), "%.*s", (int)strcspn(name + 1, "]"), name + 1);
+		return inet_pton(AF_INET6, inside, &ipv6) == 1 && IN6_IS_ADDR_LOOPBACK(&ipv6);
 	}
-	return region[0] != '-' && region[len - 1] != '-';
-}
-
-int endpoint_of_region(const char *region, struct endpoint *ret_endpoint)
-{
-	char text[ENDPOINT_ORIGIN_SIZE];
-	size_t len;
-
-	if (!region_is_valid(region, strlen(region)))
-		return ERR_ARGUMENT;
-	snprintf(text, sizeof(text), "https://sqs.%s.%s", region, partition_of(region)->suffix);
-	return endpoint_parse(text, ret_endpoint, &len);
-}
-
-/* Length of the name before one of AWS's suffixes, its dot not counted; 0: not AWS's. */
-static size_t before_suffix(const char *name)
-{
-	/* LocalStack's own names follow AWS's pattern. */
-	const char *suffixes[2 * PARTITIONS + 1] = {"localhost.localstack.cloud"};
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < PARTITIONS; i++) {
-		suffixes[1 + 2 * i] = partitions[i].suffix;
-		suffixes[2 + 2 * i] = partitions[i].dual_stack_suffix;
-	}
-	for (size_t i = 0; i < 2 * PARTITIONS + 1; i++) {
-		size_t suffix_bytes = strlen(suffixes[i]);
-
-		if (len > suffix_bytes + 1 && name[len - suffix_bytes - 1] == '.' &&
-			strcmp(name + len - suffix_bytes, suffixes[i]) == 0)
-			return len - suffix_bytes - 1;
-	}
-	return 0;
-}
-
-static bool label_is(const char *label, size_t len, const char *text)
-{
-	return strlen(text) == len && memcmp(label, text, len) == 0;
-}
-
-void endpoint_region(const struct endpoint *endpoint, char *ret_region, size_t region_bytes)
-{
-	size_t end = before_suffix(endpoint->name);
-	const char *last = NULL; /* the label before the one looked at */
-	const char *region = NULL;
-	size_t last_bytes = 0, label_bytes = 0, len = 0;
-
-	ret_region[0] = '\0';
-	for (size_t at = 0; at < end; at += label_bytes + 1) {
-		const char *label = endpoint->name + at;
-
-		label_bytes = strcspn(label, ".");
-		if (last != NULL && (label_is(last, last_bytes, "sqs") ||
-					    label_is(last, last_bytes, "sqs-fips"))) {
-			region = label;
-			len = label_bytes;
-			break;
-		}
-		if (label_is(label, label_bytes, "queue")) {
-			region = last != NULL ? last : "us-east-1";
-			len = last != NULL ? last_bytes : strlen(region);
-			break;
-		}
-		last = label;
-		last_bytes = label_bytes;
-	}
-	if (region == NULL || !region_is_valid(region, len) || len >= region_bytes)
-		return;
-	memcpy(ret_region, region, len);
-	ret_region[len] = '\0';
+	return strcmp(name, "localhost") == 0 || ends_in(name, ".localhost");
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #define SQS_BATCH_POOL_MAX 64			  /* free batches kept */
+#define SQS_REFUSAL_SIZE 256			  /* why a message is refused, with its NUL */
 #define SQS_BATCH_KEPT_BYTES ((size_t)256 * 1024) /* a larger area of strings is not kept */
 
 struct sqs_batch_pool;
@@ -20,12 +21,13 @@ struct sqs_batch {
 	struct queue_batch batch; /* first: what everybody else sees */
 	struct sqs_batch_pool *pool;
 	struct sqs_batch *next_free;
-	char *strings; /* malloc'ed; every pointer of the messages goes in here or into `keys` */
+	char *strings; /* malloc'ed; the messages' pointers go in here, or into the arrays below */
 	size_t strings_capacity;
 	size_t attribute_count;
 	struct queue_message messages[QUEUE_BATCH_MAX];
 	struct queue_attribute attributes[QUEUE_BATCH_MAX * QUEUE_ATTRIBUTES_MAX];
 	char keys[QUEUE_BATCH_MAX][UUID_TEXT_SIZE]; /* idempotency keys made here */
+	char refusals[QUEUE_BATCH_MAX][SQS_REFUSAL_SIZE];
 };
 
 /* NULL: out of memory. */

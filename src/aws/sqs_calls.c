@@ -3,11 +3,37 @@
 #include "aws/sqs_codec.h"
 #include "bunshin/error.h"
 
-#include <stdio.h>
+#include <string.h>
 
-int sqs_receive(struct sqs_client *client, const char *queue_url,
-	const struct queue_receive *params, sqs_receive_done *done, void *arg,
-	struct queue_call **ret_call)
+#define FIFO_SUFFIX ".fifo"
+
+static bool is_fifo(const char *queue_url)
+{
+	size_t len = strlen(queue_url);
+
+	return len >= strlen(FIFO_SUFFIX) &&
+	       strcmp(queue_url + len - strlen(FIFO_SUFFIX), FIFO_SUFFIX) == 0;
+}
+
+static void id_make(struct queue_call *call)
+{
+	struct clock clock = call->client->clock;
+
+	call->id.lost = false;
+	uuid_v4(clock_random(clock), clock_random(clock), call->id.text);
+}
+
+int sqs_receive_renew_id(struct queue_call *call)
+{
+	id_make(call);
+	buf_clear(&call->body);
+	return sqs_encode_receive(
+		&call->body, buf_string(&call->queue_url), &call->receive, call->id.text);
+}
+
+int sqs_receive_with(struct sqs_client *client, const char *queue_url,
+	const struct queue_receive *params, const struct sqs_receive_id *id, sqs_receive_done *done,
+	void *arg, struct queue_call **ret_call)
 {
 	struct queue_call *call;
 	int err = sqs_call_new(client, SQS_RECEIVE, arg, &call);
@@ -15,13 +41,24 @@ int sqs_receive(struct sqs_client *client, const char *queue_url,
 	if (err != 0)
 		return err;
 	call->done.receive = done;
-	err = sqs_encode_receive(http_exchange_body(call->exchange), queue_url, params);
+	call->receive = *params;
+	call->unwrap = SQS_UNWRAP_NONE;
+	call->timeout_ms = (int64_t)params->wait_s * 1000 + SQS_POLL_SLACK_MS;
+	if (id != NULL)
+		call->id = *id;
+	else if (is_fifo(queue_url))
+		id_make(call);
+	err = sqs_encode_receive(&call->body, queue_url, params, call->id.text);
 	if (err == 0)
 		err = buf_append_string(&call->queue_url, queue_url);
-	if (err == 0)
-		http_exchange_set_timeout(call->exchange,
-			sqs_client_timeout_ms(client) + (int64_t)params->wait_s * 1000);
 	return sqs_call_send(call, err, ret_call);
+}
+
+int sqs_receive(struct sqs_client *client, const char *queue_url,
+	const struct queue_receive *params, sqs_receive_done *done, void *arg,
+	struct queue_call **ret_call)
+{
+	return sqs_receive_with(client, queue_url, params, NULL, done, arg, ret_call);
 }
 
 int sqs_delete_batch(struct sqs_client *client, const char *queue_url,
@@ -35,8 +72,7 @@ int sqs_delete_batch(struct sqs_client *client, const char *queue_url,
 		return err;
 	call->done.batch = done;
 	call->count = count;
-	err = sqs_encode_delete_batch(
-		http_exchange_body(call->exchange), queue_url, receipt_handles, count);
+	err = sqs_encode_delete_batch(&call->body, queue_url, receipt_handles, count);
 	return sqs_call_send(call, err, ret_call);
 }
 
@@ -51,8 +87,7 @@ int sqs_change_visibility_batch(struct sqs_client *client, const char *queue_url
 		return err;
 	call->done.batch = done;
 	call->count = count;
-	err = sqs_encode_visibility_batch(
-		http_exchange_body(call->exchange), queue_url, entries, count);
+	err = sqs_encode_visibility_batch(&call->body, queue_url, entries, count);
 	return sqs_call_send(call, err, ret_call);
 }
 
@@ -67,12 +102,12 @@ int sqs_send_batch(struct sqs_client *client, const char *queue_url,
 		return err;
 	call->done.batch = done;
 	call->count = count;
-	err = sqs_encode_send_batch(http_exchange_body(call->exchange), queue_url, entries, count,
-		sqs_client_md5(client), &call->sent);
+	err = sqs_encode_send_batch(
+		&call->body, queue_url, entries, count, &client->decoder.md5, &call->sent);
 	return sqs_call_send(call, err, ret_call);
 }
 
-int sqs_get_counts(struct sqs_client *client, const char *queue_url, sqs_counts_done *done,
+int sqs_get_attributes(struct sqs_client *client, const char *queue_url, sqs_attributes_done *done,
 	void *arg, struct queue_call **ret_call)
 {
 	struct queue_call *call;
@@ -80,8 +115,8 @@ int sqs_get_counts(struct sqs_client *client, const char *queue_url, sqs_counts_
 
 	if (err != 0)
 		return err;
-	call->done.counts = done;
-	err = sqs_encode_get_counts(http_exchange_body(call->exchange), queue_url);
+	call->done.attributes = done;
+	err = sqs_encode_get_attributes(&call->body, queue_url);
 	return sqs_call_send(call, err, ret_call);
 }
 
@@ -94,7 +129,7 @@ static int url_call(struct sqs_client *client, enum sqs_operation operation, con
 	if (err != 0)
 		return err;
 	call->done.url = done;
-	err = sqs_encode_queue_name(http_exchange_body(call->exchange), queue_name);
+	err = sqs_encode_queue_name(&call->body, queue_name);
 	return sqs_call_send(call, err, ret_call);
 }
 
@@ -114,16 +149,20 @@ int sqs_create_queue(struct sqs_client *client, const char *queue_name, sqs_url_
 static void outcome_fail(const struct queue_call *call, struct sqs_outcome *outcome, int err,
 	const struct buf *answer, char words[SQS_DETAIL_SIZE])
 {
+	char attempts[SQS_ATTEMPTS_SIZE];
+
 	if (err == 0)
 		return;
 	outcome->err = err;
 	outcome->detail = words;
+	sqs_attempts_words(call, attempts);
 	if (err == ERR_PROTOCOL)
-		sqs_detail_set(words, "%zu bytes that are not an answer of %s%s%s", answer->len,
+		sqs_detail_set(words, "%zu bytes that are not an answer of %s%s%s%s", answer->len,
 			sqs_operation_name(call->operation),
-			outcome->request_id[0] != '\0' ? ", request id " : "", outcome->request_id);
+			outcome->request_id[0] != '\0' ? ", request id " : "", outcome->request_id,
+			attempts);
 	else
-		sqs_detail_set(words, "%s", error_message(err));
+		sqs_detail_set(words, "%s%s", error_message(err), attempts);
 }
 
 static void receive_complete(struct queue_call *call, struct sqs_decoder *decoder,
@@ -134,7 +173,7 @@ static void receive_complete(struct queue_call *call, struct sqs_decoder *decode
 	char words[SQS_DETAIL_SIZE];
 
 	if (outcome->err == 0) {
-		int err = sqs_decode_receive(decoder, buf_string(&call->queue_url),
+		int err = sqs_decode_receive(decoder, buf_string(&call->queue_url), call->unwrap,
 			buf_string(answer), answer->len, &batch, &dropped);
 
 		outcome_fail(call, outcome, err, answer, words);
@@ -167,17 +206,17 @@ static void batch_complete(struct queue_call *call, struct sqs_decoder *decoder,
 	call->done.batch(call->arg, outcome, results, call->count);
 }
 
-static void counts_complete(struct queue_call *call, struct sqs_decoder *decoder,
+static void attributes_complete(struct queue_call *call, struct sqs_decoder *decoder,
 	struct sqs_outcome *outcome, const struct buf *answer)
 {
-	struct sqs_counts counts = {0};
+	struct queue_attributes counts = {0};
 	char words[SQS_DETAIL_SIZE];
 
 	if (outcome->err == 0)
 		outcome_fail(call, outcome,
-			sqs_decode_counts(decoder, buf_string(answer), answer->len, &counts),
+			sqs_decode_attributes(decoder, buf_string(answer), answer->len, &counts),
 			answer, words);
-	call->done.counts(call->arg, outcome, outcome->err == 0 ? &counts : NULL);
+	call->done.attributes(call->arg, outcome, outcome->err == 0 ? &counts : NULL);
 }
 
 static void url_complete(struct queue_call *call, struct sqs_decoder *decoder,
@@ -206,7 +245,7 @@ void sqs_call_complete(struct queue_call *call, struct sqs_decoder *decoder,
 		batch_complete(call, decoder, outcome, answer);
 		break;
 	case SQS_GET_ATTRIBUTES:
-		counts_complete(call, decoder, outcome, answer);
+		attributes_complete(call, decoder, outcome, answer);
 		break;
 	case SQS_GET_URL:
 	case SQS_CREATE:

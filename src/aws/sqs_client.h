@@ -2,9 +2,25 @@
  * SQS client: AWS JSON 1.0 over the HTTP client, signed with SigV4.
  * Protocol facts: SQS API model 2012-11-05; error codes and retry classes as in the AWS SDKs.
  *
- * One call is one signed request; nothing is retried here. The same promises as
- * bunshin/queue.h: what is passed in is copied, `done` runs exactly once, later, from the loop,
- * never after sqs_call_cancel().
+ * The same promises as bunshin/queue.h: what is passed in is copied, `done` runs exactly once,
+ * later, from the loop, never after sqs_call_cancel().
+ *
+ * One call is one request, repeated in the SDKs' standard retry mode (2026 revision; sqs_retry.h):
+ * transport errors, 5xx and throttles, up to max_attempts in all, full jitter, out of a bucket of
+ * 500 tokens a client. Besides, once a call each and outside of those attempts:
+ *  - keys refused as expired or unknown: renewed, signed again (credentials_refused());
+ *  - a clock that the Date header shows to be off by 4 minutes or more: the client signs by the
+ *    corrected time from then on;
+ *  - a kept-alive connection that was closed before any answer: again at once.
+ * Each attempt is signed anew. A call waits for keys that are being looked for as long as its
+ * time-out, then it is ERR_TIMEOUT. What is reported is the outcome of the last attempt.
+ *
+ * A repeated SendMessageBatch may store its messages twice on a standard queue, when only the
+ * answer was lost. The copies carry the same IdempotencyKey attribute where they have one, and so
+ * are one message to whoever looks it up; without that attribute they are two.
+ *
+ * Each attempt of a receive has a deadline of its wait and SQS_POLL_SLACK_MS, connecting included;
+ * the connection is given up when the other side has not taken what was sent for 10 s.
  */
 #ifndef AWS_SQS_CLIENT_H
 #define AWS_SQS_CLIENT_H
@@ -17,6 +33,8 @@
 
 #define SQS_BATCH_MAX_BYTES ((size_t)1 << 20) /* bodies and attributes of one send (SQS quota) */
 
+#define SQS_POLL_SLACK_MS 5000
+
 struct sqs_client;
 
 struct sqs_client_options {
@@ -25,9 +43,18 @@ struct sqs_client_options {
 	 * https://sqs.REGION.amazonaws.com or its like in other partitions.
 	 */
 	const char *endpoint;
-	const char *region;	/* signing region, never NULL */
-	int64_t timeout_ms;	/* for all but long polls, which get their wait on top [10000] */
-	unsigned max_in_flight; /* of long polls, and of all other calls together, each [1024] */
+	const char *region; /* signing region, never NULL */
+	int64_t timeout_ms; /* of each attempt of all calls but receives [10000] */
+	/* Calls under way, waiting ones too: receives, and all others together, each [1024]. */
+	unsigned max_in_flight;
+	unsigned max_attempts; /* of one call [3] */
+	const char *ca_file;   /* PEM; NULL: the system's; copied */
+	/*
+	 * The offset of the clock that is signed by has changed. It must not call the client. NULL:
+	 * nobody listens.
+	 */
+	void (*clock_corrected)(void *arg, int64_t offset_ms);
+	void *arg;
 };
 
 /*
@@ -40,7 +67,8 @@ struct sqs_outcome {
 	const char *code; /* SQS's error code ("QueueDoesNotExist"), "" when there was none */
 	/*
 	 * For people, never NULL: "CODE (HTTP 400, request id ID): SQS's message", or the
-	 * transport's words. With err 0 it is "" unless an entry failed or a message was dropped.
+	 * transport's words; ", 3 attempts" follows ID or the words when there were more than one
+	 * (requests sent). With err 0 it is "" unless an entry failed or a message was dropped.
 	 */
 	const char *detail;
 	const char *request_id;	 /* x-amzn-RequestId, "" when there was none */
@@ -60,10 +88,17 @@ int sqs_client_new(uv_loop_t *loop, struct clock clock, struct credentials *cred
  * loop. Batches that are out stay alive. NULL is fine.
  */
 void sqs_client_close(struct sqs_client *client);
-/* Requests sent so far, for the cost of a run. */
-uint64_t sqs_client_requests(const struct sqs_client *client);
-/* Messages received and dropped so far (see sqs_outcome). */
-uint64_t sqs_client_dropped(const struct sqs_client *client);
+/* Since the start. requests less retries and renewed are the calls that were sent at all. */
+struct sqs_client_stats {
+	uint64_t requests;	 /* sent, repetitions included: the cost of a run */
+	uint64_t retries;	 /* repetitions, for a stale connection too */
+	uint64_t throttled;	 /* answers that asked to slow down */
+	uint64_t renewed;	 /* requests signed again with other keys, or by another time */
+	uint64_t exhausted;	 /* repetitions not made since the bucket was empty */
+	uint64_t dropped;	 /* messages received and dropped (see sqs_outcome) */
+	int64_t clock_offset_ms; /* how far SQS's clock is ahead, as signed by; 0: not corrected */
+};
+const struct sqs_client_stats *sqs_client_stats(const struct sqs_client *client);
 
 typedef void sqs_receive_done(
 	void *arg, const struct sqs_outcome *outcome, struct queue_batch *batch);
@@ -72,17 +107,13 @@ typedef void sqs_batch_done(
 	void *arg, const struct sqs_outcome *outcome, const int results[], size_t count);
 typedef void sqs_url_done(void *arg, const struct sqs_outcome *outcome, const char *queue_url);
 
-struct sqs_counts {
-	int64_t visible, in_flight,
-		delayed;      /* ApproximateNumberOfMessages, ...NotVisible, ...Delayed */
-	int64_t visibility_s; /* the queue's VisibilityTimeout */
-};
-typedef void sqs_counts_done(
-	void *arg, const struct sqs_outcome *outcome, const struct sqs_counts *counts);
+/* attributes: NULL on an error. */
+typedef void sqs_attributes_done(
+	void *arg, const struct sqs_outcome *outcome, const struct queue_attributes *attributes);
 
 /*
  * Each returns 0 or ERR_NOMEM, ERR_LIMIT, ERR_ARGUMENT (a count, number, name or text that SQS does
- * not take), ERR_TOO_LARGE, or what credentials_get() says.
+ * not take), ERR_TOO_LARGE, or what credentials_get() says but for ERR_PENDING.
  */
 int sqs_receive(struct sqs_client *client, const char *queue_url,
 	const struct queue_receive *params, sqs_receive_done *done, void *arg,
@@ -96,7 +127,7 @@ int sqs_change_visibility_batch(struct sqs_client *client, const char *queue_url
 int sqs_send_batch(struct sqs_client *client, const char *queue_url,
 	const struct queue_send entries[], size_t count, sqs_batch_done *done, void *arg,
 	struct queue_call **ret_call);
-int sqs_get_counts(struct sqs_client *client, const char *queue_url, sqs_counts_done *done,
+int sqs_get_attributes(struct sqs_client *client, const char *queue_url, sqs_attributes_done *done,
 	void *arg, struct queue_call **ret_call);
 int sqs_get_queue_url(struct sqs_client *client, const char *queue_name, sqs_url_done *done,
 	void *arg, struct queue_call **ret_call);

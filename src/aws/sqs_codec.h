@@ -8,6 +8,7 @@
 #define AWS_SQS_CODEC_H
 
 #include "aws/digest.h"
+#include "aws/envelope.h"
 #include "aws/message_md5.h"
 #include "aws/sqs_batch.h"
 #include "aws/sqs_client.h"
@@ -23,12 +24,14 @@
  * error, or before anything is appended ERR_ARGUMENT: a count, number, name or text that SQS does
  * not take.
  */
-int sqs_encode_receive(struct buf *body, const char *queue_url, const struct queue_receive *params);
+/* attempt_id: ReceiveRequestAttemptId, 1-128 letters, digits or punctuation; "": none. */
+int sqs_encode_receive(struct buf *body, const char *queue_url, const struct queue_receive *params,
+	const char *attempt_id);
 int sqs_encode_delete_batch(
 	struct buf *body, const char *queue_url, const char *const receipt_handles[], size_t count);
 int sqs_encode_visibility_batch(struct buf *body, const char *queue_url,
 	const struct queue_visibility entries[], size_t count);
-int sqs_encode_get_counts(struct buf *body, const char *queue_url);
+int sqs_encode_get_attributes(struct buf *body, const char *queue_url);
 /* For both GetQueueUrl and CreateQueue. */
 int sqs_encode_queue_name(struct buf *body, const char *queue_name);
 
@@ -46,6 +49,7 @@ int sqs_encode_send_batch(struct buf *body, const char *queue_url,
 /* A decoder's reusable memory. Zero it, then sqs_decoder_init(). */
 struct sqs_decoder {
 	struct json json;
+	struct json envelope, inner; /* of a body, and of what was in it, beside the answer's own */
 	struct digest md5, sha1;
 	struct sqs_batch_pool *pool;
 };
@@ -71,10 +75,22 @@ struct sqs_dropped {
 /*
  * sqs_decode_receive.c. No Messages is a batch of count 0; more than QUEUE_BATCH_MAX is
  * ERR_PROTOCOL. A message without MessageId, ReceiptHandle or Body is dropped; one whose digest is
- * absent is taken as it is. The batch owns all it points to.
+ * absent is taken as it is. Envelopes are taken off once the digests have been checked. The batch
+ * owns all it points to.
  */
-int sqs_decode_receive(struct sqs_decoder *decoder, const char *queue_url, const char *text,
-	size_t len, struct queue_batch **ret_batch, struct sqs_dropped *ret_dropped);
+int sqs_decode_receive(struct sqs_decoder *decoder, const char *queue_url, enum sqs_unwrap unwrap,
+	const char *text, size_t len, struct queue_batch **ret_batch,
+	struct sqs_dropped *ret_dropped);
+
+/*
+ * sqs_unwrap.c. Replaces body and attributes of a message by what its envelope holds, written over
+ * the body; or sets `refused`, which goes into `refusal` where it is made up, and leaves the rest
+ * as it is. `attributes` is the message's own, with room for QUEUE_ATTRIBUTES_MAX; the message's
+ * own win over the envelope's. 0 or ERR_NOMEM.
+ */
+int sqs_open_envelope(struct sqs_decoder *decoder, enum sqs_unwrap unwrap,
+	struct queue_message *message, char *body, struct queue_attribute *attributes,
+	char refusal[SQS_REFUSAL_SIZE]);
 
 /*
  * The three batch operations. results[i] is what was answered for entry i: 0, the code of its
@@ -87,8 +103,8 @@ int sqs_decode_batch(struct sqs_decoder *decoder, enum sqs_operation operation, 
 	char detail[SQS_DETAIL_SIZE]);
 
 /* All four are required. */
-int sqs_decode_counts(
-	struct sqs_decoder *decoder, const char *text, size_t len, struct sqs_counts *ret_counts);
+int sqs_decode_attributes(struct sqs_decoder *decoder, const char *text, size_t len,
+	struct queue_attributes *ret_attributes);
 /* ret_url is borrowed until the next decoding. */
 int sqs_decode_queue_url(
 	struct sqs_decoder *decoder, const char *text, size_t len, const char **ret_url);
@@ -104,6 +120,8 @@ int sqs_decode_error(struct sqs_decoder *decoder, enum sqs_operation operation, 
 
 /* For the decoders' own use: parses; the root is an object when it returns 0. */
 int sqs_decoder_parse(struct sqs_decoder *decoder, const char *text, size_t len);
+/* Gives the memory of a parser back that an odd document has grown. */
+void sqs_json_trim(struct json *json);
 /* The member, or NULL when it is absent or null. */
 const struct json_value *sqs_member(
 	const struct sqs_decoder *decoder, const struct json_value *object, const char *name);

@@ -29,6 +29,8 @@ int sqs_decoder_init(struct sqs_decoder *decoder)
 void sqs_decoder_free(struct sqs_decoder *decoder)
 {
 	json_free(&decoder->json);
+	json_free(&decoder->envelope);
+	json_free(&decoder->inner);
 	digest_free(&decoder->md5);
 	digest_free(&decoder->sha1);
 	sqs_batch_pool_release(decoder->pool);
@@ -78,13 +80,18 @@ static bool has_too_many_values(const char *text, size_t len)
 	return values > VALUES_MAX;
 }
 
+void sqs_json_trim(struct json *json)
+{
+	if (json->capacity > VALUES_KEPT || json->strings_capacity > SQS_BATCH_KEPT_BYTES)
+		json_free(json);
+}
+
 int sqs_decoder_parse(struct sqs_decoder *decoder, const char *text, size_t len)
 {
 	struct json *json = &decoder->json;
 	int err;
 
-	if (json->capacity > VALUES_KEPT || json->strings_capacity > SQS_BATCH_KEPT_BYTES)
-		json_free(json);
+	sqs_json_trim(json);
 	if (len > COUNT_FROM_BYTES && has_too_many_values(text, len))
 		return ERR_PROTOCOL;
 	err = json_parse(json, text, len);
@@ -233,11 +240,12 @@ static int count_attribute(const struct sqs_decoder *decoder, const struct json_
 	return 0;
 }
 
-int sqs_decode_counts(
-	struct sqs_decoder *decoder, const char *text, size_t len, struct sqs_counts *ret_counts)
+int sqs_decode_attributes(struct sqs_decoder *decoder, const char *text, size_t len,
+	struct queue_attributes *ret_attributes)
 {
 	const struct json_value *attributes;
-	struct sqs_counts counts;
+	struct queue_attributes counts;
+	int64_t visibility_s;
 	int err = sqs_decoder_parse(decoder, text, len);
 
 	if (err != 0)
@@ -248,9 +256,11 @@ int sqs_decode_counts(
 			&counts.in_flight) ||
 		count_attribute(decoder, attributes, "ApproximateNumberOfMessagesDelayed",
 			&counts.delayed) ||
-		count_attribute(decoder, attributes, "VisibilityTimeout", &counts.visibility_s))
+		count_attribute(decoder, attributes, "VisibilityTimeout", &visibility_s) ||
+		visibility_s > QUEUE_VISIBILITY_MAX_S)
 		return ERR_PROTOCOL;
-	*ret_counts = counts;
+	counts.visibility_s = (unsigned)visibility_s;
+	*ret_attributes = counts;
 	return 0;
 }
 

@@ -13,6 +13,7 @@ struct receive {
 	struct sqs_decoder *decoder;
 	struct sqs_batch *batch;
 	const char *queue_url;
+	enum sqs_unwrap unwrap;
 	struct sqs_dropped dropped;
 };
 
@@ -218,6 +219,18 @@ static int digests_check(const struct receive *receive, const struct json_value 
 	return 0;
 }
 
+/* The body is the parser's copy and about to be the batch's, so what was in it goes over it. */
+static int envelope_open(const struct receive *receive, struct queue_message *message,
+	char refusal[SQS_REFUSAL_SIZE])
+{
+	struct json *json = &receive->decoder->json;
+	struct sqs_batch *batch = receive->batch;
+
+	return sqs_open_envelope(receive->decoder, receive->unwrap, message,
+		json->strings + (message->body - json->strings),
+		batch->attributes + batch->attribute_count, refusal);
+}
+
 /* The sender's own key when it can stand in a header, else one made of queue and message id. */
 static int idempotency_key_set(
 	struct receive *receive, struct queue_message *message, char made[UUID_TEXT_SIZE])
@@ -275,6 +288,8 @@ static int message_decode(struct receive *receive, const struct json_value *valu
 		return 0;
 	}
 	if (err == 0)
+		err = envelope_open(receive, &message, batch->refusals[place]);
+	if (err == 0)
 		err = idempotency_key_set(receive, &message, batch->keys[place]);
 	if (err != 0)
 		return err;
@@ -319,10 +334,11 @@ static void strings_swap(struct json *json, struct sqs_batch *batch)
 	batch->strings_capacity = capacity;
 }
 
-int sqs_decode_receive(struct sqs_decoder *decoder, const char *queue_url, const char *text,
-	size_t len, struct queue_batch **ret_batch, struct sqs_dropped *ret_dropped)
+int sqs_decode_receive(struct sqs_decoder *decoder, const char *queue_url, enum sqs_unwrap unwrap,
+	const char *text, size_t len, struct queue_batch **ret_batch,
+	struct sqs_dropped *ret_dropped)
 {
-	struct receive receive = {.decoder = decoder, .queue_url = queue_url};
+	struct receive receive = {.decoder = decoder, .queue_url = queue_url, .unwrap = unwrap};
 	int err;
 
 	receive.batch = sqs_batch_get(decoder->pool);

@@ -31,18 +31,22 @@ static bool count_is_valid(size_t count)
 	return count >= 1 && count <= QUEUE_BATCH_MAX;
 }
 
-int sqs_encode_receive(struct buf *body, const char *queue_url, const struct queue_receive *params)
+int sqs_encode_receive(struct buf *body, const char *queue_url, const struct queue_receive *params,
+	const char *attempt_id)
 {
 	if (!url_is_valid(queue_url) || !count_is_valid(params->max_messages) ||
 		params->wait_s > SQS_WAIT_MAX_S || params->visibility_s > QUEUE_VISIBILITY_MAX_S)
 		return ERR_ARGUMENT;
 	append_string_member(body, "{\"QueueUrl\":\"", queue_url);
-	return buf_appendf(body,
+	buf_appendf(body,
 		",\"MaxNumberOfMessages\":%u,\"WaitTimeSeconds\":%u,\"VisibilityTimeout\":%u,"
 		"\"MessageSystemAttributeNames\":[\"ApproximateReceiveCount\",\"SentTimestamp\","
 		"\"ApproximateFirstReceiveTimestamp\",\"MessageGroupId\",\"AWSTraceHeader\"],"
-		"\"MessageAttributeNames\":[\"All\"]}",
+		"\"MessageAttributeNames\":[\"All\"]",
 		params->max_messages, params->wait_s, params->visibility_s);
+	if (attempt_id[0] != '\0')
+		append_string_member(body, ",\"ReceiveRequestAttemptId\":\"", attempt_id);
+	return buf_append_char(body, '}');
 }
 
 /* Opens the entry: the batch so far, and its positional id. */
@@ -223,7 +227,7 @@ int sqs_encode_send_batch(struct buf *body, const char *queue_url,
 	return buf_append_string(body, "]}");
 }
 
-int sqs_encode_get_counts(struct buf *body, const char *queue_url)
+int sqs_encode_get_attributes(struct buf *body, const char *queue_url)
 {
 	if (!url_is_valid(queue_url))
 		return ERR_ARGUMENT;

@@ -1,19 +1,19 @@
 /*
- * SQS's error codes as ours: one table, with the codes of the JSON protocol and the legacy ones of
- * the query protocol, which clients that ask for x-amzn-query-mode still get beside them.
+ * SQS's error codes as ours: what error_codes.h has, and SQS's own, with the codes of the JSON
+ * protocol and the legacy ones of the query protocol, which clients that ask for x-amzn-query-mode
+ * still get beside them.
  */
 #ifndef AWS_SQS_ERROR_H
 #define AWS_SQS_ERROR_H
+
+#include "aws/error_codes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SQS_CODE_SIZE 96 /* a normalised code with its NUL; longer ones are cut */
-
-/* A machine this far from the server's Date is told of its clock, not of its keys (SigV4: 5 min).
- */
-#define SQS_SKEW_TOLERATED_MS ((int64_t)4 * 60 * 1000)
+#define SQS_CODE_SIZE AWS_ERROR_CODE_SIZE
+#define SQS_SKEW_TOLERATED_MS AWS_SKEW_TOLERATED_MS
 
 enum sqs_operation {
 	SQS_RECEIVE,

@@ -181,12 +181,15 @@ static int open_all(struct send *send, struct buf *error)
 	const struct producer_source source = {next_message, send};
 	const struct producer_events events = {on_settled, on_finished, send};
 	struct clock clock = send->runtime.clock;
+	const struct connect_options connect = {.queue_url = plan->queue_url,
+		.endpoint = plan->endpoint,
+		.allow_insecure = plan->allow_insecure,
+		.interrupts = &send->runtime.signal_count};
 	const uint64_t run_id[2] = {clock_random(clock), clock_random(clock)};
 	int rc;
 
 	options.in_flight = (unsigned)plan->in_flight;
-	rc = connect_open(
-		&send->connect, &send->runtime.loop, clock, plan->queue_url, plan->endpoint, error);
+	rc = connect_open(&send->connect, &send->runtime.loop, clock, &connect, error);
 	if (rc == 0)
 		rc = sqs_queue_new(send->connect.client, plan->queue_url, &send->queue);
 	if (rc == 0)
@@ -243,7 +246,7 @@ static struct summary summarise(struct send *send)
 		.failed = totals->failed,
 		.unconfirmed = send->unconfirmed,
 		.unsent = check->valid - totals->accepted - totals->failed,
-		.requests = sqs_client_requests(send->connect.client),
+		.requests = sqs_client_stats(send->connect.client)->requests,
 		.seconds = (double)us / 1e6,
 		.rate = us > 0 ? (double)totals->accepted * 1e6 / (double)us : 0,
 		.interrupted = send->runtime.signal_count > 0,
@@ -336,6 +339,9 @@ static int run(struct send *send)
 		progress_start(&send->progress, send->plan->check.valid, send->started_us);
 		uv_run(&send->runtime.loop, UV_RUN_DEFAULT);
 		code = report(send);
+	} else if (rc == ERR_CANCELLED) {
+		cli_error(COMMAND, "interrupted before anything was sent");
+		code = CLI_FAILED;
 	} else {
 		cli_error(COMMAND, "%s", error.len > 0 ? buf_string(&error) : error_message(rc));
 		code = cli_exit_code(rc);

@@ -16,7 +16,7 @@ struct campaign_plan {
 	const char *recipients, *template_file;
 	const char *name, *deadline, *destination;
 	int64_t in_flight;
-	bool skip_invalid, dry_run, json;
+	bool skip_invalid, dry_run, json, allow_insecure;
 	/* what they lead to */
 	struct list_file list;
 	struct template *template;   /* NULL: none */

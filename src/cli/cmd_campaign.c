@@ -90,6 +90,8 @@ static int parse(struct campaign_plan *plan, int argc, char **argv)
 			"check everything, send nothing"},
 		{"endpoint", 0, CLI_STRING, "URL", &plan->endpoint, 0, 0,
 			"the SQS endpoint [AWS_ENDPOINT_URL_SQS, or the queue URL's host]"},
+		{"allow-insecure-endpoint", 0, CLI_FLAG, NULL, &plan->allow_insecure, 0, 0,
+			"plain http to SQS on another machine, which can be read on the way"},
 		{"in-flight", 0, CLI_INT, "N", &plan->in_flight, 1, 1000,
 			"batches under way at a time [64]"},
 		{"json", 0, CLI_FLAG, NULL, &plan->json, 0, 0,

@@ -4,6 +4,7 @@
  */
 #include "bunshin/error.h"
 #include "cli/cli.h"
+#include "cli/probe.h"
 #include "config/config.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 struct check {
 	const char *path, *queue_url, *endpoint;
-	bool json;
+	bool json, probe;
 };
 
 static void print_json_string(const char *text, size_t len)
@@ -91,6 +92,14 @@ static int report_valid(const struct check *check, const struct config *config)
 	return err == 0 ? CLI_DONE : CLI_FAILED;
 }
 
+static int run_probe(const struct check *check, const struct config *config)
+{
+	if (config->queue.url == NULL)
+		return cli_usage_error("check",
+			"--probe: no queue: set queue.url in %s or give --queue-url", check->path);
+	return probe(config, check->json);
+}
+
 static int run_check(const struct check *check)
 {
 	const struct config_override overrides[] = {
@@ -104,7 +113,7 @@ static int run_check(const struct check *check)
 	int code = CLI_USAGE;
 
 	if (err == 0) {
-		code = report_valid(check, config);
+		code = check->probe ? run_probe(check, config) : report_valid(check, config);
 	} else if (err == ERR_CONFIG || err == ERR_IO) {
 		print_verdict(check->json, false, buf_string(&errors), "");
 	} else {
@@ -127,14 +136,20 @@ int cmd_check(int argc, char **argv)
 			"instead of queue.endpoint"},
 		{"json", 0, CLI_FLAG, NULL, &check.json, 0, 0,
 			"print the verdict as one JSON object"},
+		{"probe", 0, CLI_FLAG, NULL, &check.probe, 0, 0,
+			"ask AWS as well, and print what it says instead"},
 		{0},
 	};
 	const struct cli_usage usage = {
 		.command = "check",
 		.arguments = "[options]",
-		.description = "Reads a configuration as `bunshin run` would. Prints the effective "
-			       "configuration with\nsecrets hidden, or everything that is wrong "
-			       "with it; exits 2 then.",
+		.description =
+			"Reads a configuration as `bunshin run` would. Prints the effective "
+			"configuration with\nsecrets hidden, or everything that is wrong "
+			"with it; exits 2 then.\n\nWith --probe it also resolves the AWS "
+			"credentials and asks the queue what they may\ndo with it, without "
+			"touching a message; nothing is sent to the destinations. Exits 1\nwhen "
+			"something is refused, 75 when something cannot be reached.",
 		.options = options,
 	};
 	int first, count;

@@ -40,7 +40,7 @@ struct demo {
 	char program[PATH_MAX];
 	char *endpoint;
 	char *queue_url;
-	struct sqs_counts counts;
+	struct queue_attributes counts;
 	bool asking;
 	unsigned empty_answers;
 	uint64_t started_us, moved_us, said_us;
@@ -196,18 +196,20 @@ static void open_queue(struct demo *demo)
 {
 	struct buf error = BUF_INIT(4096);
 	char url[512];
+	const struct connect_options options = {.queue_url = url, .endpoint = demo->endpoint};
 
 	demo->stage = CREATING;
 	snprintf(url, sizeof(url), "%s/000000000000/" QUEUE, demo->endpoint);
-	if (connect_open(&demo->connect, &demo->runtime.loop, demo->runtime.clock, url,
-		    demo->endpoint, &error))
+	if (connect_open(
+		    &demo->connect, &demo->runtime.loop, demo->runtime.clock, &options, &error))
 		fail(demo, "connecting to the queue", buf_string(&error));
 	else
 		create_queue(demo, QUEUE);
 	buf_free(&error);
 }
 
-static void counted(void *arg, const struct sqs_outcome *outcome, const struct sqs_counts *counts)
+static void counted(
+	void *arg, const struct sqs_outcome *outcome, const struct queue_attributes *counts)
 {
 	struct demo *demo = arg;
 
@@ -264,8 +266,8 @@ static void tick_fired(struct clock_timer *timer)
 	if (now_us - demo->moved_us > STALL_US)
 		fail(demo, "nothing was accepted for ten minutes", "");
 	else if (!demo->asking)
-		demo->asking = sqs_get_counts(demo->connect.client, demo->queue_url, counted, demo,
-				       &call) == 0;
+		demo->asking = sqs_get_attributes(demo->connect.client, demo->queue_url, counted,
+				       demo, &call) == 0;
 }
 
 /* One after the other: the worker drains while the queue and the sink still answer. */
@@ -380,12 +382,17 @@ static void reconcile(struct demo *demo)
 	buf_free(&error);
 }
 
-/* The children inherit it: local keys, and no endpoint of the surroundings. */
+/* The children inherit it: local keys, and no other AWS settings of the surroundings. */
 static void set_environment(void)
 {
-	unsetenv("AWS_ENDPOINT_URL");
-	unsetenv("AWS_ENDPOINT_URL_SQS");
-	unsetenv("AWS_SESSION_TOKEN");
+	static const char *const unwanted[] = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS",
+		"AWS_ENDPOINT_URL_STS", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_USE_FIPS_ENDPOINT",
+		"AWS_USE_DUALSTACK_ENDPOINT", "AWS_MAX_ATTEMPTS"};
+
+	for (size_t i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++)
+		unsetenv(unwanted[i]);
+	setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+	setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
 	setenv("AWS_ACCESS_KEY_ID", "demo", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "demo-secret", 1);
 	setenv("AWS_REGION", "us-east-1", 1);

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/admin_port.h"
 #include "cli/cli.h"
 #include "cli/runtime.h"
 #include "cli/worker.h"
@@ -21,6 +22,7 @@ struct run {
 	struct runtime runtime;
 	struct config *config;
 	struct worker *worker;
+	struct admin_port *admin;
 	bool exit_when_empty, json;
 	bool connected; /* a receive has worked */
 	bool stopping;
@@ -56,6 +58,7 @@ static void stop(struct run *run, int code)
 		return;
 	run->stopping = true;
 	run->code = code;
+	admin_port_draining(run->admin);
 	clock_timer_clear(run->runtime.clock, &run->empty_timer);
 	notify_systemd("STOPPING=1");
 	/* By a timer: this may be inside a call from the worker. */
@@ -73,6 +76,9 @@ static void on_signal(void *arg, unsigned count)
 {
 	struct run *run = arg;
 
+	/* worker_new() sees it by itself. */
+	if (!run->worker)
+		return;
 	if (count > 1) {
 		log_warn("second signal: stopping at once; what is held will be received again",
 			LOG_INT("messages", delivery_held(worker_delivery(run->worker))));
@@ -92,6 +98,7 @@ static void receive_result(void *arg, int err, const char *detail)
 	uint64_t now_us = clock_monotonic_us(run->runtime.clock);
 	enum error_class class = error_class(err);
 
+	admin_port_receive_result(run->admin, err, detail);
 	if (!err) {
 		run->connected = true;
 		run->failing_since_us = 0;
@@ -139,9 +146,32 @@ static void ask_left(struct clock_timer *timer)
 		clock_timer_after(run->runtime.clock, &run->empty_timer, EMPTY_INTERVAL_US);
 }
 
-static void print_json(const struct run *run, const struct delivery_stats *s)
+/* What the program ends with. A run that was stopped before its worker was there has zeros. */
+struct final {
+	struct delivery_stats stats;
+	struct histogram latency;
+	size_t held;
+	uint64_t requests;
+};
+
+static void final_read(const struct worker *worker, struct final *ret_final)
 {
-	const struct histogram *latency = delivery_latency(worker_delivery(run->worker));
+	const struct delivery *delivery;
+
+	*ret_final = (struct final){.held = 0};
+	if (!worker)
+		return;
+	delivery = worker_delivery(worker);
+	delivery_get_stats(delivery, &ret_final->stats);
+	ret_final->latency = *delivery_latency(delivery);
+	ret_final->held = delivery_held(delivery);
+	ret_final->requests = worker_queue_requests(worker);
+}
+
+static void print_json(const struct final *final)
+{
+	const struct delivery_stats *s = &final->stats;
+	const struct histogram *latency = &final->latency;
 	const struct {
 		const char *name;
 		uint64_t value;
@@ -150,8 +180,7 @@ static void print_json(const struct run *run, const struct delivery_stats *s)
 		{"failed", s->failed}, {"failed_left", s->failed_left}, {"expired", s->expired},
 		{"postponed", s->postponed}, {"crowded", s->crowded}, {"deleted", s->deleted},
 		{"returned", s->returned}, {"lost", s->lost}, {"extended", s->extended},
-		{"held", delivery_held(worker_delivery(run->worker))},
-		{"sqs_requests", worker_queue_requests(run->worker)}};
+		{"held", final->held}, {"sqs_requests", final->requests}};
 
 	putchar('{');
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
@@ -163,37 +192,55 @@ static void print_json(const struct run *run, const struct delivery_stats *s)
 
 static void report(const struct run *run)
 {
-	struct delivery_stats s;
+	struct final final;
+	const struct delivery_stats *s = &final.stats;
 
-	delivery_get_stats(worker_delivery(run->worker), &s);
-	log_info("stopped", LOG_INT("accepted", s.accepted), LOG_INT("suppressed", s.suppressed),
-		LOG_INT("failed", s.failed), LOG_INT("expired", s.expired),
-		LOG_INT("attempts", s.attempts), LOG_INT("returned", s.returned),
-		LOG_INT("lost", s.lost),
-		LOG_INT("sqs_requests", worker_queue_requests(run->worker)));
+	final_read(run->worker, &final);
+	log_info("stopped", LOG_INT("accepted", s->accepted), LOG_INT("suppressed", s->suppressed),
+		LOG_INT("failed", s->failed), LOG_INT("expired", s->expired),
+		LOG_INT("attempts", s->attempts), LOG_INT("returned", s->returned),
+		LOG_INT("lost", s->lost), LOG_INT("sqs_requests", final.requests));
 	if (run->json)
-		print_json(run, &s);
+		print_json(&final);
 	else if (run->exit_when_empty)
-		printf("accepted %llu, failed %llu, expired %llu\n", (unsigned long long)s.accepted,
-			(unsigned long long)(s.failed + s.failed_left),
-			(unsigned long long)s.expired);
+		printf("accepted %llu, failed %llu, expired %llu\n",
+			(unsigned long long)s->accepted,
+			(unsigned long long)(s->failed + s->failed_left),
+			(unsigned long long)s->expired);
 	fflush(stdout);
 }
 
-static int deliver(struct run *run)
+/* The worker, and its admin port. 0, or an error, told of, with how to end. */
+static int open_worker(struct run *run, int *ret_code)
 {
-	struct worker_hooks hooks = {.receive_result = receive_result, .arg = run};
+	struct worker_hooks hooks = {.receive_result = receive_result,
+		.arg = run,
+		.interrupts = &run->runtime.signal_count};
 	struct buf error = BUF_INIT(4096);
 	int err;
 
 	err = worker_new(
 		&run->runtime.loop, run->runtime.clock, run->config, &hooks, &run->worker, &error);
-	if (err) {
+	if (!err)
+		err = admin_port_open(&run->runtime.loop, run->config->admin.listen, run->worker,
+			&run->admin, &error);
+	if (err == ERR_CANCELLED)
+		report(run);
+	else if (err)
 		cli_error("run", "%s", buf_string(&error));
-		buf_free(&error);
-		return err == ERR_ARGUMENT ? CLI_USAGE : cli_exit_code(err);
-	}
 	buf_free(&error);
+	*ret_code = err && err != ERR_CANCELLED ? cli_exit_code(err) : CLI_DONE;
+	return err;
+}
+
+static int deliver(struct run *run)
+{
+	int code;
+
+	if (open_worker(run, &code)) {
+		worker_close(run->worker);
+		return code;
+	}
 	log_info("started", LOG_STR("version", BUNSHIN_VERSION),
 		LOG_STR("queue", run->config->queue.url),
 		LOG_STR("destination", run->config->destinations[0].name),
@@ -208,6 +255,7 @@ static int deliver(struct run *run)
 	report(run);
 	clock_timer_clear(run->runtime.clock, &run->empty_timer);
 	clock_timer_clear(run->runtime.clock, &run->stop_timer);
+	admin_port_close(run->admin);
 	worker_close(run->worker);
 	return run->code;
 }

@@ -23,6 +23,10 @@ static const struct event_row {
 	[DELIVERY_BREAKER_CLOSED] = {LOG_LEVEL_INFO, "destination answers again"},
 	[DELIVERY_LEDGER_CUT_SHORT] = {LOG_LEVEL_WARN,
 		"ledger is full, keys leave before the end of the window; make it larger"},
+	[DELIVERY_QUEUE_FULL] = {LOG_LEVEL_ERROR,
+		"SQS hands no messages out: as many as it allows (about 120,000) are in flight; "
+		"look for receivers that hold them"},
+	[DELIVERY_QUEUE_FLOWS] = {LOG_LEVEL_INFO, "SQS hands messages out again"},
 	[DELIVERY_QUEUE_FAILED] = {LOG_LEVEL_WARN, "a call to the queue failed"},
 	[DELIVERY_QUEUE_CONNECTED] = {LOG_LEVEL_INFO, "receiving"},
 };

@@ -59,6 +59,18 @@ int runtime_open(struct runtime *runtime, void (*on_signal)(void *arg, unsigned 
 	return err;
 }
 
+int runtime_await(uv_loop_t *loop, const bool *answered, const unsigned *interrupts)
+{
+	while (!*answered) {
+		if (interrupts && *interrupts)
+			return ERR_CANCELLED;
+		if (!uv_run(loop, UV_RUN_ONCE) && !*answered)
+			return ERR_IO;
+	}
+	/* A signal that came together with the answer would be forgotten otherwise. */
+	return interrupts && *interrupts ? ERR_CANCELLED : 0;
+}
+
 void runtime_close(struct runtime *runtime)
 {
 	for (size_t i = 0; i < 2; i++)

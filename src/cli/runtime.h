@@ -7,6 +7,7 @@
 
 #include "bunshin/clock.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct runtime {
@@ -27,5 +28,11 @@ int runtime_open(struct runtime *runtime, void (*on_signal)(void *arg, unsigned 
  * closed. Asserts that none is left.
  */
 void runtime_close(struct runtime *runtime);
+/*
+ * Turns the loop until *answered is true, which a completion sets. 0; ERR_CANCELLED once
+ * *interrupts (signal_count; may be NULL) is not 0, answered or not; ERR_IO: nothing is left in the
+ * loop that could answer. Not from inside the loop.
+ */
+int runtime_await(uv_loop_t *loop, const bool *answered, const unsigned *interrupts);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/metrics.h"
 #include "bunshin/clock.h"
+#include "cli/credentials_watch.h"
 #include "config/config.h"
 #include "delivery/delivery.h"
 
@@ -17,20 +18,27 @@ struct worker;
 
 struct worker_hooks {
 	/*
-	 * A receive failed (err), or one worked for the first time or again (0). `detail` is
-	 * borrowed, for people. The worker must not be closed from inside.
+	 * A receive failed (err), or what must be asked before the first one; or one worked for
+	 * the first time or again (0). `detail` is borrowed, for people. The worker must not be
+	 * closed from inside.
 	 */
 	void (*receive_result)(void *arg, int err, const char *detail);
 	void *arg;
+	const unsigned *interrupts; /* of struct runtime; for worker_new() */
 };
 
 /*
- * loop and config are borrowed and outlive the worker. 0, or an error code with a sentence for
- * people in `error`; nothing is left behind then but handles that close on the next turns of the
- * loop.
+ * loop and config are borrowed and outlive the worker. Runs the loop while credentials are looked
+ * for (connect_open()). 0, or an error code with a sentence for people in `error`; nothing is left
+ * behind then but handles that close on the next turns of the loop. ERR_CANCELLED: interrupted.
  */
 int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 	const struct worker_hooks *hooks, struct worker **ret_worker, struct buf *error);
+/*
+ * Asks the queue for its attributes and whether deletes and visibility changes are allowed (by a
+ * receipt handle that is made up), again and again until it answers, then begins to receive. What
+ * stands in the way is told to the hook.
+ */
 void worker_start(struct worker *worker);
 /* As delivery_drain(). */
 void worker_drain(struct worker *worker, void (*done)(void *arg, size_t held), void *arg);
@@ -39,6 +47,14 @@ void worker_close(struct worker *worker);
 
 const struct delivery *worker_delivery(const struct worker *worker);
 uint64_t worker_queue_requests(const struct worker *worker);
+const struct metrics *worker_metrics(const struct worker *worker);
+/* Brings those of them up to date that are not kept so. */
+void worker_show(struct worker *worker);
+const struct credentials_watch *worker_credentials(const struct worker *worker);
+/* The queue has been asked, and receiving has begun. */
+bool worker_has_begun(const struct worker *worker);
+/* Appends the names of the destinations whose breaker is open, "a, b"; returns how many. */
+size_t worker_open_breakers(const struct worker *worker, struct buf *names);
 
 /*
  * Whether anything is left: in the queue (visible, in flight with anybody, delayed) or held here.

@@ -39,6 +39,8 @@ struct config_header {
 
 enum config_http_version { CONFIG_HTTP_AUTO, CONFIG_HTTP_1_1, CONFIG_HTTP_2 };
 
+enum config_unwrap { CONFIG_UNWRAP_NONE, CONFIG_UNWRAP_SNS };
+
 enum config_jitter { CONFIG_JITTER_FULL, CONFIG_JITTER_DECORRELATED };
 
 enum config_outcome {
@@ -112,8 +114,10 @@ struct config {
 		char *failure_url;
 		int64_t receivers; /* 0: auto */
 		int64_t wait_ms;
-		int64_t visibility_ms;
+		int64_t visibility_ms; /* 0: the queue's own */
 		int64_t held_bytes;
+		enum config_unwrap unwrap;
+		bool allow_insecure_endpoint;
 	} queue;
 	struct config_destination *destinations;
 	size_t destination_count;
@@ -129,6 +133,9 @@ struct config {
 		int64_t window_ms;
 		int64_t size_bytes;
 	} ledger;
+	struct {
+		char *listen; /* NULL: no admin port */
+	} admin;
 	struct {
 		enum log_level level;
 		enum log_format format;

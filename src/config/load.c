@@ -126,6 +126,7 @@ void config_free(struct config *config)
 	free(config->queue.endpoint);
 	free(config->queue.failure_url);
 	free(config->ledger.path);
+	free(config->admin.listen);
 	shown_free(config);
 	free(config);
 }

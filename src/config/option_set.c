@@ -138,6 +138,18 @@ bool option_is_json_path(const char *text)
 	       strstr(text, "..") == NULL;
 }
 
+/* A host or an address, and a port; the server says whether it can listen there. */
+static bool is_listen(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	int64_t port;
+
+	if (colon == NULL || colon == text || strpbrk(text, " \t/") != NULL)
+		return false;
+	return colon[1] >= '0' && colon[1] <= '9' && units_parse_int(colon + 1, &port) == 0 &&
+	       port <= 65535;
+}
+
 static bool text_fits(const struct option *option, const char *text)
 {
 	size_t len = strlen(text);
@@ -151,6 +163,8 @@ static bool text_fits(const struct option *option, const char *text)
 		return len >= (size_t)option->min && len <= (size_t)option->max;
 	case OPTION_JSON_PATH:
 		return option_is_json_path(text);
+	case OPTION_LISTEN:
+		return is_listen(text);
 	case OPTION_QUEUE_URL:
 		return url_is_queue(text);
 	case OPTION_ENDPOINT:

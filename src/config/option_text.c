@@ -47,6 +47,7 @@ static const char *type_name(enum option_type type)
 		[OPTION_TEXT] = "a text",
 		[OPTION_JSON_PATH] = "a field's path",
 		[OPTION_PATH] = "a file's path",
+		[OPTION_LISTEN] = "an address and a port (like 127.0.0.1:9797)",
 		[OPTION_QUEUE_URL] = "a queue URL (like "
 				     "https://sqs.eu-west-1.amazonaws.com/123456789012/name)",
 		[OPTION_ENDPOINT] = "an http or https URL without a path (like "
@@ -80,6 +81,8 @@ int option_append_expectation(const struct option *option, struct buf *out)
 	case OPTION_BYTES:
 		buf_append_string(out, " from ");
 		append_range(option, out);
+		if (option->zero_word != NULL && strcmp(example(option), option->zero_word) == 0)
+			return out->err;
 		return buf_appendf(out, " (like %s)", example(option));
 	case OPTION_RATE:
 		buf_append_string(out, " of ");

@@ -25,6 +25,7 @@ _Static_assert(sizeof(enum log_level) == sizeof(int), "enums are stored as int")
 _Static_assert(sizeof(enum log_format) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_http_version) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_jitter) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_unwrap) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_outcome) == sizeof(int), "enums are stored as int");
 
 /* clang-format off */
@@ -44,12 +45,21 @@ const struct option options[] = {
 		.step = SECOND, .fallback = "20s",
 		.help = "How long a poll of an empty queue waits for a message."},
 	{"queue.visibility", OPTION_DURATION, IN_CONFIG(queue.visibility_ms), .min = SECOND,
-		.max = 12 * HOUR, .step = SECOND, .fallback = "60s",
+		.max = 12 * HOUR, .step = SECOND, .zero_word = "auto", .fallback = "auto",
 		.help = "How long a received message stays hidden from other workers; extended "
-			"while it is held, and how soon it comes back after a crash."},
+			"while it is held, and how soon it comes back after a crash. auto: the "
+			"queue's own VisibilityTimeout."},
 	{"queue.held", OPTION_BYTES, IN_CONFIG(queue.held_bytes), .min = MIB, .max = 4096 * MIB,
 		.fallback = "64MiB",
 		.help = "Bytes of messages held in memory, at most; no more are received past it."},
+	{"queue.unwrap", OPTION_CHOICE, IN_CONFIG(queue.unwrap), .choices = "none|sns",
+		.fallback = "none",
+		.help = "sns: a body that is an SNS notification is replaced by its Message, and its "
+			"MessageAttributes become the message's."},
+	{"queue.allow_insecure_endpoint", OPTION_BOOL, IN_CONFIG(queue.allow_insecure_endpoint),
+		.choices = "true|false", .fallback = "false",
+		.help = "Talk plain http to SQS on another machine, so that everybody on the way "
+			"can read the messages; to this one it is always allowed."},
 
 	{"destinations[].name", OPTION_NAME, IN_DESTINATION(name), .required = true,
 		.help = "What messages, logs and metrics call it; unique."},
@@ -160,6 +170,10 @@ const struct option options[] = {
 	{"ledger.size", OPTION_BYTES, IN_CONFIG(ledger.size_bytes), .min = MIB,
 		.max = 16384 * MIB, .fallback = "64MiB",
 		.help = "Size of a new ledger, at 32 bytes an entry."},
+
+	{"admin.listen", OPTION_LISTEN, IN_CONFIG(admin.listen), .nullable = true,
+		.fallback = "127.0.0.1:9797",
+		.help = "Where /metrics, /healthz and /readyz answer; null: nowhere."},
 
 	{"log.level", OPTION_CHOICE, IN_CONFIG(log.level), .choices = "debug|info|warn|error",
 		.fallback = "info",

@@ -24,6 +24,7 @@ enum option_type {
 	OPTION_TEXT,	     /* char * of min to max bytes */
 	OPTION_JSON_PATH,    /* char * of at most max bytes, "a.b.0" */
 	OPTION_PATH,	     /* char *, a file's path */
+	OPTION_LISTEN,	     /* char *, "127.0.0.1:9797", "[::1]:0" */
 	OPTION_QUEUE_URL,    /* char * */
 	OPTION_ENDPOINT,     /* char *; the last that is written as one scalar */
 	OPTION_URL_TEMPLATE, /* struct template * */

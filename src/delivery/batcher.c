@@ -30,10 +30,11 @@ static void fill(struct batcher *batcher, struct batch_call *call)
 {
 	size_t bytes = 0;
 
-	while (call->count < QUEUE_BATCH_MAX && batcher->waiting_count) {
-		struct batch_link *link =
-			list_entry(list_first(&batcher->waiting), struct batch_link, node);
+	list_for_each_safe (node, &batcher->waiting) {
+		struct batch_link *link = list_entry(node, struct batch_link, node);
 
+		if (batcher->may_join && !batcher->may_join(link->message, call))
+			continue;
 		if (batcher->max_bytes)
 			bytes += bytes_of(link->message->queued);
 		if (call->count && (bytes > batcher->max_bytes || link->message->settle_alone))
@@ -44,7 +45,7 @@ static void fill(struct batcher *batcher, struct batch_call *call)
 		link->slot = (unsigned)call->count;
 		call->links[call->count] = link;
 		call->messages[call->count++] = link->message;
-		if (link->message->settle_alone)
+		if (link->message->settle_alone || call->count == QUEUE_BATCH_MAX)
 			break;
 	}
 }
@@ -87,6 +88,10 @@ static bool start_call(struct batcher *batcher)
 	list_append(&batcher->calls, &call->node);
 	batcher->call_count++;
 	fill(batcher, call);
+	if (!call->count) {
+		call_free(call);
+		return false;
+	}
 	err = batcher->start(batcher, call);
 	if (err)
 		settle_all(call, NULL, err);

@@ -30,6 +30,8 @@ struct batcher {
 	int (*start)(struct batcher *batcher, struct batch_call *call);
 	/* One message's outcome; started_us is when the call began. Its link is in no batcher. */
 	void (*settled)(struct message *message, int result, uint64_t started_us);
+	/* Whether it may be in this call, which has what call->messages holds so far; NULL: any. */
+	bool (*may_join)(const struct message *message, const struct batch_call *call);
 	size_t max_calls;
 	size_t max_bytes; /* of bodies and attributes in one call; 0: any */
 	struct list waiting;

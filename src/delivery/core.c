@@ -65,7 +65,7 @@ static void watch_ledger(struct delivery *delivery)
 	if (ledger->cut_short == counter->value)
 		return;
 	counter->value = ledger->cut_short;
-	gauge_set(delivery->metrics.ledger_window_ms, ledger->cut_age_ms);
+	gauge_set(delivery->metrics.ledger_window_s, (ledger->cut_age_ms + 999) / 1000);
 	if (delivery->ledger_told_us && now_us - delivery->ledger_told_us < LEDGER_TELL_US)
 		return;
 	delivery->ledger_told_us = now_us;

@@ -10,6 +10,7 @@
 #include "delivery/batcher.h"
 #include "delivery/campaign.h"
 #include "delivery/delivery.h"
+#include "delivery/inflight.h"
 #include "delivery/lane.h"
 #include "delivery/latency.h"
 #include "delivery/message.h"
@@ -21,11 +22,12 @@
 struct core_metrics {
 	struct counter *received, *attempts, *accepted, *suppressed, *retried, *failed,
 		*failed_left, *expired, *postponed, *crowded, *deleted, *returned, *lost, *extended,
-		*queue_errors, *ledger_cut_short;
+		*queue_errors, *polls_overdue, *ledger_cut_short;
 	struct gauge *states[MESSAGE_END_FIRST];
 	struct gauge *held_bytes;
-	struct gauge *ledger_window_ms; /* in force: shorter than configured once it is cut short */
-	struct histogram *latency_us;	/* SentTimestamp to acceptance */
+	/* In force: shorter than configured once it is cut short. Rounded up. */
+	struct gauge *ledger_window_s;
+	struct histogram *latency_us; /* SentTimestamp to acceptance */
 	struct histogram *attempt_us;
 };
 
@@ -53,6 +55,7 @@ struct delivery {
 	size_t held;	   /* messages, all states */
 	size_t held_bytes; /* of batches */
 	struct receiver receiver;
+	struct inflight inflight;
 	struct batcher deleter;	 /* DeleteMessageBatch for what is done */
 	struct batcher returner; /* ChangeMessageVisibilityBatch for what backs off */
 	struct batcher extender; /* ChangeMessageVisibilityBatch for what is still at work */

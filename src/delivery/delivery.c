@@ -36,6 +36,9 @@ static int open_metrics(struct delivery *delivery)
 		{&c->extended, "bunshin_visibility_extended_total", "Visibility extensions.", ""},
 		{&c->queue_errors, "bunshin_queue_errors_total", "Calls to the queue that failed.",
 			""},
+		{&c->polls_overdue, "bunshin_polls_overdue_total",
+			"Receives given up since they had not ended long after their deadline.",
+			""},
 		{&c->ledger_cut_short, "bunshin_ledger_cut_short_total",
 			"Keys that left the ledger before the end of its window.", ""},
 	};
@@ -64,12 +67,12 @@ static int open_metrics(struct delivery *delivery)
 		"From SentTimestamp to the provider's acceptance.", "");
 	c->attempt_us = metrics_histogram(
 		m, "bunshin_attempt_duration_seconds", "From start to end of an attempt.", "");
-	c->ledger_window_ms = metrics_gauge(m, "bunshin_ledger_window_milliseconds",
+	c->ledger_window_s = metrics_gauge(m, "bunshin_ledger_window_seconds",
 		"How long keys stay in the ledger: its window, or less once it is full.", "");
-	if (!c->held_bytes || !c->latency_us || !c->attempt_us || !c->ledger_window_ms)
+	if (!c->held_bytes || !c->latency_us || !c->attempt_us || !c->ledger_window_s)
 		return ERR_NOMEM;
 	if (delivery->options.ledger)
-		gauge_set(c->ledger_window_ms, delivery->options.ledger->window_ms);
+		gauge_set(c->ledger_window_s, (delivery->options.ledger->window_ms + 999) / 1000);
 	return 0;
 }
 
@@ -119,14 +122,15 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	delivery->campaigns.metrics = options->metrics;
 	for (int state = 0; state < MESSAGE_END_FIRST; state++)
 		list_init(&delivery->states[state]);
-	receiver_init(&delivery->receiver, delivery, receivers_for(options));
+	inflight_init(&delivery->inflight, delivery);
+	err = receiver_init(&delivery->receiver, delivery, receivers_for(options));
 	settle_init(delivery);
 	keeper_init(delivery);
 	drain_init(delivery);
 	delivery->lanes = calloc(options->destination_count, sizeof(*delivery->lanes));
 	if (options->fifo)
 		delivery->groups = group_buckets_new();
-	if (!delivery->lanes || (options->fifo && !delivery->groups))
+	if (err || !delivery->lanes || (options->fifo && !delivery->groups))
 		err = ERR_NOMEM;
 	while (!err && delivery->lane_count < options->destination_count) {
 		err = lane_init(&delivery->lanes[delivery->lane_count], delivery,
@@ -137,12 +141,21 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	}
 	if (!err)
 		err = open_metrics(delivery);
+	if (!err)
+		err = receiver_open_metrics(&delivery->receiver, options->metrics);
+	if (!err)
+		err = inflight_open_metrics(&delivery->inflight, options->metrics);
 	if (err) {
 		delivery_free(delivery);
 		return err;
 	}
 	*ret_delivery = delivery;
 	return 0;
+}
+
+void delivery_set_visibility(struct delivery *delivery, unsigned visibility_s)
+{
+	delivery->options.visibility_s = visibility_s;
 }
 
 void delivery_start(struct delivery *delivery)
@@ -162,6 +175,7 @@ void delivery_free(struct delivery *delivery)
 		return;
 	receiver_stop(&delivery->receiver);
 	receiver_cancel(&delivery->receiver);
+	inflight_stop(&delivery->inflight);
 	batcher_stop(&delivery->deleter);
 	batcher_stop(&delivery->returner);
 	batcher_stop(&delivery->extender);
@@ -177,6 +191,7 @@ void delivery_free(struct delivery *delivery)
 	free(delivery->lanes);
 	free(delivery->groups);
 	json_free(&delivery->json);
+	receiver_free(&delivery->receiver);
 	free(delivery);
 }
 
@@ -209,6 +224,19 @@ void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *
 		.lost = m->lost->value,
 		.extended = m->extended->value,
 		.sending = delivery->counts[MESSAGE_SENDING]};
+}
+
+void delivery_get_health(const struct delivery *delivery, struct delivery_health *ret_health)
+{
+	*ret_health = (struct delivery_health){.connected = delivery->receiver.connected,
+		.draining = delivery->drain != DRAIN_NO,
+		.deletes_denied = delivery->receiver.deletes_denied,
+		.in_flight_limit = delivery->inflight.reached};
+}
+
+void delivery_show(struct delivery *delivery)
+{
+	receiver_show(&delivery->receiver);
 }
 
 const struct histogram *delivery_latency(const struct delivery *delivery)

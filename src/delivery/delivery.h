@@ -60,6 +60,8 @@ enum delivery_event_kind {
 	DELIVERY_BREAKER_OPENED, /* the destination refused us, or fails again and again */
 	DELIVERY_BREAKER_CLOSED,
 	DELIVERY_LEDGER_CUT_SHORT, /* it is full: keys leave after delay_ms instead of the window */
+	DELIVERY_QUEUE_FULL,	   /* so many messages are in flight that SQS hands nothing out */
+	DELIVERY_QUEUE_FLOWS,	   /* it does again */
 	DELIVERY_QUEUE_FAILED,	   /* a call to the queue failed; `reason` has the words */
 	DELIVERY_QUEUE_CONNECTED,  /* the first receive that worked, at the start or after failures
 				    */
@@ -105,6 +107,8 @@ struct delivery_options {
 
 /* 0, ERR_NOMEM or ERR_ARGUMENT. Nothing is started. */
 int delivery_new(const struct delivery_options *options, struct delivery **ret_delivery);
+/* Before the start, when it was not known yet: 1-43200. */
+void delivery_set_visibility(struct delivery *delivery, unsigned visibility_s);
 /* Begins to receive. */
 void delivery_start(struct delivery *delivery);
 
@@ -146,6 +150,16 @@ struct delivery_stats {
 	uint64_t sending; /* in flight now */
 };
 void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *ret_stats);
+/* What readiness depends on. */
+struct delivery_health {
+	bool connected; /* the latest receive worked */
+	bool draining;
+	bool deletes_denied;  /* the latest delete was refused for want of permission */
+	bool in_flight_limit; /* SQS hands nothing out: too much is in flight */
+};
+void delivery_get_health(const struct delivery *delivery, struct delivery_health *ret_health);
+/* Brings those metrics up to date that pass with time; before they are read. */
+void delivery_show(struct delivery *delivery);
 /* Microseconds from SentTimestamp to the provider's acceptance, resolution 1 ms. */
 const struct histogram *delivery_latency(const struct delivery *delivery);
 

@@ -106,6 +106,7 @@ void delivery_drain(struct delivery *delivery, void (*done)(void *arg, size_t he
 	delivery->drain_end_us =
 		clock_monotonic_us(delivery->clock) + (uint64_t)delivery->options.grace_ms * 1000;
 	receiver_stop(&delivery->receiver);
+	inflight_stop(&delivery->inflight);
 	enter(delivery, DRAIN_POLLS);
 	for (size_t i = 0; i < delivery->lane_count; i++)
 		lane_release(&delivery->lanes[i]);

@@ -8,9 +8,9 @@
 
 struct list *group_buckets_new(void)
 {
-	struct list *buckets = calloc(GROUP_BUCKETS, sizeof(*buckets));
+	struct list *buckets = calloc(2 * GROUP_BUCKETS, sizeof(*buckets));
 
-	for (size_t i = 0; buckets && i < GROUP_BUCKETS; i++)
+	for (size_t i = 0; buckets && i < 2 * GROUP_BUCKETS; i++)
 		list_init(&buckets[i]);
 	return buckets;
 }
@@ -63,6 +63,30 @@ void group_leave(struct message *message)
 		return;
 	list_remove(&message->group);
 	message->delivery->groups_moved = true;
+}
+
+void group_join_deletes(struct message *message)
+{
+	if (message->delivery->groups)
+		list_append(bucket_of(message) + GROUP_BUCKETS, &message->deletes);
+}
+
+bool group_may_delete(const struct message *message, const struct batch_call *call)
+{
+	const struct list *bucket;
+
+	if (!message->delivery->groups)
+		return true;
+	bucket = bucket_of(message) + GROUP_BUCKETS;
+	list_for_each (node, bucket) {
+		const struct message *other = list_entry(node, struct message, deletes);
+
+		if (other == message)
+			return true;
+		if (other->settle.call != call && same_group(other, message))
+			return false;
+	}
+	return true;
 }
 
 void group_return_rest(struct message *message, int64_t delay_ms)

@@ -89,6 +89,8 @@ static void admit(struct message *message, enum entry entry)
 
 	if (entry == ENTRY_NO_MEMORY) {
 		core_return(message, core_backoff_ms(message));
+	} else if (message->queued->refused) {
+		core_fail(message, NULL, message->queued->refused);
 	} else if (message_instant(
 			   message->queued, "Deadline", INT64_MAX, &message->deadline_epoch_ms)) {
 		core_fail(message, NULL,

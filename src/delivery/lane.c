@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SOON_US 20000 /* a message may wait here for so long */
+
 #define SECOND_US 1000000ull
 /* What finds no room comes back between these. */
 #define BACKLOG_MIN_MS 1000
@@ -158,11 +160,26 @@ static size_t rate_room(const struct lane *lane, uint64_t now_us)
 		2 * share > QUEUE_BATCH_MAX ? 2 * share : QUEUE_BATCH_MAX);
 }
 
+/*
+ * What the slots of a limit below the concurrency take within SOON_US. A provider that answers in a
+ * millisecond needs few slots; a receive for each would cost a request a message.
+ */
+static size_t taken_soon(const struct lane *lane, size_t limit)
+{
+	uint64_t turns = lane->trip_us ? SOON_US / lane->trip_us : 0;
+
+	/* Half open, the breaker lets one through at a time. */
+	return lane->breaker.state == BREAKER_CLOSED ? limit * turns : 0;
+}
+
 size_t lane_room(struct lane *lane, size_t *total)
 {
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
 	size_t limit = allowed(lane, now_us);
-	size_t room = limit > lane->sending ? limit - lane->sending : 0;
+	size_t room;
+
+	limit = at_most(limit + taken_soon(lane, limit), lane->destination.concurrency);
+	room = limit > lane->sending ? limit - lane->sending : 0;
 
 	/* With a rate, tokens are what is waited for, and what they soon let through may wait here.
 	 */

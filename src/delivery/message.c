@@ -88,6 +88,7 @@ struct message *message_new(struct delivery *delivery, struct queue_batch *batch
 	message->retry.fire = settle_retry_fired;
 	list_init(&message->node);
 	list_init(&message->group);
+	list_init(&message->deletes);
 	list_init(&message->settle.node);
 	list_init(&message->extend.node);
 	message->settle.message = message->extend.message = message;
@@ -127,6 +128,7 @@ static void message_free(struct message *message)
 	batcher_forget(&message->extend);
 	batcher_forget(&message->settle);
 	group_leave(message);
+	list_remove(&message->deletes);
 	list_remove(&message->node);
 	delivery->held--;
 	delivery->held_bytes -= message->batch->bytes / message->batch->count;
@@ -150,6 +152,8 @@ void message_move(struct message *message, enum message_state to)
 	list_append(list_of(message, to), &message->node);
 	if (!message_is_extendable(message))
 		group_leave(message); /* the next of its group may go */
+	if (message_is_done(message))
+		group_join_deletes(message);
 	/* An extension that has not left yet must not follow a delete or overwrite a back-off. */
 	if (!message_is_extendable(message) && batcher_is_waiting(&message->extend))
 		batcher_forget(&message->extend);

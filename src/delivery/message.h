@@ -84,7 +84,7 @@ struct message {
 	uint64_t attempt_us;		/* when it began */
 	struct ledger_key key;		/* from the attempt on */
 	struct ledger_claim claim;	/* of the attempt */
-	struct list group;		/* its place in the row of its message group (group.h) */
+	struct list group, deletes;	/* its places in the rows of its message group (group.h) */
 	unsigned settle_attempts;
 	bool settle_alone;	 /* its batch failed for good: tried by itself once more */
 	unsigned return_after_s; /* BACKING_OFF: the visibility wanted */

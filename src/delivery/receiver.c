@@ -3,17 +3,26 @@
 #include "bunshin/error.h"
 #include "delivery/core.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#define SECOND_US 1000000ull
 
 /* After a receive that failed: quick at first, never a storm. */
 static const struct backoff failure_backoff = {.base_ms = 200, .cap_ms = 20000};
 
-struct poll {
-	struct list node;
+/* Of a poller, past the end of any receive that the layers below have not forgotten. */
+#define OVERDUE_WAITS 4
+#define OVERDUE_S 30
+
+struct poller {
+	struct list node; /* among those that poll, or the parked ones */
 	struct receiver *receiver;
 	struct queue_call *call;
 	uint64_t asked_us;
 	unsigned asked;
+	struct clock_timer overdue;
+	struct gauge *age_s; /* of its poll */
 };
 
 /* With half of the queue for others, so many in a row mean that nothing else is there. */
@@ -31,40 +40,95 @@ static void scout_fired(struct clock_timer *timer)
 	receiver_pump(list_entry(timer, struct receiver, scout));
 }
 
-void receiver_init(struct receiver *receiver, struct delivery *delivery, unsigned max_polls)
+static void poller_overdue(struct clock_timer *timer);
+
+int receiver_init(struct receiver *receiver, struct delivery *delivery, unsigned max_polls)
 {
-	*receiver = (struct receiver){.delivery = delivery, .max_polls = max_polls, .allowed = 1};
-	list_init(&receiver->polls);
+	*receiver = (struct receiver){
+		.delivery = delivery, .max_polls = max_polls, .allowed = 1, .idle = true};
+	list_init(&receiver->polling);
+	list_init(&receiver->parked);
 	receiver->wake.fire = wake_fired;
 	receiver->scout.fire = scout_fired;
+	receiver->pollers = calloc(max_polls, sizeof(*receiver->pollers));
+	if (!receiver->pollers)
+		return ERR_NOMEM;
+	for (unsigned i = 0; i < max_polls; i++) {
+		struct poller *poller = &receiver->pollers[i];
+
+		poller->receiver = receiver;
+		poller->overdue.fire = poller_overdue;
+		list_append(&receiver->parked, &poller->node);
+	}
+	return 0;
 }
 
-static void poll_free(struct poll *poll)
+void receiver_free(struct receiver *receiver)
 {
-	struct receiver *receiver = poll->receiver;
-
-	list_remove(&poll->node);
-	receiver->poll_count--;
-	receiver->reserved -= poll->asked;
-	free(poll);
+	free(receiver->pollers);
+	receiver->pollers = NULL;
 }
 
-/* More polls while messages come, one fewer for each empty answer, one alone after a failure. */
+int receiver_open_metrics(struct receiver *receiver, struct metrics *metrics)
+{
+	for (unsigned i = 0; i < receiver->max_polls; i++) {
+		char labels[32];
+
+		snprintf(labels, sizeof(labels), "poller=\"%u\"", i);
+		receiver->pollers[i].age_s = metrics_gauge(metrics, "bunshin_poll_age_seconds",
+			"Since the poller's receive was started; 0: parked.", labels);
+		if (!receiver->pollers[i].age_s)
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
+void receiver_show(struct receiver *receiver)
+{
+	uint64_t now_us = clock_monotonic_us(receiver->delivery->clock);
+
+	for (unsigned i = 0; i < receiver->max_polls; i++) {
+		const struct poller *poller = &receiver->pollers[i];
+
+		gauge_set(poller->age_s,
+			poller->call ? (int64_t)((now_us - poller->asked_us) / SECOND_US) : 0);
+	}
+}
+
+static void poller_park(struct poller *poller)
+{
+	struct receiver *receiver = poller->receiver;
+
+	poller->call = NULL;
+	clock_timer_clear(receiver->delivery->clock, &poller->overdue);
+	list_remove(&poller->node);
+	list_prepend(&receiver->parked, &poller->node);
+	receiver->poll_count--;
+	receiver->reserved -= poller->asked;
+}
+
 static void adapt(struct receiver *receiver, unsigned asked, size_t got)
 {
-	if (got == asked)
-		receiver->allowed *= 2;
-	else if (got > 0)
-		receiver->allowed += 1;
-	else
-		receiver->allowed -= 1;
-	if (receiver->allowed > receiver->max_polls)
+	if (got == asked || (got > 0 && receiver->idle))
 		receiver->allowed = receiver->max_polls;
-	if (receiver->allowed < 1)
-		receiver->allowed = 1;
+	else if (2 * got < asked && receiver->allowed > 1)
+		receiver->allowed--;
+	receiver->idle = got == 0;
 }
 
-static void back_off(struct receiver *receiver)
+/* Up at once, down slowly. */
+static void measure(struct receiver *receiver, const struct queue_batch *batch)
+{
+	size_t bytes = batch->count ? batch->bytes / batch->count : 0;
+
+	if (bytes >= receiver->message_bytes)
+		receiver->message_bytes = bytes;
+	else if (batch->count)
+		receiver->message_bytes -= (receiver->message_bytes - bytes) / 8;
+}
+
+/* Longer each time, one poll alone afterwards. */
+static void pause_polls(struct receiver *receiver)
 {
 	struct clock clock = receiver->delivery->clock;
 	int64_t delay_ms;
@@ -77,9 +141,15 @@ static void back_off(struct receiver *receiver)
 	if (delay_ms < failure_backoff.base_ms / 2)
 		delay_ms = failure_backoff.base_ms / 2;
 	receiver->failures++;
-	receiver->connected = false;
 	receiver->allowed = 1;
+	receiver->idle = true;
 	clock_timer_after(clock, &receiver->wake, (uint64_t)delay_ms * 1000);
+}
+
+static void back_off(struct receiver *receiver)
+{
+	receiver->connected = false;
+	pause_polls(receiver);
 }
 
 /* Whether anything of it found room says how eagerly to go on. */
@@ -107,33 +177,58 @@ static void take(struct receiver *receiver, struct queue_batch *batch, uint64_t 
 	clock_timer_after(delivery->clock, &receiver->scout, receiver->scout_pause_us);
 }
 
+static void answered(
+	struct receiver *receiver, unsigned asked, struct queue_batch *batch, uint64_t asked_us)
+{
+	struct delivery *delivery = receiver->delivery;
+
+	if (!receiver->connected) {
+		receiver->connected = true;
+		core_notify(delivery, &(struct delivery_event){.kind = DELIVERY_QUEUE_CONNECTED,
+					      .operation = "receive"});
+	}
+	adapt(receiver, asked, batch->count);
+	measure(receiver, batch);
+	inflight_received(&delivery->inflight, batch->count);
+	if (receiver->deletes_denied)
+		pause_polls(receiver);
+	else
+		receiver->failures = 0;
+	take(receiver, batch, asked_us);
+}
+
 static void received(void *arg, int err, struct queue_batch *batch, const char *detail)
 {
-	struct poll *poll = arg;
-	struct receiver *receiver = poll->receiver;
+	struct poller *poller = arg;
+	struct receiver *receiver = poller->receiver;
 	struct delivery *delivery = receiver->delivery;
-	uint64_t asked_us = poll->asked_us;
-	unsigned asked = poll->asked;
 
-	poll->call = NULL;
-	poll_free(poll);
+	poller_park(poller);
 	if (err) {
 		core_queue_failed(delivery, "receive", err, detail);
+		inflight_refused(&delivery->inflight, err);
 		back_off(receiver);
 	} else {
-		receiver->failures = 0;
-		if (!receiver->connected) {
-			receiver->connected = true;
-			core_notify(
-				delivery, &(struct delivery_event){.kind = DELIVERY_QUEUE_CONNECTED,
-						  .operation = "receive"});
-		}
-		adapt(receiver, asked, batch->count);
-		take(receiver, batch, asked_us);
+		answered(receiver, poller->asked, batch, poller->asked_us);
 	}
 	core_advance(delivery);
 }
 
+static void poller_overdue(struct clock_timer *timer)
+{
+	struct poller *poller = list_entry(timer, struct poller, overdue);
+	struct receiver *receiver = poller->receiver;
+	struct delivery *delivery = receiver->delivery;
+	struct queue queue = delivery->options.queue;
+
+	queue.ops->cancel(queue.impl, poller->call);
+	poller_park(poller);
+	counter_add(delivery->metrics.polls_overdue, 1);
+	core_queue_failed(delivery, "receive", ERR_TIMEOUT,
+		"a receive has not ended long after its deadline; given up and begun anew");
+	back_off(receiver);
+	core_advance(delivery);
+}
 static int start_poll(struct receiver *receiver, unsigned asked)
 {
 	struct delivery *delivery = receiver->delivery;
@@ -141,20 +236,21 @@ static int start_poll(struct receiver *receiver, unsigned asked)
 	struct queue_receive params = {.max_messages = asked,
 		.wait_s = delivery->options.wait_s,
 		.visibility_s = delivery->options.visibility_s};
-	struct poll *poll = calloc(1, sizeof(*poll));
+	struct poller *poller = list_entry(list_first(&receiver->parked), struct poller, node);
 	int err;
 
-	if (!poll)
-		return ERR_NOMEM;
-	poll->receiver = receiver;
-	poll->asked = asked;
-	poll->asked_us = clock_monotonic_us(delivery->clock);
-	list_append(&receiver->polls, &poll->node);
+	poller->asked = asked;
+	poller->asked_us = clock_monotonic_us(delivery->clock);
+	list_remove(&poller->node);
+	list_append(&receiver->polling, &poller->node);
 	receiver->poll_count++;
 	receiver->reserved += asked;
-	err = queue.ops->receive(queue.impl, &params, received, poll, &poll->call);
+	err = queue.ops->receive(queue.impl, &params, received, poller, &poller->call);
 	if (err)
-		poll_free(poll);
+		poller_park(poller);
+	else /* Without memory for the timer the layers below keep the deadline. */
+		clock_timer_after(delivery->clock, &poller->overdue,
+			(OVERDUE_WAITS * params.wait_s + OVERDUE_S) * SECOND_US);
 	return err;
 }
 
@@ -186,13 +282,29 @@ static bool is_clogged(struct delivery *delivery, size_t total)
 {
 	size_t working = delivery->counts[MESSAGE_RECEIVED] + delivery->counts[MESSAGE_SENDING];
 
-	return delivery->held_bytes > delivery->options.held_bytes ||
-	       delivery->held - working > 2 * total + 100 * QUEUE_BATCH_MAX;
+	return delivery->held - working > 2 * total + 100 * QUEUE_BATCH_MAX;
+}
+
+/* Messages that there is memory for, beside those held and those that are on their way. */
+static size_t memory_left(const struct receiver *receiver)
+{
+	const struct delivery *delivery = receiver->delivery;
+	size_t limit = delivery->options.held_bytes;
+	size_t taken = delivery->held_bytes + receiver->reserved * receiver->message_bytes;
+	size_t left = taken < limit ? limit - taken : 0;
+
+	if (!receiver->message_bytes)
+		return receiver->poll_count || delivery->held_bytes > limit ? 0 : QUEUE_BATCH_MAX;
+	/* However large they are, one at a time must go. */
+	if (left < receiver->message_bytes)
+		return taken == 0 ? 1 : 0;
+	return left / receiver->message_bytes;
 }
 
 void receiver_pump(struct receiver *receiver)
 {
 	struct delivery *delivery = receiver->delivery;
+	unsigned allowed = receiver->deletes_denied ? 1 : receiver->allowed;
 	size_t total, quantum, free_slots;
 
 	if (receiver->stopped || clock_timer_is_set(&receiver->wake))
@@ -212,17 +324,28 @@ void receiver_pump(struct receiver *receiver)
 	/* Nothing is going to end and make more room. */
 	if (delivery->held == 0 && receiver->poll_count == 0)
 		quantum = 1;
-	while (receiver->poll_count < receiver->allowed && !is_clogged(delivery, total)) {
+	while (receiver->poll_count < allowed && !is_clogged(delivery, total)) {
 		size_t left = free_slots > receiver->reserved ? free_slots - receiver->reserved : 0;
+		size_t memory = memory_left(receiver);
 
-		if (left < quantum)
+		if (left < quantum || memory == 0)
 			break;
+		left = left < memory ? left : memory;
 		if (start_poll(receiver,
 			    (unsigned)(left > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : left))) {
 			back_off(receiver);
 			break;
 		}
 	}
+}
+
+void receiver_deletes_denied(struct receiver *receiver, bool denied)
+{
+	if (!denied && receiver->deletes_denied && receiver->connected) {
+		receiver->failures = 0;
+		clock_timer_clear(receiver->delivery->clock, &receiver->wake);
+	}
+	receiver->deletes_denied = denied;
 }
 
 void receiver_stop(struct receiver *receiver)
@@ -236,10 +359,10 @@ void receiver_cancel(struct receiver *receiver)
 {
 	struct queue queue = receiver->delivery->options.queue;
 
-	list_for_each_safe (node, &receiver->polls) {
-		struct poll *poll = list_entry(node, struct poll, node);
+	list_for_each_safe (node, &receiver->polling) {
+		struct poller *poller = list_entry(node, struct poller, node);
 
-		queue.ops->cancel(queue.impl, poll->call);
-		poll_free(poll);
+		queue.ops->cancel(queue.impl, poller->call);
+		poller_park(poller);
 	}
 }

@@ -5,6 +5,7 @@
  */
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "delivery/group.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,6 +89,8 @@ static void delete_settled(struct message *message, int result, uint64_t started
 	 */
 	bool stale = started_us >= message->visible_us;
 
+	if (!result || result == ERR_ACCESS_DENIED)
+		receiver_deletes_denied(&message->delivery->receiver, result != 0);
 	if (result == ERR_RECEIPT_INVALID || (!result && stale)) {
 		core_lose(message);
 	} else if (result) {
@@ -244,6 +247,7 @@ void settle_init(struct delivery *delivery)
 		.operation = "delete",
 		.start = delete_start,
 		.settled = delete_settled,
+		.may_join = delivery->options.fifo ? group_may_delete : NULL,
 		.max_calls = SETTLE_CALLS_MAX};
 	delivery->returner = (struct batcher){.delivery = delivery,
 		.operation = "change visibility",

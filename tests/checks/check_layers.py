@@ -17,7 +17,7 @@ LAYERS = {
     "base": ([], ["uv.h"]),
     "config": (["base"], ["yaml.h"]),
     "http": (["config", "base"], ["uv.h", "curl", "microhttpd.h"]),
-    "aws": (["http", "base"], ["uv.h", "openssl", "cjson"]),
+    "aws": (["http", "base"], ["uv.h", "openssl", "cjson", "expat.h"]),
     "delivery": (["base"], []),
     "localq": (["http", "base"], ["uv.h", "openssl", "cjson", "sqlite3.h"]),
     "admin": (["http", "base"], ["uv.h"]),

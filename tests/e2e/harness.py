@@ -28,6 +28,7 @@ PATIENCE_S = float(os.environ.get("BUNSHIN_TEST_PATIENCE", "120"))
 ACCESS_KEY = "AKIDTESTTESTTESTTEST"
 SECRET_KEY = "a-secret-that-opens-nothing-0123456789ab"
 REGION = "us-east-1"
+ADMIN = {"listen": "127.0.0.1:0"}  # the `admin` section of a test that wants the admin port
 MARK = "BUNSHIN_TEST_ID"  # an environment variable by which a test's processes are recognised
 
 PR_SET_PDEATHSIG = 1
@@ -132,6 +133,24 @@ class Process:
         """The JSON lines on stderr; anything else there is left out."""
         return [json.loads(line) for line in self.err().splitlines()
                 if line.startswith("{") and line.endswith("}")]
+
+    def admin(self, path):
+        """
+        GET of a worker's admin port, which its log names: (status, content type, body). The
+        configuration asks for one with ADMIN.
+        """
+        def announced():
+            return next((line["url"] for line in self.log() if line["message"] == "admin port"),
+                        None)
+
+        url = urllib.parse.urlsplit(wait_for(announced, "the admin port in the log"))
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=PATIENCE_S)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+        finally:
+            connection.close()
 
     def signal(self, number):
         self._popen.send_signal(number)
@@ -330,10 +349,14 @@ class Bunshin:
         return server.wait_until_listening()
 
     def write_config(self, value, name="bunshin.yaml"):
-        """Writes a configuration file, from a string or from what YAML can hold; its path."""
-        text = value if isinstance(value, str) else yaml.safe_dump(value, allow_unicode=True)
+        """
+        Writes a configuration file, from a string or from what YAML can hold; its path. The latter
+        has no admin port unless it says so: tests run side by side.
+        """
+        if not isinstance(value, str):
+            value = yaml.safe_dump({"admin": {"listen": None}, **value}, allow_unicode=True)
         path = self.directory / name
-        path.write_text(text, encoding="utf-8")
+        path.write_text(value, encoding="utf-8")
         return path
 
     def config(self, queue_url, sink_url, request=None, destination=None, **sections):

@@ -79,4 +79,6 @@ class SqsProxy:
         now_ms = int(time.time() * 1000)
         with self._lock:
             for entry in request["Entries"]:
-                self.deletes.append((self._bodies[entry["ReceiptHandle"]], now_ms))
+                # A handle that nobody received is a probe's, which asks whether it may delete.
+                if entry["ReceiptHandle"] in self._bodies:
+                    self.deletes.append((self._bodies[entry["ReceiptHandle"]], now_ms))

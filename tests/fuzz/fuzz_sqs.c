@@ -36,7 +36,8 @@ static void check_receive(const char *text, size_t len)
 	struct queue_batch *batch;
 	struct sqs_dropped dropped;
 
-	if (sqs_decode_receive(&decoder, "http://h/1/q", text, len, &batch, &dropped) != 0)
+	if (sqs_decode_receive(
+		    &decoder, "http://h/1/q", SQS_UNWRAP_SNS, text, len, &batch, &dropped) != 0)
 		return;
 	FUZZ_CHECK(batch->count + dropped.corrupted + dropped.malformed <= QUEUE_BATCH_MAX);
 	FUZZ_CHECK((dropped.corrupted + dropped.malformed == 0) == (dropped.detail[0] == '\0'));
@@ -65,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
 	char code[SQS_CODE_SIZE], detail[SQS_DETAIL_SIZE];
-	struct sqs_counts counts;
+	struct queue_attributes counts;
 	const char *url;
 
 	if (decoder.pool == NULL)
@@ -74,9 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_batch(SQS_DELETE_BATCH, text, size);
 	check_batch(SQS_VISIBILITY_BATCH, text, size);
 	check_batch(SQS_SEND_BATCH, text, size);
-	if (sqs_decode_counts(&decoder, text, size, &counts) == 0)
+	if (sqs_decode_attributes(&decoder, text, size, &counts) == 0)
 		FUZZ_CHECK(counts.visible >= 0 && counts.in_flight >= 0 && counts.delayed >= 0 &&
-			   counts.visibility_s >= 0);
+			   counts.visibility_s <= QUEUE_VISIBILITY_MAX_S);
 	if (sqs_decode_queue_url(&decoder, text, size, &url) == 0)
 		FUZZ_CHECK(url[0] != '\0');
 	FUZZ_CHECK(sqs_decode_error(&decoder, SQS_RECEIVE, 400, NULL, 0, text, size, code, detail) <

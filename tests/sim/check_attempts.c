@@ -169,6 +169,7 @@ void invariant_told(struct worker *worker, struct target_attempt *attempt, bool 
 	mail->accepted_told++;
 	worker->told.accepted++;
 	attempt->receipt->accepted = true;
+	attempt->receipt->accepted_us = worker->sim->now_us;
 	facts->accepted = facts->ever_accepted = true;
 	facts->accepted_wall_ms = worker_wall_ms(worker);
 	facts->claimed_wall_ms = INT64_MIN;

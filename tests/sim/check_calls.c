@@ -89,6 +89,39 @@ void invariant_delete(struct worker *worker, struct receipt *receipt)
 	list_remove(&receipt->node);
 }
 
+static bool is_in(const struct receipt *receipt, struct receipt *const receipts[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (receipts[i] == receipt)
+			return true;
+	return false;
+}
+
+void invariant_delete_order(struct worker *worker, struct receipt *const receipts[], size_t i)
+{
+	struct mail *mail = receipts[i]->mail;
+	struct group *group = mail->group;
+
+	/* What was not sent, such as an expired one, has no turn to wait for. */
+	if (!group || !receipts[i]->accepted)
+		return;
+	while (group->undeleted->index < mail->index && group->undeleted->place >= MAIL_DELETED)
+		group->undeleted = group->undeleted->group_next;
+	for (struct mail *before = group->undeleted; before && before->index < mail->index;
+		before = before->group_next) {
+		const struct receipt *held = before->latest;
+
+		if (before->place >= MAIL_DELETED || !held || held->worker != worker->index ||
+			held->life != worker->life || held->lost || held->delete_told ||
+			!held->accepted || held->accepted_us > receipts[i]->accepted_us ||
+			is_in(held, receipts, i))
+			continue;
+		invariant_broken(worker->sim, INV_FIFO, mail,
+			"worker %u deletes message %u before message %u of the same group",
+			worker->index, mail->index, before->index);
+	}
+}
+
 /* The 12 hours count from the receive; a late answer is not the worker's fault. */
 static void check_twelve_hours(
 	struct worker *worker, const struct receipt *receipt, unsigned visibility_s)

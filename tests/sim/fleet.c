@@ -85,8 +85,8 @@ void fleet_prepare(struct worker *worker)
 
 static void arm(struct worker *worker, struct chance *chance)
 {
-	static const enum table_op ops[] = {
-		OP_RECEIVE, OP_DELETE, OP_CHANGE, OP_SEND, OP_START, OP_NOTIFY, OP_TIMER, OP_CLOCK};
+	static const enum table_op ops[] = {OP_RECEIVE, OP_DELETE, OP_CHANGE, OP_SEND,
+		OP_ATTRIBUTES, OP_START, OP_NOTIFY, OP_TIMER, OP_CLOCK};
 
 	struct crash *crash = &worker->crash;
 

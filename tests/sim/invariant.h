@@ -24,7 +24,7 @@ struct target_attempt;
 	X(INV_STALE, "a handle that no longer works settles nothing")                          \
 	X(INV_DEADLINE, "no attempt at or past the deadline")                                  \
 	X(INV_EARLY, "no attempt before NotBefore")                                            \
-	X(INV_FIFO, "no attempt before an earlier one of the group is over")                   \
+	X(INV_FIFO, "no attempt, and no delete, before an earlier one of the group is over")   \
 	X(INV_BOUNDS, "concurrency, receives, bytes, batches and visibility stay in bounds")   \
 	X(INV_RATE, "no more attempts within a second than the rate and its burst allow")      \
 	X(INV_SENDS, "no attempt of what the host knows as accepted or out; one per receive")  \
@@ -75,6 +75,8 @@ bool invariant_has_expired(const struct worker *worker, const struct mail *mail)
 void invariant_receive(struct worker *worker, const struct queue_receive *params);
 void invariant_batch(struct worker *worker, enum table_op op, size_t count);
 void invariant_delete(struct worker *worker, struct receipt *receipt);
+/* Of entry i of a delete, once sent: those before it of its group are in the call, too, or gone. */
+void invariant_delete_order(struct worker *worker, struct receipt *const receipts[], size_t i);
 void invariant_change(
 	struct worker *worker, struct receipt *receipt, unsigned visibility_s, bool extends);
 void invariant_send(struct worker *worker, const struct queue_send entries[], size_t count);

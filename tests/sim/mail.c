@@ -169,7 +169,7 @@ static void give_group(struct mail *mail, struct chance *chance)
 	if (group->last)
 		group->last->group_next = mail;
 	else
-		group->unsettled = mail;
+		group->unsettled = group->undeleted = mail;
 	group->last = mail;
 }
 

@@ -53,9 +53,11 @@ struct receipt {
 	uint64_t believed_us; /* virtual instant up to which the worker may think it has it */
 	uint64_t asked_us;    /* when its receive was started */
 	uint64_t extended_us; /* when its latest extension was answered */
+	uint64_t accepted_us; /* when the worker was told of its acceptance */
 	unsigned extensions_out, attempts_out;
 	bool lost; /* the worker has given it up */
-	bool started, accepted, copy_issued, copied, delete_issued, return_issued, return_done;
+	bool started, accepted, copy_issued, copied, delete_issued, delete_told, return_issued,
+		return_done;
 };
 
 struct mail {
@@ -100,6 +102,7 @@ struct mail {
 struct group {
 	struct mail *last;	/* of all that will ever be */
 	struct mail *unsettled; /* the first one whose turn may not be over yet */
+	struct mail *undeleted; /* the first one that may still be in the queue */
 	struct list visible;	/* in order */
 	unsigned in_flight;
 	struct list node; /* in the queue's list of groups that can be received from */

@@ -175,6 +175,7 @@ static void told(struct worker *worker, struct queue_call *call, size_t i)
 		/* A worker allows for the time that the receive's answer took. */
 		uint64_t doubt_us = worker->sim->plan.visibility_s * S / 4;
 
+		receipt->delete_told |= !result;
 		worker->told.deleted += !result && call->asked_us + doubt_us < receipt->believed_us;
 		worker->told.maybe_deleted += !result && call->asked_us < receipt->believed_us;
 	} else if (call->op == OP_SEND) {
@@ -203,6 +204,19 @@ static void deliver_batch(struct queue_call *call, struct worker *worker)
 	call->batch_done(call->arg, call->results, call->count, failed ? "a fault of the run" : "");
 }
 
+static void deliver_attributes(struct queue_call *call, struct worker *worker)
+{
+	struct sqs *queue = call->queue;
+	struct queue_attributes attributes = {.in_flight = (int64_t)queue->in_flight,
+		.visible = sqs_has_some(queue),
+		.visibility_s = worker->sim->plan.visibility_s};
+
+	sim_trace(worker->sim, TRACE_CALL_END, worker->index, TRACE_NONE, (uint64_t)call->op,
+		(uint64_t)(int64_t)call->err);
+	call->attributes_done(call->arg, call->err, call->err ? NULL : &attributes,
+		call->err ? "a fault of the run" : "");
+}
+
 static void deliver(struct worker *worker, struct answer *answer)
 {
 	struct queue_call *call = list_entry(answer, struct queue_call, answer);
@@ -213,6 +227,8 @@ static void deliver(struct worker *worker, struct answer *answer)
 	worker->calls_out--;
 	if (call->op == OP_RECEIVE)
 		deliver_receive(call, worker);
+	else if (call->op == OP_ATTRIBUTES)
+		deliver_attributes(call, worker);
 	else
 		deliver_batch(call, worker);
 	call_put(call);
@@ -392,6 +408,7 @@ static int delete_batch(void *impl, const char *const receipt_handles[], size_t 
 	for (size_t i = 0; i < count; i++) {
 		wanted.receipts[i] = receipt_of(worker, receipt_handles[i]);
 		invariant_delete(worker, wanted.receipts[i]);
+		invariant_delete_order(worker, wanted.receipts, i);
 	}
 	return batch_start(worker, &worker->sim->queue, OP_DELETE, &wanted, arg, ret_call);
 }
@@ -429,6 +446,24 @@ static int send_batch(void *impl, const struct queue_send entries[], size_t coun
 	return batch_start(worker, &worker->sim->failure_queue, OP_SEND, &wanted, arg, ret_call);
 }
 
+static int get_attributes(
+	void *impl, queue_attributes_done *done, void *arg, struct queue_call **ret_call)
+{
+	struct worker *worker = impl;
+	struct queue_call *call;
+	int err;
+
+	worker_point(worker, OP_ATTRIBUTES, false);
+	call = call_start(worker, &worker->sim->queue, OP_ATTRIBUTES, arg, &err);
+	if (call) {
+		call->attributes_done = done;
+		sim_trace(worker->sim, TRACE_CALL, worker->index, TRACE_NONE, OP_ATTRIBUTES, 0);
+		*ret_call = call;
+	}
+	worker_point(worker, OP_ATTRIBUTES, true);
+	return err;
+}
+
 static void cancel(void *impl, struct queue_call *call)
 {
 	struct worker *worker = impl;
@@ -451,6 +486,7 @@ struct queue sqs_table(struct worker *worker)
 		.delete_batch = delete_batch,
 		.change_visibility_batch = change_visibility_batch,
 		.send_batch = send_batch,
+		.get_attributes = get_attributes,
 		.cancel = cancel};
 
 	return (struct queue){.ops = &ops, .impl = worker};

@@ -46,6 +46,7 @@ struct queue_call {
 	int results[QUEUE_BATCH_MAX];
 	queue_receive_done *receive_done;
 	queue_batch_done *batch_done;
+	queue_attributes_done *attributes_done;
 	void *arg;
 	struct queue_call *pool_next;
 };

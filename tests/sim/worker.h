@@ -29,6 +29,7 @@ struct worker;
 	X(OP_DELETE, "delete")                       \
 	X(OP_CHANGE, "change visibility")            \
 	X(OP_SEND, "send to the failure queue")      \
+	X(OP_ATTRIBUTES, "get attributes")           \
 	X(OP_CANCEL_CALL, "cancel of a call")        \
 	X(OP_START, "attempt")                       \
 	X(OP_CANCEL_ATTEMPT, "cancel of an attempt") \

@@ -5,11 +5,12 @@
  */
 #include "sweep.h"
 
-#include "aws/credentials.h"
+#include "aws/credentials/provider.h"
 #include "aws/sigv4.h"
 #include "aws/sqs_client.h"
 #include "aws/sqs_codec.h"
 #include "aws/sqs_queue.h"
+#include "base/log.h"
 #include "bunshin/error.h"
 #include "fake_sqs.h"
 #include "reach_openssl.h"
@@ -21,6 +22,7 @@
 
 #define QUEUE_URL "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
 #define ENTRIES QUEUE_BATCH_MAX
+#define HOUR_MS INT64_C(3600000)
 /* uuid.uuid5(uuid.NAMESPACE_URL, QUEUE_URL + "m-0") */
 #define FIRST_KEY "4b081f76-489f-531a-88c8-3e1d06ab01d0"
 
@@ -188,7 +190,7 @@ static int encode_one(const struct encode_case *c, struct buf *body, struct dige
 
 	switch (c->kind) {
 	case RECEIVE:
-		return sqs_encode_receive(body, QUEUE_URL, &receive_params);
+		return sqs_encode_receive(body, QUEUE_URL, &receive_params, "an-id");
 	case DELETE:
 		return sqs_encode_delete_batch(body, QUEUE_URL, handles, ENTRIES);
 	case VISIBILITY:
@@ -199,7 +201,7 @@ static int encode_one(const struct encode_case *c, struct buf *body, struct dige
 			err = buf_appendf(body, "\n%s %s", digests.body[i], digests.attributes[i]);
 		return err;
 	case COUNTS:
-		return sqs_encode_get_counts(body, QUEUE_URL);
+		return sqs_encode_get_attributes(body, QUEUE_URL);
 	case URL:
 	case ERROR:
 		break;
@@ -240,12 +242,13 @@ static int decode_one(const struct decode_case *c, struct sqs_decoder *decoder)
 	size_t len = c->answer ? c->answer->len : strlen(c->text);
 	struct queue_batch *batch = NULL;
 	struct sqs_dropped dropped;
-	struct sqs_counts counts;
+	struct queue_attributes counts;
 	int results[ENTRIES], err;
 
 	switch (c->kind) {
 	case RECEIVE:
-		err = sqs_decode_receive(decoder, QUEUE_URL, text, len, &batch, &dropped);
+		err = sqs_decode_receive(
+			decoder, QUEUE_URL, SQS_UNWRAP_SNS, text, len, &batch, &dropped);
 		if (err)
 			return err;
 		assert_int_equal(batch->count, 9);
@@ -266,7 +269,7 @@ static int decode_one(const struct decode_case *c, struct sqs_decoder *decoder)
 		assert_int_equal(results[2], ERR_PROTOCOL);
 		return 0;
 	case COUNTS:
-		return sqs_decode_counts(decoder, text, len, &counts);
+		return sqs_decode_attributes(decoder, text, len, &counts);
 	case URL:
 		return sqs_decode_queue_url(decoder, text, len, &url);
 	case ERROR:
@@ -372,22 +375,118 @@ static int find_credentials(const void *arg)
 	struct credentials_provider providers[2];
 	struct credentials *credentials = NULL;
 	const struct credentials_set *set;
-	char reason[200];
+	char reason[CREDENTIALS_REASON_MAX];
+	struct credentials_context context = {0};
+	struct aws_settings *settings = NULL;
+	struct manual_clock clock;
+	struct buf error = BUF_INIT(1000);
 	int err;
 
+	manual_clock_init(&clock, 1, 1000);
+
 	sweep_on();
-	err = credentials_environment(no_variable, &providers[0]);
+	err = aws_settings_load(no_variable, &settings, &error);
+	context.settings = settings;
+	if (!err)
+		err = credentials_environment(&context, &providers[0]);
 	if (!err) {
 		err = credentials_static("id", "secret", arg, &providers[1]);
 		if (err)
 			providers[0].free(providers[0].impl);
 	}
 	if (!err)
-		err = credentials_new(providers, 2, &credentials);
+		err = credentials_new(manual_clock_table(&clock), providers, 2, &credentials);
 	if (!err)
-		err = credentials_get(credentials, &set, reason, sizeof(reason));
+		err = credentials_get(credentials, &set, reason);
 	sweep_off();
 	credentials_free(credentials);
+	aws_settings_free(settings);
+	manual_clock_free(&clock);
+	buf_free(&error);
+	return err;
+}
+
+/* Keys that live for an hour, others each time. */
+static int rotating_get(void *impl, struct credentials_set *ret_set, credentials_done *done,
+	void *arg, char reason[CREDENTIALS_REASON_MAX])
+{
+	struct manual_clock *clock = impl;
+	int64_t now_ms = clock_wall_epoch_ms(manual_clock_table(clock));
+
+	strcpy(ret_set->access_key_id, "id");
+	snprintf(ret_set->secret_access_key, sizeof(ret_set->secret_access_key), "secret %lld",
+		(long long)now_ms);
+	strcpy(ret_set->session_token, "\"token\"");
+	ret_set->expires_epoch_ms = now_ms + HOUR_MS;
+	return 0;
+}
+
+static void rotating_free(void *impl)
+{
+}
+
+static void count_fire(struct credentials_waiter *waiter)
+{
+	waiter->fire = NULL;
+}
+
+/* A search, a waiter and a renewal; whatever memory failed, the chain is well again afterwards. */
+static int renew_credentials(const void *arg)
+{
+	struct manual_clock clock;
+	const struct credentials_provider provider = {
+		.name = "rotating", .get = rotating_get, .free = rotating_free, .impl = &clock};
+	struct credentials *credentials = NULL;
+	struct credentials_waiter waiter = {.fire = count_fire};
+	const struct credentials_set *set;
+	uint64_t generation;
+	int err;
+
+	manual_clock_init(&clock, 1, 1000);
+	sweep_on();
+	err = credentials_new(manual_clock_table(&clock), &provider, 1, &credentials);
+	if (!err)
+		err = credentials_get(credentials, &set, NULL);
+	if (!err) {
+		credentials_wait(credentials, &waiter);
+		manual_clock_advance(&clock, (HOUR_MS - 420000) * 1000);
+		err = credentials_get(credentials, &set, NULL);
+		assert_int_equal(err, 0);
+		/* It may also have been tried again in time. */
+		if (waiter.fire || set->generation != 2)
+			err = ERR_NOMEM;
+	}
+	sweep_off();
+	if (credentials) {
+		credentials_get(credentials, &set, NULL);
+		manual_clock_advance(&clock, 60000000);
+		assert_int_equal(credentials_get(credentials, &set, NULL), 0);
+		assert_int_equal(credentials_status(credentials)->state, CREDENTIALS_READY);
+		generation = set->generation;
+		manual_clock_advance(&clock, 2 * HOUR_MS * 1000);
+		assert_int_equal(credentials_get(credentials, &set, NULL), 0);
+		assert_true(set->generation > generation);
+		if (waiter.node.next)
+			assert_null(waiter.fire);
+	}
+	credentials_free(credentials);
+	manual_clock_free(&clock);
+	log_clear_secrets();
+	return err;
+}
+
+static int read_credentials(const void *arg)
+{
+	static const char text[] = "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\","
+				   "\"Expiration\":\"2026-11-23T08:00:00Z\"}";
+	struct credentials_set set = {0};
+	char reason[CREDENTIALS_REASON_MAX];
+	int err;
+
+	sweep_on();
+	err = credentials_read_json(text, sizeof(text) - 1, &set, reason, sizeof(reason));
+	sweep_off();
+	assert_string_equal(set.access_key_id, err ? "" : "A");
 	return err;
 }
 
@@ -399,6 +498,7 @@ struct call_case {
 	const char *text;
 	int status, err; /* undisturbed */
 	const char *token;
+	bool repeated; /* the first attempt of all is answered with a 500 */
 };
 
 struct told {
@@ -434,7 +534,8 @@ static void on_batch(
 	tell(arg, outcome);
 }
 
-static void on_counts(void *arg, const struct sqs_outcome *outcome, const struct sqs_counts *counts)
+static void on_counts(
+	void *arg, const struct sqs_outcome *outcome, const struct queue_attributes *counts)
 {
 	assert_int_equal(!counts, outcome->err != 0);
 	tell(arg, outcome);
@@ -465,24 +566,19 @@ static int start(struct world *world, struct sqs_client *client, enum kind kind,
 		return sqs_send_batch(
 			client, world->queue_url, small_sends, ENTRIES, on_batch, told, &call);
 	case COUNTS:
-		return sqs_get_counts(client, world->queue_url, on_counts, told, &call);
+		return sqs_get_attributes(client, world->queue_url, on_counts, told, &call);
 	case URL:
 		break;
 	}
 	return sqs_get_queue_url(client, "q", on_url, told, &call);
 }
 
-/* One call up to its end, with an answer ready in the fake; what it came to. */
+/* One call up to its end; what it came to. */
 static int call(struct world *world, struct sqs_client *client, const struct call_case *c)
 {
 	struct told told = {0};
 	int err;
 
-	failmalloc_pause();
-	if (world->fake.step_count == world->fake.request_count)
-		fake_answer(
-			&world->fake, c->status, "", c->answer ? buf_string(c->answer) : c->text);
-	failmalloc_resume();
 	err = start(world, client, c->kind, &told);
 	if (err) {
 		assert_int_equal(err, ERR_NOMEM);
@@ -515,6 +611,9 @@ static int make_calls(const void *arg)
 	struct sqs_client *client = NULL;
 	int err, first = 0, second = 0;
 
+	if (c->repeated)
+		fake_answer(&world->fake, 500, "", "{\"__type\":\"InternalError\"}");
+	fake_otherwise(&world->fake, c->status, c->answer ? buf_string(c->answer) : c->text);
 	sweep_on();
 	err = sqs_client_new(&world->loop, manual_clock_table(&world->clock), world->credentials,
 		&options, &client);
@@ -526,6 +625,8 @@ static int make_calls(const void *arg)
 	if (!err) {
 		check_outcome(c, first);
 		check_outcome(c, second);
+		/* Keys that memory failed are looked for again within a second. */
+		manual_clock_advance(&world->clock, 1000000);
 		assert_int_equal(call(world, client, c), c->err);
 	}
 	sqs_client_close(client);
@@ -573,6 +674,65 @@ static int cancel_calls(const void *arg)
 	return err;
 }
 
+struct told_by_table {
+	bool done;
+	int err;
+};
+
+static void on_table_receive(void *arg, int err, struct queue_batch *batch, const char *detail)
+{
+	*(struct told_by_table *)arg = (struct told_by_table){.done = true, .err = err};
+	if (batch)
+		queue_batch_unref(batch);
+}
+
+static int receive_from(struct world *world, struct queue queue)
+{
+	struct told_by_table told = {.done = false};
+	struct queue_call *call;
+	int err = queue.ops->receive(queue.impl, &receive_params, on_table_receive, &told, &call);
+
+	if (err)
+		return err;
+	world_run(world, &told.done);
+	return told.err;
+}
+
+/* A FIFO queue: two answers that are lost in one call and one in the next, then one that is not. */
+static int receive_again(const void *arg)
+{
+	struct world *world = world_open(&(struct sqs_client_options){.max_attempts = 2}, NULL);
+	struct sqs_queue *sqs = NULL;
+	char url[120];
+	int err, first = 0, second = 0;
+
+	for (int i = 0; i < 3; i++)
+		fake_script(&world->fake, "", 0)->close = true;
+	fake_otherwise(&world->fake, 200, "{}");
+	snprintf(url, sizeof(url), "%s.fifo", world->queue_url);
+	sweep_on();
+	err = sqs_queue_new(world->client, url, &sqs);
+	if (!err) {
+		first = receive_from(world, sqs_queue_table(sqs));
+		second = receive_from(world, sqs_queue_table(sqs));
+	}
+	sweep_off();
+	if (!err && !sweep_has_failed()) {
+		assert_int_equal(first, ERR_NETWORK);
+		assert_int_equal(second, 0);
+	}
+	/* Keys that memory failed are looked for again within a second. */
+	while (!err && world->fake.request_count < 4) {
+		manual_clock_advance(&world->clock, 1000000);
+		receive_from(world, sqs_queue_table(sqs));
+	}
+	if (!err)
+		assert_int_equal(receive_from(world, sqs_queue_table(sqs)), 0);
+	sqs_queue_free(sqs);
+	world_close(world);
+	return err;
+}
+
 int main(void)
 {
 	static const struct encode_case receive = {.kind = RECEIVE}, deletes = {.kind = DELETE},
@@ -587,14 +747,16 @@ int main(void)
 					failed = {ERROR, NULL, error_answer};
 	static const struct sign_case plain = {"", 1000}, token = {"token/of+a=role", 1 << 16};
 	static const struct call_case calls[] = {
-		{RECEIVE, &small_answer, NULL, 200, 0, NULL},
-		{RECEIVE, &small_answer, NULL, 200, 0, "token"},
-		{DELETE, &batch_answer, NULL, 200, 0, NULL},
-		{VISIBILITY, &batch_answer, NULL, 200, 0, NULL},
-		{SEND, &send_answer, NULL, 200, 0, NULL},
-		{COUNTS, NULL, counts_answer, 200, 0, NULL},
-		{URL, NULL, url_answer, 200, 0, NULL},
-		{ERROR, NULL, error_answer, 400, ERR_QUEUE_MISSING, NULL},
+		{RECEIVE, &small_answer, NULL, 200, 0, NULL, false},
+		{RECEIVE, &small_answer, NULL, 200, 0, "token", false},
+		{DELETE, &batch_answer, NULL, 200, 0, NULL, false},
+		{VISIBILITY, &batch_answer, NULL, 200, 0, NULL, false},
+		{SEND, &send_answer, NULL, 200, 0, NULL, false},
+		{COUNTS, NULL, counts_answer, 200, 0, NULL, false},
+		{URL, NULL, url_answer, 200, 0, NULL, false},
+		{ERROR, NULL, error_answer, 400, ERR_QUEUE_MISSING, NULL, false},
+		{RECEIVE, &small_answer, NULL, 200, 0, NULL, true},
+		{SEND, &send_answer, NULL, 200, 0, NULL, true},
 	};
 #define CALL(what, i) \
 	SWEEP("client: " what ", twice", make_calls, .arg = &calls[i], .degrades = true)
@@ -619,6 +781,8 @@ int main(void)
 			.degrades = true),
 		SWEEP("credentials: environment, then static", find_credentials),
 		SWEEP("credentials: with a session token", find_credentials, .arg = "token"),
+		SWEEP("credentials: a renewal", renew_credentials, .degrades = true),
+		SWEEP("credentials: JSON", read_credentials),
 		CALL("ReceiveMessage", 0),
 		CALL("ReceiveMessage with a session token", 1),
 		CALL("DeleteMessageBatch", 2),
@@ -627,6 +791,9 @@ int main(void)
 		CALL("GetQueueAttributes", 5),
 		CALL("GetQueueUrl", 6),
 		CALL("an error", 7),
+		CALL("ReceiveMessage, repeated", 8),
+		CALL("SendMessageBatch, repeated", 9),
+		SWEEP("queue: an id that was lost, taken up", receive_again, .degrades = true),
 		SWEEP("queue: a call of each kind, cancelled", cancel_calls, .degrades = true),
 	};
 

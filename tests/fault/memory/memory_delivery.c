@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define LIMIT_US (1200 * S)
+#define LIMIT_US (6000 * S) /* a hundred failures, each a receive in vain */
 
 static struct world world;
 
@@ -165,6 +165,7 @@ static void build_routes(void)
 					   .concurrency = 3,
 					   .failure_queue = true,
 					   .fifo = true,
+					   .max_attempts = 1000,
 					   .adjust = add_route_and_rule});
 	fake_target_answer(&world.targets[0], 2,
 		(struct answer){.status = 400, .excerpt = "{\"code\":\"again\"}"});

@@ -1,6 +1,7 @@
 #include "fake_sqs.h"
 
 #include "base/buf.h"
+#include "base/random.h"
 #include "failmalloc.h"
 
 #include <setjmp.h>
@@ -96,7 +97,8 @@ static bool request_take(struct connection *connection)
 	request->body_bytes = strtoul(length + 17, NULL, 10);
 	if (connection->in.len < head_bytes + request->body_bytes)
 		return false;
-	assert_in_range(fake->request_count, 0, fake->step_count - 1);
+	assert_in_range(fake->request_count, 0,
+		(fake->otherwise.raw != NULL ? FAKE_STEPS_MAX : fake->step_count) - 1);
 	request->head = strndup(text, head_bytes);
 	request->body = strndup(text + head_bytes, request->body_bytes);
 	assert_non_null(request->head);
@@ -104,7 +106,10 @@ static bool request_take(struct connection *connection)
 	rest = connection->in.len - head_bytes - request->body_bytes;
 	memmove(connection->in.data, connection->in.data + connection->in.len - rest, rest);
 	buf_truncate(&connection->in, rest);
-	connection->step = &fake->steps[fake->request_count++];
+	connection->step = fake->request_count < fake->step_count
+				   ? &fake->steps[fake->request_count]
+				   : &fake->otherwise;
+	fake->request_count++;
 	uv_timer_start(&connection->timer, step_play, connection->step->delay_ms, 0);
 	return true;
 }
@@ -156,7 +161,7 @@ static void accepted(uv_stream_t *listener, int status)
 	assert_int_equal(uv_read_start((uv_stream_t *)&connection->tcp, reserve, arrived), 0);
 }
 
-static void fake_open(struct fake_sqs *fake, uv_loop_t *loop)
+void fake_open(struct fake_sqs *fake, uv_loop_t *loop)
 {
 	struct sockaddr_in address;
 	int size = sizeof(address);
@@ -172,21 +177,35 @@ static void fake_open(struct fake_sqs *fake, uv_loop_t *loop)
 	fake->port = ntohs(address.sin_port);
 }
 
-static void fake_close(struct fake_sqs *fake)
+void fake_close(struct fake_sqs *fake)
 {
 	uv_close((uv_handle_t *)&fake->listener, NULL);
 	while (!list_is_empty(&fake->connections))
 		connection_close(list_entry(fake->connections.next, struct connection, node));
 }
 
-static void fake_free(struct fake_sqs *fake)
+void fake_hang_up(struct fake_sqs *fake)
+{
+	connection_close(list_entry(fake->connections.next, struct connection, node));
+}
+
+void fake_free(struct fake_sqs *fake)
 {
 	for (size_t i = 0; i < fake->step_count; i++)
 		free(fake->steps[i].raw);
+	free(fake->otherwise.raw);
 	for (size_t i = 0; i < fake->request_count; i++) {
 		free(fake->requests[i].head);
 		free(fake->requests[i].body);
 	}
+}
+
+static void step_fill(struct fake_step *step, const char *raw, size_t raw_bytes)
+{
+	step->raw = malloc(raw_bytes + 1);
+	assert_non_null(step->raw);
+	memcpy(step->raw, raw, raw_bytes);
+	step->raw_bytes = raw_bytes;
 }
 
 struct fake_step *fake_script(struct fake_sqs *fake, const char *raw, size_t raw_bytes)
@@ -195,11 +214,19 @@ struct fake_step *fake_script(struct fake_sqs *fake, const char *raw, size_t raw
 
 	assert_in_range(fake->step_count, 0, FAKE_STEPS_MAX - 1);
 	fake->step_count++;
-	step->raw = malloc(raw_bytes + 1);
-	assert_non_null(step->raw);
-	memcpy(step->raw, raw, raw_bytes);
-	step->raw_bytes = raw_bytes;
+	step_fill(step, raw, raw_bytes);
 	return step;
+}
+
+static void append_answer(
+	struct buf *raw, int status, size_t id, const char *headers, const char *body)
+{
+	buf_appendf(raw,
+		"HTTP/1.1 %d Whatever\r\nx-amzn-RequestId: id-%zu\r\n"
+		"Date: Fri, 02 Jan 2026 03:04:05 GMT\r\n"
+		"Content-Type: application/x-amz-json-1.0\r\n%sContent-Length: %zu\r\n\r\n",
+		status, id, headers, strlen(body));
+	buf_append_string(raw, body);
 }
 
 struct fake_step *fake_answer(
@@ -208,15 +235,19 @@ struct fake_step *fake_answer(
 	struct buf raw = BUF_INIT((size_t)128 << 20);
 	struct fake_step *step;
 
-	buf_appendf(&raw,
-		"HTTP/1.1 %d Whatever\r\nx-amzn-RequestId: id-%zu\r\n"
-		"Date: Fri, 02 Jan 2026 03:04:05 GMT\r\n"
-		"Content-Type: application/x-amz-json-1.0\r\n%sContent-Length: %zu\r\n\r\n",
-		status, fake->step_count, headers, strlen(body));
-	buf_append_string(&raw, body);
+	append_answer(&raw, status, fake->step_count, headers, body);
 	step = fake_script(fake, buf_string(&raw), raw.len);
 	buf_free(&raw);
 	return step;
+}
+
+void fake_otherwise(struct fake_sqs *fake, int status, const char *body)
+{
+	struct buf raw = BUF_INIT((size_t)128 << 20);
+
+	append_answer(&raw, status, 0, "", body);
+	step_fill(&fake->otherwise, buf_string(&raw), raw.len);
+	buf_free(&raw);
 }
 
 void fake_silence(struct fake_sqs *fake)
@@ -256,7 +287,9 @@ struct world *world_open(const struct sqs_client_options *options, const char *s
 	snprintf(world->endpoint, sizeof(world->endpoint), "http://127.0.0.1:%d", world->fake.port);
 	snprintf(world->queue_url, sizeof(world->queue_url), "%s/000000000000/q", world->endpoint);
 	assert_int_equal(credentials_static("AKIDEXAMPLE", "secret", session_token, &provider), 0);
-	assert_int_equal(credentials_new(&provider, 1, &world->credentials), 0);
+	assert_int_equal(credentials_new(manual_clock_table(&world->clock), &provider, 1,
+				 &world->credentials),
+		0);
 	if (settings.endpoint == NULL)
 		settings.endpoint = world->endpoint;
 	if (settings.region == NULL)
@@ -269,14 +302,33 @@ struct world *world_open(const struct sqs_client_options *options, const char *s
 
 void world_run(struct world *world, const bool *flag)
 {
-	while (!*flag)
-		assert_int_not_equal(uv_run(&world->loop, UV_RUN_ONCE), 0);
+	while (!*flag) {
+		bool stepped = manual_clock_step(&world->clock);
+
+		assert_true(uv_run(&world->loop, stepped ? UV_RUN_NOWAIT : UV_RUN_ONCE) || stepped);
+	}
 }
 
 void world_run_requests(struct world *world, size_t count)
 {
 	while (world->fake.request_count < count)
 		assert_int_not_equal(uv_run(&world->loop, UV_RUN_ONCE), 0);
+}
+
+uint64_t world_run_to_timer(struct world *world)
+{
+	const struct clock_timer *timer;
+
+	while ((timer = timer_heap_first(&world->clock.heap)) == NULL)
+		assert_int_not_equal(uv_run(&world->loop, UV_RUN_ONCE), 0);
+	return timer->due_us - world->clock.now_us;
+}
+
+uint64_t world_next_random(const struct world *world)
+{
+	uint64_t state = world->clock.random_state;
+
+	return random_split_mix(&state);
 }
 
 void world_close(struct world *world)
@@ -286,9 +338,38 @@ void world_close(struct world *world)
 	uv_run(&world->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&world->loop), 0);
 	/* Nothing was asked that no answer was scripted for, and the other way round. */
-	assert_int_equal(world->fake.request_count, world->fake.step_count);
+	if (world->fake.otherwise.raw == NULL)
+		assert_int_equal(world->fake.request_count, world->fake.step_count);
 	fake_free(&world->fake);
 	credentials_free(world->credentials);
 	manual_clock_free(&world->clock);
 	free(world);
+}
+
+static void ending_set(struct ending *ending, const struct sqs_outcome *outcome)
+{
+	assert_false(ending->done);
+	ending->done = true;
+	ending->err = outcome->err;
+	snprintf(ending->detail, sizeof(ending->detail), "%s", outcome->detail);
+	sqs_client_close(ending->close);
+}
+
+void ending_of_receive(void *arg, const struct sqs_outcome *outcome, struct queue_batch *batch)
+{
+	struct ending *ending = arg;
+
+	assert_int_equal(batch == NULL, outcome->err != 0);
+	ending->messages = batch != NULL ? batch->count : 0;
+	if (batch != NULL)
+		queue_batch_unref(batch);
+	ending_set(ending, outcome);
+}
+
+void ending_of_batch(
+	void *arg, const struct sqs_outcome *outcome, const int results[], size_t count)
+{
+	for (size_t i = 0; outcome->err != 0 && i < count; i++)
+		assert_int_equal(results[i], outcome->err);
+	ending_set(arg, outcome);
 }

@@ -72,29 +72,195 @@ static void wrong_endpoints(void **state)
 	assert_int_equal(endpoint_parse(text, &endpoint, &len), ERR_ARGUMENT);
 }
 
+/* Of partitions.json of the SDKs of 2026; check_endpoint_botocore.py has the older regions. */
 static void endpoints_of_regions(void **state)
 {
-	static const char *const cases[][2] = {
-		{"us-east-1", "https://sqs.us-east-1.amazonaws.com"},
-		{"us-gov-west-1", "https://sqs.us-gov-west-1.amazonaws.com"},
-		{"cn-north-1", "https://sqs.cn-north-1.amazonaws.com.cn"},
-		{"eusc-de-east-1", "https://sqs.eusc-de-east-1.amazonaws.eu"},
-		{"us-iso-east-1", "https://sqs.us-iso-east-1.c2s.ic.gov"},
-		{"us-isob-east-1", "https://sqs.us-isob-east-1.sc2s.sgov.gov"},
-		{"eu-isoe-west-1", "https://sqs.eu-isoe-west-1.cloud.adc-e.uk"},
-		{"us-isof-south-1", "https://sqs.us-isof-south-1.csp.hci.ic.gov"},
-		{"xx-new-9", "https://sqs.xx-new-9.amazonaws.com"},
+	static const struct {
+		const char *region, *plain, *fips, *dual_stack, *both;
+	} cases[] = {
+		{"us-east-1", "https://sqs.us-east-1.amazonaws.com",
+			"https://sqs-fips.us-east-1.amazonaws.com", "https://sqs.us-east-1.api.aws",
+			"https://sqs-fips.us-east-1.api.aws"},
+		{"ap-southeast-7", "https://sqs.ap-southeast-7.amazonaws.com",
+			"https://sqs-fips.ap-southeast-7.amazonaws.com",
+			"https://sqs.ap-southeast-7.api.aws",
+			"https://sqs-fips.ap-southeast-7.api.aws"},
+		{"us-gov-west-1", "https://sqs.us-gov-west-1.amazonaws.com",
+			"https://sqs.us-gov-west-1.amazonaws.com",
+			"https://sqs.us-gov-west-1.api.aws",
+			"https://sqs-fips.us-gov-west-1.api.aws"},
+		{"cn-north-1", "https://sqs.cn-north-1.amazonaws.com.cn",
+			"https://sqs-fips.cn-north-1.amazonaws.com.cn",
+			"https://sqs.cn-north-1.api.amazonwebservices.com.cn",
+			"https://sqs-fips.cn-north-1.api.amazonwebservices.com.cn"},
+		{"eusc-de-east-1", "https://sqs.eusc-de-east-1.amazonaws.eu",
+			"https://sqs-fips.eusc-de-east-1.amazonaws.eu",
+			"https://sqs.eusc-de-east-1.api.amazonwebservices.eu",
+			"https://sqs-fips.eusc-de-east-1.api.amazonwebservices.eu"},
+		{"us-iso-east-1", "https://sqs.us-iso-east-1.c2s.ic.gov",
+			"https://sqs-fips.us-iso-east-1.c2s.ic.gov",
+			"https://sqs.us-iso-east-1.api.aws.ic.gov",
+			"https://sqs-fips.us-iso-east-1.api.aws.ic.gov"},
+		{"us-isob-east-1", "https://sqs.us-isob-east-1.sc2s.sgov.gov",
+			"https://sqs-fips.us-isob-east-1.sc2s.sgov.gov",
+			"https://sqs.us-isob-east-1.api.aws.scloud",
+			"https://sqs-fips.us-isob-east-1.api.aws.scloud"},
+		{"eu-isoe-west-1", "https://sqs.eu-isoe-west-1.cloud.adc-e.uk",
+			"https://sqs-fips.eu-isoe-west-1.cloud.adc-e.uk",
+			"https://sqs.eu-isoe-west-1.api.cloud-aws.adc-e.uk",
+			"https://sqs-fips.eu-isoe-west-1.api.cloud-aws.adc-e.uk"},
+		{"us-isof-south-1", "https://sqs.us-isof-south-1.csp.hci.ic.gov",
+			"https://sqs-fips.us-isof-south-1.csp.hci.ic.gov",
+			"https://sqs.us-isof-south-1.api.aws.hci.ic.gov",
+			"https://sqs-fips.us-isof-south-1.api.aws.hci.ic.gov"},
+		{"xx-new-9", "https://sqs.xx-new-9.amazonaws.com",
+			"https://sqs-fips.xx-new-9.amazonaws.com", "https://sqs.xx-new-9.api.aws",
+			"https://sqs-fips.xx-new-9.api.aws"},
 	};
 	static const char *const wrong[] = {"", "us east", "US-EAST-1", "a.b", "-a", "a-", "a/b",
 		"a@b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 	struct endpoint endpoint;
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		assert_int_equal(endpoint_of_region(cases[i][0], &endpoint), 0);
-		assert_string_equal(endpoint.origin, cases[i][1]);
+		const char *const expected[] = {
+			cases[i].plain, cases[i].fips, cases[i].dual_stack, cases[i].both};
+
+		for (unsigned v = 0; v < 4; v++) {
+			struct endpoint_variant variant = {(v & 1) != 0, (v & 2) != 0};
+
+			assert_int_equal(
+				endpoint_of_region("sqs", cases[i].region, variant, &endpoint), 0);
+			assert_string_equal(endpoint.origin, expected[v]);
+			assert_true(endpoint_is_aws(&endpoint));
+		}
 	}
+	assert_int_equal(endpoint_of_region("sts", "us-gov-east-1",
+				 (struct endpoint_variant){.fips = true}, &endpoint),
+		0);
+	assert_string_equal(endpoint.origin, "https://sts.us-gov-east-1.amazonaws.com");
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
-		assert_int_equal(endpoint_of_region(wrong[i], &endpoint), ERR_ARGUMENT);
+		assert_int_equal(endpoint_of_region(
+					 "sqs", wrong[i], (struct endpoint_variant){0}, &endpoint),
+			ERR_ARGUMENT);
+}
+
+static void names_of_endpoints(void **state)
+{
+	static const struct {
+		const char *text;
+		enum endpoint_kind kind;
+		const char *region;
+		bool fips, dual_stack;
+	} cases[] = {
+		{"https://sqs.us-east-1.amazonaws.com", ENDPOINT_REGIONAL, "us-east-1", 0, 0},
+		{"http://sqs.us-east-1.amazonaws.com:80", ENDPOINT_REGIONAL, "us-east-1", 0, 0},
+		{"https://sqs-fips.us-west-2.amazonaws.com", ENDPOINT_REGIONAL, "us-west-2", 1, 0},
+		{"https://sqs.us-west-2.api.aws", ENDPOINT_REGIONAL, "us-west-2", 0, 1},
+		{"https://sqs-fips.us-gov-west-1.api.aws", ENDPOINT_REGIONAL, "us-gov-west-1", 1,
+			1},
+		{"https://sts-fips.us-west-2.amazonaws.com", ENDPOINT_REGIONAL, "us-west-2", 1, 0},
+		{"https://sqs.cn-north-1.amazonaws.com.cn", ENDPOINT_REGIONAL, "cn-north-1", 0, 0},
+		{"https://sqs.us-iso-east-1.c2s.ic.gov", ENDPOINT_REGIONAL, "us-iso-east-1", 0, 0},
+		{"https://sqs.us-isob-east-1.api.aws.scloud", ENDPOINT_REGIONAL, "us-isob-east-1",
+			0, 1},
+		{"https://eu-west-3.queue.amazonaws.com", ENDPOINT_LEGACY, "eu-west-3", 0, 0},
+		{"https://cn-north-1.queue.amazonaws.com.cn", ENDPOINT_LEGACY, "cn-north-1", 0, 0},
+		{"https://queue.amazonaws.com", ENDPOINT_LEGACY, "us-east-1", 0, 0},
+		{"https://vpce-0a1b-2c.sqs.eu-west-1.vpce.amazonaws.com", ENDPOINT_VPC, "eu-west-1",
+			0, 0},
+		{"https://vpce-0a1b-2c-eu-west-1a.sqs-fips.eu-west-1.vpce.amazonaws.com",
+			ENDPOINT_VPC, "eu-west-1", 1, 0},
+		{"https://vpce-0a1b-2c.sqs.cn-north-1.vpce.amazonaws.com.cn", ENDPOINT_VPC,
+			"cn-north-1", 0, 0},
+		/* Not as AWS has it, but its region can be read. */
+		{"https://sqs.us-east-1.amazonaws.com:8443", ENDPOINT_OTHER, "us-east-1", 0, 0},
+		{"http://sqs.eu-central-1.localhost.localstack.cloud:4566", ENDPOINT_OTHER,
+			"eu-central-1", 0, 0},
+		{"http://eu-central-1.queue.localhost.localstack.cloud:4566", ENDPOINT_OTHER,
+			"eu-central-1", 0, 0},
+		{"http://queue.localhost.localstack.cloud", ENDPOINT_OTHER, "us-east-1", 0, 0},
+		/* A region of another partition than the domain. */
+		{"https://sqs.cn-north-1.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.us-east-1.amazonaws.com.cn", ENDPOINT_OTHER, "", 0, 0},
+		{"https://queue.amazonaws.com.cn", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.us-iso-east-1.api.aws", ENDPOINT_OTHER, "", 0, 0},
+		/* A machine of somebody's, in AWS's domain. */
+		{"https://ec2-1-2-3-4.us-west-2.compute.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.us-west-2.elb.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://a.sqs.us-west-2.vpce.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://vpce-1.sqs.us-west-2.other.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://vpce-1.s3.us-west-2.vpce.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://a.b.c.d.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://a.vpce-1.sqs.us-west-2.vpce.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://dynamodb.us-west-2.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.us_west.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.us-west-2.amazonaws.com.", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.us-west-2.amazonaws.com.evil.io", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.us-west-2.notamazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://sqs.amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"https://amazonaws.com", ENDPOINT_OTHER, "", 0, 0},
+		{"http://127.0.0.1:9324", ENDPOINT_OTHER, "", 0, 0},
+		{"http://[::1]", ENDPOINT_OTHER, "", 0, 0},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct endpoint endpoint;
+		struct endpoint_name name;
+		char region[64];
+		size_t len;
+
+		assert_int_equal(endpoint_parse(cases[i].text, &endpoint, &len), 0);
+		endpoint_read_name(&endpoint, &name);
+		assert_int_equal(name.kind, cases[i].kind);
+		assert_string_equal(name.region, cases[i].region);
+		assert_int_equal(name.variant.fips, cases[i].fips);
+		assert_int_equal(name.variant.dual_stack, cases[i].dual_stack);
+		assert_int_equal(endpoint_is_aws(&endpoint), cases[i].kind != ENDPOINT_OTHER);
+		endpoint_region(&endpoint, region, sizeof(region));
+		assert_string_equal(region, cases[i].region);
+		/* What does not fit is not cut. */
+		endpoint_region(&endpoint, region, 9);
+		assert_string_equal(region, strlen(name.region) < 9 ? name.region : "");
+	}
+}
+
+static void loopbacks(void **state)
+{
+	static const struct {
+		const char *text;
+		bool loopback;
+	} cases[] = {
+		{"http://localhost", true},
+		{"http://LocalHost:9324", true},
+		{"http://sqs.localhost", true},
+		{"http://127.0.0.1:9324", true},
+		{"http://127.255.1.9", true},
+		{"http://[::1]:9324", true},
+		{"http://[0:0::0:1]", true},
+		{"http://localhost.", false},
+		{"http://localhost.localstack.cloud", false},
+		{"http://notlocalhost", false},
+		{"http://128.0.0.1", false},
+		{"http://0.0.0.0", false},
+		{"http://10.0.0.1", false},
+		/* 87.0.0.1 to what reads numbers as C does. */
+		{"http://0127.0.0.1", false},
+		{"http://127.1", false},
+		{"http://127.0.0.1.example.com", false},
+		{"http://[::]", false},
+		{"http://[::2]", false},
+		{"http://[fe80::1]", false},
+		{"http://[::ffff:127.0.0.1]", false},
+		{"http://[1:2:3]", false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct endpoint endpoint;
+		size_t len;
+
+		assert_int_equal(endpoint_parse(cases[i].text, &endpoint, &len), 0);
+		assert_int_equal(endpoint_is_loopback(&endpoint), cases[i].loopback);
+	}
 }
 
 static void queue_urls(void **state)
@@ -256,6 +422,8 @@ int main(void)
 		cmocka_unit_test(endpoints),
 		cmocka_unit_test(wrong_endpoints),
 		cmocka_unit_test(endpoints_of_regions),
+		cmocka_unit_test(names_of_endpoints),
+		cmocka_unit_test(loopbacks),
 		cmocka_unit_test(queue_urls),
 		cmocka_unit_test(wrong_queue_urls),
 		cmocka_unit_test(texts),

@@ -16,7 +16,8 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct sqs_client_options defaults = {0};
+/* One exchange at a time: what is repeated is test_sqs_resilience.c's. */
+static const struct sqs_client_options defaults = {.max_attempts = 1};
 static const struct queue_receive short_poll = {10, 0, 30};
 static const char *const handles[] = {"r0", "r1", "r2"};
 
@@ -30,7 +31,7 @@ struct told {
 	struct queue_batch *batch;
 	int results[QUEUE_BATCH_MAX];
 	size_t count;
-	struct sqs_counts counts;
+	struct queue_attributes counts;
 	char url[200];
 	struct sqs_client *close; /* closed from inside */
 };
@@ -71,7 +72,8 @@ static void on_batch(
 	tell(told, outcome);
 }
 
-static void on_counts(void *arg, const struct sqs_outcome *outcome, const struct sqs_counts *counts)
+static void on_counts(
+	void *arg, const struct sqs_outcome *outcome, const struct queue_attributes *counts)
 {
 	struct told *told = arg;
 
@@ -188,9 +190,9 @@ static void receive_on_the_wire(void **state)
 		"\"MD5OfBody\":\"5d41402abc4b2a76b9719d911017c592\"},{}]}");
 	assert_int_equal(
 		sqs_receive(world->client, world->queue_url, &params, on_receive, &told, &call), 0);
-	assert_int_equal(sqs_client_requests(world->client), 1);
+	assert_int_equal(sqs_client_stats(world->client)->requests, 1);
 	world_run(world, &told.done);
-	assert_int_equal(sqs_encode_receive(&body, world->queue_url, &params), 0);
+	assert_int_equal(sqs_encode_receive(&body, world->queue_url, &params, ""), 0);
 	assert_request(world, 0, "ReceiveMessage", buf_string(&body));
 	assert_null(fake_header(&world->fake, 0, "X-Amz-Security-Token"));
 	assert_int_equal(told.err, 0);
@@ -201,7 +203,7 @@ static void receive_on_the_wire(void **state)
 	assert_string_equal(told.batch->messages[0].body, "hello");
 	assert_int_equal(told.dropped, 1);
 	assert_string_equal(told.detail, "message without an id dropped: no valid MessageId");
-	assert_int_equal(sqs_client_dropped(world->client), 1);
+	assert_int_equal(sqs_client_stats(world->client)->dropped, 1);
 	buf_free(&body);
 	world_close(world);
 	/* Batches outlive the client. */
@@ -278,9 +280,9 @@ static void queues_on_the_wire(void **state)
 		"\"ApproximateNumberOfMessagesNotVisible\":\"6\","
 		"\"ApproximateNumberOfMessagesDelayed\":\"7\",\"VisibilityTimeout\":\"30\"}}");
 	assert_int_equal(
-		sqs_get_counts(world->client, world->queue_url, on_counts, &counted, &call), 0);
+		sqs_get_attributes(world->client, world->queue_url, on_counts, &counted, &call), 0);
 	world_run(world, &counted.done);
-	sqs_encode_get_counts(&body, world->queue_url);
+	sqs_encode_get_attributes(&body, world->queue_url);
 	assert_request(world, 0, "GetQueueAttributes", buf_string(&body));
 	assert_int_equal(counted.err, 0);
 	assert_int_equal(counted.counts.visible, 5);
@@ -299,7 +301,7 @@ static void queues_on_the_wire(void **state)
 	world_run(world, &created.done);
 	assert_request(world, 2, "CreateQueue", "{\"QueueName\":\"made\"}");
 	assert_string_equal(created.url, "http://h/1/made");
-	assert_int_equal(sqs_client_requests(world->client), 3);
+	assert_int_equal(sqs_client_stats(world->client)->requests, 3);
 	buf_free(&body);
 	world_close(world);
 }
@@ -393,7 +395,7 @@ static void other_operations_fail_alike(void **state)
 	assert_int_equal(told.results[2], ERR_PROTOCOL);
 	fake_answer(&world->fake, 200, "", "{}");
 	assert_int_equal(
-		sqs_get_counts(world->client, world->queue_url, on_counts, &counted, &call), 0);
+		sqs_get_attributes(world->client, world->queue_url, on_counts, &counted, &call), 0);
 	world_run(world, &counted.done);
 	assert_int_equal(counted.err, ERR_PROTOCOL);
 	fake_answer(&world->fake, 400, "", "{\"__type\":\"QueueDoesNotExist\"}");
@@ -403,15 +405,13 @@ static void other_operations_fail_alike(void **state)
 	world_close(world);
 }
 
-static void date_and_age_tell_a_wrong_clock(void **state)
+static void a_date_that_tells_of_no_wrong_clock(void **state)
 {
 	static const struct {
 		const char *headers;
 		int err;
 		int64_t server_epoch_ms;
 	} cases[] = {
-		{"Date: Fri, 02 Jan 2026 03:14:05 GMT\r\n", ERR_CLOCK_SKEW, 1767323645000},
-		{"Date: Fri, 02 Jan 2026 02:54:05 GMT\r\n", ERR_CLOCK_SKEW, 1767322445000},
 		{"Date: Fri, 02 Jan 2026 03:07:05 GMT\r\n", ERR_BAD_CREDENTIALS, 1767323225000},
 		{"Date: Fri, 02 Jan 2026 03:14:05 GMT\r\nAge: 600\r\n", ERR_BAD_CREDENTIALS,
 			1767323645000},
@@ -502,7 +502,7 @@ static void too_large_an_answer(void **state)
 
 static void silence_ends_in_a_timeout(void **state)
 {
-	const struct sqs_client_options options = {.timeout_ms = 100};
+	const struct sqs_client_options options = {.timeout_ms = 100, .max_attempts = 1};
 	struct world *world = world_open(&options, NULL);
 	struct told told;
 
@@ -510,9 +510,6 @@ static void silence_ends_in_a_timeout(void **state)
 	told = delete_three(world);
 	assert_int_equal(told.err, ERR_TIMEOUT);
 	assert_string_not_equal(told.detail, "");
-	fake_silence(&world->fake);
-	told = receive(world);
-	assert_int_equal(told.err, ERR_TIMEOUT);
 	world_close(world);
 }
 
@@ -555,7 +552,7 @@ static void long_polls_leave_room_for_deletes(void **state)
 		"{\"Successful\":[{\"Id\":\"0\"},{\"Id\":\"1\"},{\"Id\":\"2\"}]}");
 	told = delete_three(world);
 	assert_int_equal(told.err, 0);
-	assert_int_equal(sqs_client_requests(world->client), 3);
+	assert_int_equal(sqs_client_stats(world->client)->requests, 3);
 	world_close(world); /* with two polls in flight */
 	assert_false(polls[0].done || polls[1].done || polls[2].done);
 }
@@ -613,7 +610,8 @@ static void closing_from_inside_a_callback(void **state)
 static void nobody_listens(void **state)
 {
 	/* Port 1 of the loopback: nothing listens there. */
-	const struct sqs_client_options options = {.endpoint = "http://127.0.0.1:1/"};
+	const struct sqs_client_options options = {
+		.endpoint = "http://127.0.0.1:1/", .max_attempts = 1};
 	struct world *world = world_open(&options, NULL);
 	struct told told = receive(world);
 
@@ -642,11 +640,12 @@ static void wrong_arguments_send_nothing(void **state)
 	assert_int_equal(
 		sqs_send_batch(world->client, world->queue_url, &empty, 1, on_batch, &told, &call),
 		ERR_ARGUMENT);
-	assert_int_equal(sqs_get_counts(world->client, "", on_counts, &told, &call), ERR_ARGUMENT);
+	assert_int_equal(
+		sqs_get_attributes(world->client, "", on_counts, &told, &call), ERR_ARGUMENT);
 	assert_int_equal(
 		sqs_get_queue_url(world->client, "a b", on_url, &told, &call), ERR_ARGUMENT);
 	assert_int_equal(sqs_create_queue(world->client, "", on_url, &told, &call), ERR_ARGUMENT);
-	assert_int_equal(sqs_client_requests(world->client), 0);
+	assert_int_equal(sqs_client_stats(world->client)->requests, 0);
 	world_close(world);
 	assert_false(told.done);
 }
@@ -660,7 +659,9 @@ static void no_credentials_send_nothing(void **state)
 	/* The client borrowed them; an empty chain takes their place. */
 	sqs_client_close(world->client);
 	credentials_free(world->credentials);
-	assert_int_equal(credentials_new(NULL, 0, &world->credentials), 0);
+	assert_int_equal(
+		credentials_new(manual_clock_table(&world->clock), NULL, 0, &world->credentials),
+		0);
 	assert_int_equal(
 		sqs_client_new(&world->loop, manual_clock_table(&world->clock), world->credentials,
 			&(struct sqs_client_options){
@@ -670,7 +671,7 @@ static void no_credentials_send_nothing(void **state)
 	assert_int_equal(
 		sqs_receive(world->client, world->queue_url, &short_poll, on_receive, &told, &call),
 		ERR_NO_CREDENTIALS);
-	assert_int_equal(sqs_client_requests(world->client), 0);
+	assert_int_equal(sqs_client_stats(world->client)->requests, 0);
 	world_close(world);
 	assert_false(told.done);
 }
@@ -714,7 +715,7 @@ int main(void)
 		cmocka_unit_test(session_token_goes_along),
 		cmocka_unit_test(answers_of_every_class),
 		cmocka_unit_test(other_operations_fail_alike),
-		cmocka_unit_test(date_and_age_tell_a_wrong_clock),
+		cmocka_unit_test(a_date_that_tells_of_no_wrong_clock),
 		cmocka_unit_test(broken_answers),
 		cmocka_unit_test(a_longer_body_than_promised_is_cut),
 		cmocka_unit_test(too_large_an_answer),

@@ -57,7 +57,7 @@ static int decode(const char *text, size_t len, struct queue_batch **ret_batch,
 	assert_non_null(copy);
 	memcpy(copy, text, len);
 	copy[len] = '\0';
-	err = sqs_decode_receive(&decoder, URL, copy, len, ret_batch, ret_dropped);
+	err = sqs_decode_receive(&decoder, URL, SQS_UNWRAP_NONE, copy, len, ret_batch, ret_dropped);
 	memset(copy, '#', len);
 	free(copy);
 	return err;
@@ -473,7 +473,7 @@ static void decode_all(const char *text, size_t len)
 	char detail[SQS_DETAIL_SIZE], code[SQS_CODE_SIZE];
 	struct queue_batch *batch = NULL;
 	struct sqs_dropped dropped;
-	struct sqs_counts counts;
+	struct queue_attributes counts;
 	const char *url;
 	int err = decode(text, len, &batch, &dropped);
 
@@ -489,11 +489,11 @@ static void decode_all(const char *text, size_t len)
 		for (size_t i = 0; err == 0 && i < 2; i++)
 			assert_string_not_equal(error_name(results[i]), "ERR_UNKNOWN");
 	}
-	err = sqs_decode_counts(&decoder, text, len, &counts);
+	err = sqs_decode_attributes(&decoder, text, len, &counts);
 	assert_true(err == 0 || err == ERR_PROTOCOL);
 	if (err == 0)
 		assert_true(counts.visible >= 0 && counts.in_flight >= 0 && counts.delayed >= 0 &&
-			    counts.visibility_s >= 0);
+			    counts.visibility_s <= QUEUE_VISIBILITY_MAX_S);
 	err = sqs_decode_queue_url(&decoder, text, len, &url);
 	assert_true(err == 0 || err == ERR_PROTOCOL);
 	if (err == 0)
@@ -667,16 +667,17 @@ static void counts(void **state)
 		"{\"Attributes\":{\"ApproximateNumberOfMessages\":\"1000000000000000000\","
 		"\"ApproximateNumberOfMessagesNotVisible\":\"1\","
 		"\"ApproximateNumberOfMessagesDelayed\":\"1\",\"VisibilityTimeout\":\"1\"}}"};
-	struct sqs_counts counted;
+	struct queue_attributes counted;
 
 	assert_int_equal(
-		sqs_decode_counts(&decoder, counts_answer, strlen(counts_answer), &counted), 0);
+		sqs_decode_attributes(&decoder, counts_answer, strlen(counts_answer), &counted), 0);
 	assert_int_equal(counted.visible, 12);
 	assert_int_equal(counted.in_flight, 3);
 	assert_int_equal(counted.delayed, 0);
 	assert_int_equal(counted.visibility_s, 30);
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
-		assert_int_equal(sqs_decode_counts(&decoder, wrong[i], strlen(wrong[i]), &counted),
+		assert_int_equal(
+			sqs_decode_attributes(&decoder, wrong[i], strlen(wrong[i]), &counted),
 			ERR_PROTOCOL);
 }
 
@@ -766,8 +767,9 @@ static void steady_state_allocates_nothing(void **state)
 		struct queue_batch *batch = NULL;
 
 		failmalloc_arm(1);
-		assert_int_equal(
-			sqs_decode_receive(&decoder, URL, full, strlen(full), &batch, &dropped), 0);
+		assert_int_equal(sqs_decode_receive(&decoder, URL, SQS_UNWRAP_NONE, full,
+					 strlen(full), &batch, &dropped),
+			0);
 		assert_false(failmalloc_disarm());
 		queue_batch_unref(batch);
 	}

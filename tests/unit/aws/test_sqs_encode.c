@@ -53,22 +53,22 @@ static void receive(void **state)
 	static const struct queue_receive wrong[] = {
 		{0, 0, 0}, {11, 0, 0}, {1, 21, 0}, {1, 0, 43201}};
 
-	assert_encodes(sqs_encode_receive(&body, URL, &params),
+	assert_encodes(sqs_encode_receive(&body, URL, &params, ""),
 		"{\"QueueUrl\":\"" URL "\",\"MaxNumberOfMessages\":10,\"WaitTimeSeconds\":20,"
 		"\"VisibilityTimeout\":60,\"MessageSystemAttributeNames\":["
 		"\"ApproximateReceiveCount\",\"SentTimestamp\","
 		"\"ApproximateFirstReceiveTimestamp\",\"MessageGroupId\",\"AWSTraceHeader\"],"
 		"\"MessageAttributeNames\":[\"All\"]}");
-	assert_encodes(sqs_encode_receive(&body, "a\"\\b", &least),
+	assert_encodes(sqs_encode_receive(&body, "a\"\\b", &least, "an-id"),
 		"{\"QueueUrl\":\"a\\\"\\\\b\",\"MaxNumberOfMessages\":1,\"WaitTimeSeconds\":0,"
 		"\"VisibilityTimeout\":0,\"MessageSystemAttributeNames\":["
 		"\"ApproximateReceiveCount\",\"SentTimestamp\","
 		"\"ApproximateFirstReceiveTimestamp\",\"MessageGroupId\",\"AWSTraceHeader\"],"
-		"\"MessageAttributeNames\":[\"All\"]}");
+		"\"MessageAttributeNames\":[\"All\"],\"ReceiveRequestAttemptId\":\"an-id\"}");
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
-		assert_refuses(sqs_encode_receive(&body, URL, &wrong[i]), ERR_ARGUMENT);
-	assert_refuses(sqs_encode_receive(&body, "", &most), ERR_ARGUMENT);
-	assert_refuses(sqs_encode_receive(&body, "\xff", &most), ERR_ARGUMENT);
+		assert_refuses(sqs_encode_receive(&body, URL, &wrong[i], ""), ERR_ARGUMENT);
+	assert_refuses(sqs_encode_receive(&body, "", &most, ""), ERR_ARGUMENT);
+	assert_refuses(sqs_encode_receive(&body, "\xff", &most, ""), ERR_ARGUMENT);
 }
 
 static void deletes(void **state)
@@ -126,11 +126,11 @@ static void names(void **state)
 	assert_refuses(sqs_encode_queue_name(&body, name), ERR_ARGUMENT);
 	snprintf(expected, sizeof(expected), "{\"QueueName\":\"%s\"}", name + 1);
 	assert_encodes(sqs_encode_queue_name(&body, name + 1), expected);
-	assert_encodes(sqs_encode_get_counts(&body, URL),
+	assert_encodes(sqs_encode_get_attributes(&body, URL),
 		"{\"QueueUrl\":\"" URL "\",\"AttributeNames\":[\"ApproximateNumberOfMessages\","
 		"\"ApproximateNumberOfMessagesNotVisible\",\"ApproximateNumberOfMessagesDelayed\","
 		"\"VisibilityTimeout\"]}");
-	assert_refuses(sqs_encode_get_counts(&body, ""), ERR_ARGUMENT);
+	assert_refuses(sqs_encode_get_attributes(&body, ""), ERR_ARGUMENT);
 }
 
 static void sends(void **state)
@@ -269,7 +269,7 @@ static void a_full_buffer_is_reported(void **state)
 	static const char *const handles[] = {"h"};
 	struct buf body = BUF_INIT(50);
 
-	assert_int_equal(sqs_encode_receive(&body, URL, &params), ERR_TOO_LARGE);
+	assert_int_equal(sqs_encode_receive(&body, URL, &params, ""), ERR_TOO_LARGE);
 	buf_clear(&body);
 	assert_int_equal(sqs_encode_delete_batch(&body, URL, handles, 1), ERR_TOO_LARGE);
 	buf_free(&body);

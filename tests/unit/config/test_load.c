@@ -17,7 +17,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define URL "https://sqs.eu-west-1.amazonaws.com/123456789012/name"
 
-#define TOP_KEYS "queue, destinations, retry, fleet_hosts, ledger, log, drain"
+#define TOP_KEYS "queue, destinations, retry, fleet_hosts, ledger, admin, log, drain"
 
 /* The smallest destination, on one line. */
 #define DESTINATION(more) "destinations: [{name: d, request: {url: 'http://h/'" more "}}]\n"
@@ -29,8 +29,11 @@ static void assert_defaults(const struct config *config)
 	assert_null(config->queue.failure_url);
 	assert_int_equal(config->queue.receivers, 0);
 	assert_int_equal(config->queue.wait_ms, 20000);
-	assert_int_equal(config->queue.visibility_ms, 60000);
+	assert_int_equal(config->queue.visibility_ms, 0);
 	assert_int_equal(config->queue.held_bytes, 64 << 20);
+	assert_int_equal(config->queue.unwrap, CONFIG_UNWRAP_NONE);
+	assert_false(config->queue.allow_insecure_endpoint);
+	assert_string_equal(config->admin.listen, "127.0.0.1:9797");
 	assert_int_equal(config->destination_count, 0);
 	assert_int_equal(config->retry.max_attempts, 10);
 	assert_int_equal(config->retry.base_ms, 1000);
@@ -246,9 +249,9 @@ static const struct fixture_bad_case bad_keys[] = {
 		"t.yaml:1:1: destination: unknown key; did you mean \"destinations\"?\n"},
 	{"timeout: 5s\n", "t.yaml:1:1: timeout: unknown key; there is destinations[].timeout\n"},
 	{"workers: auto\n", "t.yaml:1:1: workers: unknown key; expected one of " TOP_KEYS "\n"},
-	{"ledgre: {path: x}\nadmin: {listen: '127.0.0.1:9797'}\n",
+	{"ledgre: {path: x}\nworkers: {min: 1}\n",
 		"t.yaml:1:1: ledgre: unknown key; did you mean \"ledger\"?\n"
-		"t.yaml:2:1: admin: unknown key; expected one of " TOP_KEYS "\n"},
+		"t.yaml:2:1: workers: unknown key; expected one of " TOP_KEYS "\n"},
 	{"destinations:\n  - {name: a, verify: no, request: {url: 'http://h/'}}\n",
 		"t.yaml:2:15: destinations[0].verify: unknown key; expected one of name, when, "
 		"request, timeout, connect_timeout, concurrency, adaptive, rate, breaker, accept, "
@@ -283,10 +286,10 @@ static const struct fixture_bad_case bad_values[] = {
 	{"queue: {wait: {a: b}}\n", "t.yaml:1:15: queue.wait: expected a duration from 0s to 20s "
 				    "(like 20s), got a map\n"},
 	{"queue: {visibility: 0s}\n",
-		"t.yaml:1:21: queue.visibility: expected a duration from 1s to 12h (like 60s), got "
+		"t.yaml:1:21: queue.visibility: expected auto or a duration from 1s to 12h, got "
 		"\"0s\"\n"},
 	{"queue: {visibility: 5 minutes}\n",
-		"t.yaml:1:21: queue.visibility: expected a duration from 1s to 12h (like 60s), got "
+		"t.yaml:1:21: queue.visibility: expected auto or a duration from 1s to 12h, got "
 		"\"5 minutes\"\n"},
 	{"queue: {held: 64MB}\n",
 		"t.yaml:1:15: queue.held: expected a size from 1MiB to 4GiB (like 64MiB), got "
@@ -295,13 +298,13 @@ static const struct fixture_bad_case bad_values[] = {
 		"t.yaml:1:15: queue.held: expected a size from 1MiB to 4GiB (like 64MiB), got "
 		"\"99999999999999999999GiB\"\n"},
 	{"queue: {receivers: 0}\n", "t.yaml:1:20: queue.receivers: expected auto or an integer "
-				    "from 1 to 256 (like auto), "
+				    "from 1 to 256, "
 				    "got \"0\"\n"},
 	{"queue: {receivers: 257}\n", "t.yaml:1:20: queue.receivers: expected auto or an integer "
-				      "from 1 to 256 (like auto), "
+				      "from 1 to 256, "
 				      "got \"257\"\n"},
 	{"queue: {receivers: many}\n", "t.yaml:1:20: queue.receivers: expected auto or an integer "
-				       "from 1 to 256 (like auto), "
+				       "from 1 to 256, "
 				       "got \"many\"\n"},
 	{"queue: {url: morning}\n",
 		"t.yaml:1:14: queue.url: expected a queue URL (like "

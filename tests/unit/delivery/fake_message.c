@@ -124,7 +124,8 @@ static void describe(const struct fake_message *message, struct queue_message *o
 				    : NULL,
 		.receive_count = message->receive_count,
 		.sent_epoch_ms = message->sent_epoch_ms,
-		.first_received_epoch_ms = message->first_received_epoch_ms};
+		.first_received_epoch_ms = message->first_received_epoch_ms,
+		.refused = message->refused};
 }
 
 struct queue_batch *fake_message_batch(

@@ -24,6 +24,7 @@ struct queue_call {
 	struct queue_batch *batch; /* OP_RECEIVE: what it brings */
 	queue_receive_done *receive_done;
 	queue_batch_done *batch_done;
+	queue_attributes_done *attributes_done;
 	void *arg;
 };
 
@@ -383,6 +384,26 @@ static void answer_batch(struct queue_call *call)
 	call->batch_done(call->arg, results, count, failed ? "invented failure" : "");
 }
 
+static void answer_attributes(struct queue_call *call)
+{
+	const struct fake_queue *queue = call->queue;
+	struct queue_attributes attributes = {.in_flight = queue->in_flight_elsewhere,
+		.visible = queue->visible_elsewhere,
+		.visibility_s = 30};
+	int err = call->plan.err;
+
+	for (size_t i = 0; i < queue->count; i++) {
+		if (queue->messages[i]->deleted)
+			continue;
+		if (list_is_empty(&queue->messages[i]->node))
+			attributes.in_flight++;
+		else
+			attributes.visible++;
+	}
+	call->attributes_done(
+		call->arg, err, err ? NULL : &attributes, err ? "invented failure" : "");
+}
+
 static void answer(struct queue_call *call)
 {
 	struct fake_queue *queue = call->queue;
@@ -397,6 +418,8 @@ static void answer(struct queue_call *call)
 		call->plan.err ? error_name(call->plan.err) : "");
 	if (record->op == OP_RECEIVE)
 		answer_receive(call);
+	else if (record->op == OP_ATTRIBUTES)
+		answer_attributes(call);
 	else
 		answer_batch(call);
 	call_destroy(call);
@@ -581,14 +604,28 @@ static int change_visibility_batch(void *impl, const struct queue_visibility ent
 	return batch_start(queue, &record, messages, done, arg, ret_call);
 }
 
-/* What a copy is a copy of: the one with the same body. NULL: none. */
+static bool is_copy_of(const struct queue_send *entry, const struct fake_message *message)
+{
+	const char *group = message->group_id ? message->group_id : "";
+	const char *copied_to = entry->group_id ? entry->group_id : "";
+
+	return message->body_bytes == entry->body_bytes &&
+	       memcmp(message->body, entry->body, entry->body_bytes) == 0 &&
+	       (!message->group_id || strcmp(group, copied_to) == 0);
+}
+
+/* What a copy is a copy of: by body and group, rather one that has no copy yet. NULL: none. */
 static struct fake_message *original_of(struct fake_queue *source, const struct queue_send *entry)
 {
-	for (size_t i = 0; i < source->count; i++)
-		if (source->messages[i]->body_bytes == entry->body_bytes &&
-			memcmp(source->messages[i]->body, entry->body, entry->body_bytes) == 0)
-			return source->messages[i];
-	return NULL;
+	struct fake_message *found = NULL;
+
+	for (size_t i = 0; i < source->count; i++) {
+		if (!is_copy_of(entry, source->messages[i]))
+			continue;
+		if (!found || found->copy_confirmed)
+			found = source->messages[i];
+	}
+	return found;
 }
 
 static int send_batch(void *impl, const struct queue_send entries[], size_t count,
@@ -620,6 +657,22 @@ static int send_batch(void *impl, const struct queue_send entries[], size_t coun
 	return err;
 }
 
+static int get_attributes(
+	void *impl, queue_attributes_done *done, void *arg, struct queue_call **ret_call)
+{
+	struct fake_queue *queue = impl;
+	struct call_record record = {.op = OP_ATTRIBUTES};
+	struct queue_call *call;
+	int err;
+
+	call = call_new(queue, &record, arg, &err);
+	if (!call)
+		return err;
+	call->attributes_done = done;
+	*ret_call = call;
+	return 0;
+}
+
 static void cancel(void *impl, struct queue_call *call)
 {
 	struct fake_queue *queue = impl;
@@ -644,6 +697,7 @@ struct queue fake_queue_table(struct fake_queue *queue)
 		.delete_batch = delete_batch,
 		.change_visibility_batch = change_visibility_batch,
 		.send_batch = send_batch,
+		.get_attributes = get_attributes,
 		.cancel = cancel};
 
 	return (struct queue){.ops = &ops, .impl = queue};

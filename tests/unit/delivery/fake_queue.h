@@ -21,7 +21,7 @@
 struct world;
 struct delivery;
 
-enum queue_op { OP_RECEIVE, OP_DELETE, OP_CHANGE, OP_SEND, OP_COUNT };
+enum queue_op { OP_RECEIVE, OP_DELETE, OP_CHANGE, OP_SEND, OP_ATTRIBUTES, OP_COUNT };
 
 /* What was done to one receipt handle. */
 struct receipt {
@@ -41,6 +41,7 @@ struct fake_message {
 	struct queue_attribute attributes[QUEUE_ATTRIBUTES_MAX];
 	size_t attribute_count;
 	char *group_id;
+	const char *refused;	   /* static; NULL: it can be delivered */
 	int64_t deadline_epoch_ms; /* INT64_MAX: none; what the test says that it is */
 	int64_t sent_epoch_ms, first_received_epoch_ms;
 	uint32_t receive_count;
@@ -124,8 +125,10 @@ struct fake_queue {
 	uint64_t there_us, back_us;
 	void (*plan)(
 		struct fake_queue *queue, const struct call_record *call, struct call_plan *plan);
-	uint32_t max_receives;	/* maxReceiveCount of the redrive policy; 0: none */
-	int stale_delete_err;	/* a delete with an old handle: 0 (no effect, as SQS) or a code */
+	uint32_t max_receives; /* maxReceiveCount of the redrive policy; 0: none */
+	int stale_delete_err;  /* a delete with an old handle: 0 (no effect, as SQS) or a code */
+	/* What get_attributes answers beyond what is there. */
+	int64_t in_flight_elsewhere, visible_elsewhere;
 	bool cancel_is_in_time; /* a cancelled call is not carried out */
 };
 

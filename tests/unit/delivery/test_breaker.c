@@ -166,9 +166,10 @@ static void the_neighbour_goes_on(void **state)
 	static const char *const to_first[] = {"Destination", "String", "lane0", NULL};
 	static const char *const to_second[] = {"Destination", "String", "lane1", NULL};
 
-	world_init(
-		&world, &(struct world_options){
-				.lanes = 2, .lane_concurrency = {500, 5}, .failure_queue = true});
+	world_init(&world, &(struct world_options){.lanes = 2,
+				   .lane_concurrency = {500, 5},
+				   .receivers = 1,
+				   .failure_queue = true});
 	fake_target_answer(&world.targets[0], 1, (struct answer){.status = 401});
 	/* One of the neighbour's five takes its time. */
 	fake_target_answer(&world.targets[1], 1, (struct answer){.latency_us = 3 * S});

@@ -487,6 +487,20 @@ static void no_failure_queue(void **state)
 	world_end(&world);
 }
 
+/* A fair queue's group is the sender's own: a copy in a standard queue keeps it, unordered. */
+static void a_fair_queues_group_goes_along(void **state)
+{
+	world_init(&world, &(struct world_options){.failure_queue = true});
+	world.targets[0].otherwise.status = 400;
+	world_add_group(&world, "tenant 7", 2);
+	world_start(&world);
+	world_run_until_done(&world, 5 * S);
+	assert_int_equal(world.failure_queue.count, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(world.failure_queue.messages[i]->group_id, "tenant 7");
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -506,6 +520,7 @@ int main(void)
 		cmocka_unit_test(large_copies),
 		cmocka_unit_test(the_largest_copy),
 		cmocka_unit_test(no_failure_queue),
+		cmocka_unit_test(a_fair_queues_group_goes_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

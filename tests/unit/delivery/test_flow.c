@@ -402,6 +402,38 @@ static void finds_the_capacity(void **state)
 static uint64_t next_token_us;
 
 /* 429 to all but one each two seconds. */
+static void two_milliseconds(
+	struct fake_target *target, const struct fake_message *message, struct answer *answer)
+{
+	answer->latency_us = 2 * MS;
+}
+
+/*
+ * 1,000 messages a second to a provider that answers in 2 ms: a handful of slots do, and yet
+ * receives are full, since what the slots take within 20 ms may wait for them.
+ */
+static void few_slots_and_full_receives(void **state)
+{
+	size_t before = 0;
+
+	be_plain();
+	like.adaptive = true;
+	open_world(&(struct world_options){.concurrency = 500, .receivers = 26});
+	world.targets[0].plan = two_milliseconds;
+	world_start(&world);
+	for (unsigned ms = 0; ms < 6000; ms += 10) {
+		world_run_to(&world, ms * MS);
+		world_add(&world, 10);
+		if (ms == 2990)
+			before = fake_queue_calls(&world.queue, OP_RECEIVE);
+	}
+	world_run_until_done(&world, 8 * S);
+	assert_int_equal(world_stats(&world).accepted, 6000);
+	/* 3,000 messages in the second half. */
+	assert_in_range(fake_queue_calls(&world.queue, OP_RECEIVE) - before, 300, 800);
+	world_end(&world);
+}
+
 static void one_in_two_seconds(
 	struct fake_target *target, const struct fake_message *message, struct answer *answer)
 {
@@ -763,6 +795,7 @@ int main(void)
 		cmocka_unit_test(the_gauge_at_the_start),
 		cmocka_unit_test(what_lowers_the_limit),
 		cmocka_unit_test(finds_the_capacity),
+		cmocka_unit_test(few_slots_and_full_receives),
 		cmocka_unit_test(a_limit_below_one),
 		cmocka_unit_test(failures_in_a_row_open),
 		cmocka_unit_test(what_ends_the_row),

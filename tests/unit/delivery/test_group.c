@@ -141,6 +141,108 @@ static void groups_of_one_bucket(void **state)
 	world_end(&world);
 }
 
+/* ---- deletes */
+
+static size_t slot_in(const struct call_record *call, size_t message)
+{
+	for (size_t i = 0; i < call->count; i++)
+		if (call->messages[i] == message)
+			return i;
+	return SIZE_MAX;
+}
+
+/* When its delete was confirmed. */
+static uint64_t deleted_us(size_t message)
+{
+	for (size_t n = 0; n < fake_queue_calls(&world.queue, OP_DELETE); n++) {
+		const struct call_record *call = fake_queue_call(&world.queue, OP_DELETE, n);
+		size_t slot = slot_in(call, message);
+
+		if (slot != SIZE_MAX && !call->results[slot])
+			return call->answered_us;
+	}
+	fail_msg("message %zu is not deleted", message);
+	return 0;
+}
+
+/* Each delete of a group, failed or not, has the one before it in its call, or in its past. */
+static void expect_deletes_in_order(size_t first, size_t count)
+{
+	for (size_t n = 0; n < fake_queue_calls(&world.queue, OP_DELETE); n++) {
+		const struct call_record *call = fake_queue_call(&world.queue, OP_DELETE, n);
+
+		for (size_t i = 0; i < call->count; i++) {
+			size_t message = call->messages[i];
+
+			if (message > first && message < first + count)
+				assert_true(slot_in(call, message - 1) < i ||
+					    call->at_us >= deleted_us(message - 1));
+		}
+	}
+}
+
+/* The first delete of the group takes 600 ms: the others wait for it, other groups do not. */
+static void deletes_keep_the_order(void **state)
+{
+	static const int errors[] = {0, ERR_UNAVAILABLE, ERR_THROTTLED};
+
+	for (size_t row = 0; row < 3; row++) {
+		open_world(&(struct world_options){.concurrency = 10});
+		fake_queue_fail(&world.queue, (struct fault){.op = OP_DELETE,
+						      .times = row ? 2 : 0,
+						      .err = errors[row],
+						      .entry = row ? 0 : QUEUE_BATCH_MAX});
+		world.targets[0].otherwise.latency_us = 40 * MS;
+		world.queue.back_us = 600 * MS;
+		world_add_group(&world, "a", 6);
+		world_add_group(&world, "b", 6);
+		world_start(&world);
+		world_run_until_done(&world, 20 * S);
+		expect_deletes_in_order(0, 6);
+		expect_deletes_in_order(6, 6);
+		world_end(&world);
+	}
+}
+
+/* A FIFO queue's quota: 300 calls a second of each kind. */
+static unsigned calls_in_second[OP_COUNT][64];
+static unsigned most_in_second;
+
+static void quota(struct fake_queue *queue, const struct call_record *call, struct call_plan *plan)
+{
+	unsigned *n = &calls_in_second[call->op][call->at_us / S];
+
+	if (++*n > most_in_second)
+		most_in_second = *n;
+	if (*n > 300)
+		plan->err = ERR_THROTTLED;
+}
+
+/*
+ * 3,000 messages a second are what batches of ten make of it: with a destination that takes nearly
+ * that, the quota is never passed, and the destination is kept busy.
+ */
+static void three_hundred_calls_a_second(void **state)
+{
+	memset(calls_in_second, 0, sizeof(calls_in_second));
+	most_in_second = 0;
+	open_world(&(struct world_options){.concurrency = 500, .visibility_s = 300});
+	world.queue.plan = quota;
+	world.targets[0].otherwise.latency_us = 168 * MS;
+	for (unsigned i = 0; i < 4000; i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "g%u", i % 1000);
+		world_add_group(&world, id, 1);
+	}
+	world_start(&world);
+	world_run_until_done(&world, 20 * S);
+	assert_in_range(most_in_second, 100, 300);
+	/* 4,000 at 3,000 a second. */
+	assert_in_range(world_now_us(&world), S, 2500 * MS);
+	world_end(&world);
+}
+
 /* ---- the head goes back */
 
 static void all_behind_go_back_with_it(void **state)
@@ -779,6 +881,8 @@ int main(void)
 		cmocka_unit_test(groups_of_a_standard_queue),
 		cmocka_unit_test(groups_run_side_by_side),
 		cmocka_unit_test(groups_of_one_bucket),
+		cmocka_unit_test(deletes_keep_the_order),
+		cmocka_unit_test(three_hundred_calls_a_second),
 		cmocka_unit_test(all_behind_go_back_with_it),
 		cmocka_unit_test(order_over_retries),
 		cmocka_unit_test(not_before),

@@ -104,7 +104,12 @@ static void routes_by_destination(void **state)
 		"attribute Destination: no destination \"lane\"");
 	assert_string_equal(world_event(&world, DELIVERY_FAILED, 1)->reason,
 		"attribute Destination: no destination \"lane22\"");
-	assert_string_equal(world_event(&world, DELIVERY_ACCEPTED, 0)->destination, "lane2");
+	for (size_t i = 0; i < 4; i++) {
+		const struct world_event *event = world_event(&world, DELIVERY_ACCEPTED, i);
+
+		if (event->message == 0)
+			assert_string_equal(event->destination, "lane2");
+	}
 	world_end(&world);
 }
 

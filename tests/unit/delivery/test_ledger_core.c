@@ -594,7 +594,7 @@ static void without_a_ledger(void **state)
 	assert_int_equal(world_stats(&world).accepted, 2);
 	assert_int_equal(world_stats(&world).suppressed, 0);
 	assert_int_equal(world_stats(&world).postponed, 0);
-	assert_int_equal(world.delivery->metrics.ledger_window_ms->value, 0);
+	assert_int_equal(world.delivery->metrics.ledger_window_s->value, 0);
 	world_end(&world);
 }
 
@@ -606,7 +606,7 @@ static void check_cut_short(unsigned events)
 
 	assert_true(ledger.cut_short > 0);
 	assert_int_equal(metrics->ledger_cut_short->value, ledger.cut_short);
-	assert_int_equal(metrics->ledger_window_ms->value, ledger.cut_age_ms);
+	assert_int_equal(metrics->ledger_window_s->value, (ledger.cut_age_ms + 999) / 1000);
 	assert_int_equal(world.event_totals[DELIVERY_LEDGER_CUT_SHORT], events);
 }
 
@@ -618,13 +618,13 @@ static void cut_short(void **state)
 
 	open_ledger(LEDGER_BYTES_MIN, 3600000);
 	world_init(&world, &(struct world_options){.ledger = &ledger, .concurrency = 1});
-	assert_int_equal(world.delivery->metrics.ledger_window_ms->value, 3600000);
+	assert_int_equal(world.delivery->metrics.ledger_window_s->value, 3600);
 	world_add(&world, 40);
 	world_start(&world);
 	world_run_until_done(&world, 60 * S);
 	assert_int_equal(ledger.cut_short, 0);
 	assert_int_equal(world.event_totals[DELIVERY_LEDGER_CUT_SHORT], 0);
-	assert_int_equal(world.delivery->metrics.ledger_window_ms->value, 3600000);
+	assert_int_equal(world.delivery->metrics.ledger_window_s->value, 3600);
 	world_add(&world, 200);
 	world_run_until_done(&world, 60 * S);
 	check_cut_short(1);

@@ -125,6 +125,7 @@ static void every_error(void **state)
 		{ERR_IO, 'r'},
 		{ERR_LIMIT, 'r'},
 		{ERR_STORE, 'r'},
+		{ERR_PENDING, 'r'},
 		{ERR_ARGUMENT, 'p'},
 		{ERR_TOO_LARGE, 'p'},
 		{ERR_SYNTAX, 'p'},

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -36,11 +37,9 @@ static void one_scout_when_idle(void **state)
 	world_end(&world);
 }
 
-/* Full answers double the polls, up to the maximum; empty ones take one away each. */
-static void ramps_up_and_down(void **state)
+/* The first full answer lets all of them poll at once; empty ones park one each. */
+static void all_poll_after_the_first_full_answer(void **state)
 {
-	size_t most = 0;
-
 	world_init(
 		&world, &(struct world_options){.concurrency = 500, .receivers = 5, .wait_s = 1});
 	world.targets[0].otherwise.latency_us = 100 * MS;
@@ -48,29 +47,125 @@ static void ramps_up_and_down(void **state)
 	world_start(&world);
 	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
 	world_run_to(&world, 2 * MS);
-	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 2);
-	/* Two full answers: eight, if that many were allowed. */
-	world_run_to(&world, 4 * MS);
 	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 5);
+	for (size_t i = 1; i < 5; i++)
+		assert_int_equal(receive(i)->at_us, receive(0)->answered_us);
 	while (fake_queue_alive(&world.queue)) {
-		if (world.queue.calls_out[OP_RECEIVE] > most)
-			most = world.queue.calls_out[OP_RECEIVE];
+		assert_in_range(world.queue.calls_out[OP_RECEIVE], 0, 5);
 		world_step(&world);
 	}
-	assert_int_equal(most, 5);
 	world_run_to(&world, 10 * S);
 	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
 	assert_int_equal(world.delivery->receiver.allowed, 1);
 	world_end(&world);
 }
 
-static void a_partial_answer_adds_one_poll(void **state)
+/* One message, after the queue was empty, is enough. */
+static void all_wake_on_the_first_message(void **state)
 {
 	world_init(&world, &(struct world_options){.concurrency = 500, .receivers = 8});
-	world_add(&world, 3);
 	world_start(&world);
-	world_run_to(&world, 2 * MS);
-	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 2);
+	world_run_to(&world, 65 * S);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	world_add(&world, 1);
+	world_run_to(&world, 65 * S + 2 * MS);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 8);
+	/* The queue is empty again: one by one they park. */
+	world_run_to(&world, 90 * S);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	world_end(&world);
+}
+
+/* Where single messages come in, polls that bring one each are parked: a few do the work. */
+static void thin_answers_park_pollers(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 500, .receivers = 8});
+	world_start(&world);
+	for (unsigned i = 0; i < 40; i++) {
+		world_run_to(&world, 25 * S + i * 100 * MS);
+		world_add(&world, 1);
+	}
+	world_run_to(&world, 29 * S);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	assert_int_equal(world_stats(&world).accepted, 40);
+	world_end(&world);
+}
+
+/* Requests of any kind in each minute of an hour in which nothing comes: at most four. */
+static void idle_costs_four_requests_a_minute_at_most(void **state)
+{
+	size_t asked;
+
+	world_init(&world, &(struct world_options){.concurrency = 500});
+	world_start(&world);
+	world_run_to(&world, 3600 * S);
+	asked = fake_queue_calls(&world.queue, OP_ATTRIBUTES);
+	for (uint64_t from_us = 0; from_us < 3540 * S; from_us += S) {
+		unsigned n = 0;
+
+		for (size_t i = 0; i < world.queue.log_count; i++)
+			n += world.queue.log[i].at_us >= from_us &&
+			     world.queue.log[i].at_us < from_us + 60 * S;
+		assert_in_range(n, 2, 4);
+	}
+	/* Every ten minutes at the end. */
+	assert_in_range(asked, 6, 10);
+	world_end(&world);
+}
+
+/* A receive that is never answered is given up long after its deadline, and told of. */
+static void a_stalled_poll_is_begun_anew(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 500, .receivers = 2});
+	world.random_is_fixed = true;
+	fake_queue_fail(&world.queue,
+		(struct fault){.op = OP_RECEIVE, .skip = 1, .hangs = true, .entry = WHOLE_CALL});
+	world_start(&world);
+	world_run_to(&world, 30 * S);
+	delivery_show(world.delivery);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	world_run_to(&world, 129 * S);
+	assert_int_equal(world.event_totals[DELIVERY_QUEUE_FAILED], 0);
+	world_run_to(&world, 131 * S);
+	assert_int_equal(world.delivery->metrics.polls_overdue->value, 1);
+	assert_int_equal(world_event(&world, DELIVERY_QUEUE_FAILED, 0)->err, ERR_TIMEOUT);
+	assert_true(receive(1)->cancelled);
+	assert_int_equal(receive(2)->at_us, 20 * S + 2 * MS + 110 * S + 100 * MS);
+	world_add(&world, 3);
+	world_run_until_done(&world, 140 * S);
+	world_end(&world);
+}
+
+/* What /metrics shows of each poller: how long its receive has been out. */
+static void each_poller_shows_its_age(void **state)
+{
+	struct gauge *first, *second;
+
+	world_init(&world, &(struct world_options){.concurrency = 500, .receivers = 2});
+	first = metrics_gauge(world.metrics, "bunshin_poll_age_seconds", "", "poller=\"0\"");
+	second = metrics_gauge(world.metrics, "bunshin_poll_age_seconds", "", "poller=\"1\"");
+	world_start(&world);
+	world_run_to(&world, 17 * S);
+	delivery_show(world.delivery);
+	assert_int_equal(first->value + second->value, 17);
+	world_run_to(&world, 23 * S);
+	delivery_show(world.delivery);
+	assert_int_equal(first->value + second->value, 2);
+	world_end(&world);
+}
+
+/* Known only once the queue was asked, it is set before the start, and receives ask for it. */
+static void the_visibility_that_was_set(void **state)
+{
+	world_init(&world, &(struct world_options){.concurrency = 5, .visibility_s = 30});
+	world.targets[0].otherwise.latency_us = 5 * S;
+	world_add(&world, 1);
+	delivery_set_visibility(world.delivery, 77);
+	world_start(&world);
+	world_run_to(&world, S);
+	assert_int_equal(
+		world.queue.messages[0]->visible_us, world.queue.messages[0]->received_us + 77 * S);
+	world_run_until_done(&world, 20 * S);
 	world_end(&world);
 }
 
@@ -175,6 +270,7 @@ static void a_backlog_takes_no_room_from_others(void **state)
 	world_end(&world);
 }
 
+/* 1000 bytes each; what comes first may have any size, so one poll alone asks for it. */
 static void byte_limit(void **state)
 {
 	char body[1000];
@@ -189,7 +285,7 @@ static void byte_limit(void **state)
 	}
 	world_start(&world);
 	world_run_to(&world, 500 * MS);
-	/* Ten at once, 10,000 bytes; nothing more until no more than 3,500 are held. */
+	/* Ten at once, 10,000 bytes; nothing more until some of 3,500 are free. */
 	assert_int_equal(fake_queue_calls(&world.queue, OP_RECEIVE), 1);
 	assert_int_equal(world.delivery->held_bytes, 10000);
 	world_run_to(&world, 900 * MS + 102 * MS);
@@ -198,7 +294,56 @@ static void byte_limit(void **state)
 	/* Attempts end at 1.002 s, all ten at once: their delete is under way till 1.004 s. */
 	world_run_to(&world, S + 4 * MS);
 	assert_int_equal(receive(1)->at_us, S + 4 * MS);
+	assert_int_equal(receive(1)->asked, 3);
 	world_run_until_done(&world, 60 * S);
+	world_end(&world);
+}
+
+/* Messages of a MiB: with memory for eight, no more are held, but for the very first receive. */
+static void a_mebibyte_each(void **state)
+{
+	const size_t size = (size_t)1 << 20;
+	char *body = world_alloc(size);
+	size_t most = 0;
+
+	memset(body, 'x', size);
+	world_init(&world, &(struct world_options){
+				   .concurrency = 500, .receivers = 26, .held_bytes = 8 * size});
+	world.targets[0].otherwise.latency_us = 300 * MS;
+	for (int i = 0; i < 60; i++) {
+		snprintf(body, 8, "%07d", i);
+		body[7] = 'x';
+		fake_queue_put(&world.queue, body, size, NULL, 0);
+	}
+	free(body);
+	world_start(&world);
+	world_run_to(&world, 3 * MS);
+	assert_int_equal(world.delivery->held_bytes, 10 * size);
+	world_run_to(&world, 400 * MS);
+	while (fake_queue_alive(&world.queue)) {
+		if (world.delivery->held_bytes > most)
+			most = world.delivery->held_bytes;
+		world_step(&world);
+	}
+	assert_in_range(most, 7 * size, 8 * size);
+	assert_int_equal(world_stats(&world).received, 60);
+	world_end(&world);
+}
+
+/* One that is larger than all the memory allowed still goes, alone. */
+static void larger_than_the_limit(void **state)
+{
+	char body[5000];
+
+	memset(body, 'x', sizeof(body));
+	world_init(&world, &(struct world_options){.concurrency = 10, .held_bytes = 3500});
+	for (int i = 0; i < 12; i++) {
+		body[0] = (char)('a' + i);
+		fake_queue_put(&world.queue, body, sizeof(body), NULL, 0);
+	}
+	world_start(&world);
+	world_run_until_done(&world, 60 * S);
+	assert_int_equal(receive(1)->asked, 1);
 	world_end(&world);
 }
 
@@ -275,20 +420,20 @@ static void failing_together_counts_once(void **state)
 	world.targets[0].otherwise.latency_us = 100 * S;
 	world_add(&world, 30);
 	fake_queue_fail(&world.queue, (struct fault){.op = OP_RECEIVE,
-					      .skip = 3,
+					      .skip = 1,
 					      .times = 8,
 					      .err = ERR_UNAVAILABLE,
 					      .entry = WHOLE_CALL});
 	world_start(&world);
-	world_run_to(&world, 4 * MS);
+	world_run_to(&world, 3 * MS);
 	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 8);
-	world_run_to(&world, 6 * MS);
+	world_run_to(&world, 4 * MS);
 	assert_int_equal(world.event_totals[DELIVERY_QUEUE_FAILED], 8);
 	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 0);
 	world_run_to(&world, 50 * S);
 	/* One alone, 199 ms later. */
-	assert_int_equal(receive(11)->at_us, 6 * MS + 199 * MS);
-	assert_true(receive(12)->at_us > receive(11)->answered_us - 1);
+	assert_int_equal(receive(9)->at_us, 4 * MS + 199 * MS);
+	assert_true(receive(10)->at_us > receive(9)->answered_us - 1);
 	world_end(&world);
 }
 
@@ -342,13 +487,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_scout_when_idle),
-		cmocka_unit_test(ramps_up_and_down),
-		cmocka_unit_test(a_partial_answer_adds_one_poll),
+		cmocka_unit_test(all_poll_after_the_first_full_answer),
+		cmocka_unit_test(all_wake_on_the_first_message),
+		cmocka_unit_test(thin_answers_park_pollers),
+		cmocka_unit_test(idle_costs_four_requests_a_minute_at_most),
+		cmocka_unit_test(a_stalled_poll_is_begun_anew),
+		cmocka_unit_test(each_poller_shows_its_age),
+		cmocka_unit_test(the_visibility_that_was_set),
 		cmocka_unit_test(receivers_follow_the_concurrency),
 		cmocka_unit_test(sized_to_free_slots),
 		cmocka_unit_test(asks_early_with_few_slots),
 		cmocka_unit_test(a_backlog_takes_no_room_from_others),
 		cmocka_unit_test(byte_limit),
+		cmocka_unit_test(a_mebibyte_each),
+		cmocka_unit_test(larger_than_the_limit),
 		cmocka_unit_test(backs_off_on_failures),
 		cmocka_unit_test(backs_off_when_none_can_be_started),
 		cmocka_unit_test(failing_together_counts_once),

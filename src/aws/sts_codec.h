@@ -1,0 +1,64 @@
+/*
+ * STS's requests and answers: pure, text in and text out. AWS Query protocol: a form goes out, XML
+ * comes back, its root named after the operation, or ErrorResponse.
+ */
+#ifndef AWS_STS_CODEC_H
+#define AWS_STS_CODEC_H
+
+#include "aws/error_codes.h"
+#include "aws/sts.h"
+#include "aws/xml_fields.h"
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STS_MESSAGE_SIZE 300
+
+enum sts_operation { STS_ASSUME_ROLE, STS_ASSUME_WITH_WEB_IDENTITY, STS_GET_CALLER_IDENTITY };
+
+/* Nothing that cannot stand in a header or a form: no blank, no control character, ASCII only. */
+bool sts_is_graphic(const char *text);
+/* "AssumeRole"; static. */
+const char *sts_operation_name(enum sts_operation operation);
+
+/*
+ * Forms (sts_form.c). Each appends to an empty `form`, whose memory is reserved before, so that
+ * buf_wipe() reaches all of it. Returns 0 or the buffer's error.
+ */
+int sts_form_assume_role(struct buf *form, const struct sts_role *role);
+/* The token is what stands behind *ret_token_at, encoded. */
+int sts_form_web_identity(
+	struct buf *form, const struct sts_role *role, const char *token, size_t *ret_token_at);
+int sts_form_identity(struct buf *form);
+
+/*
+ * Answers (sts_answer.c). Each returns 0; ERR_PROTOCOL with what is wrong in `problem`; or
+ * ERR_NOMEM. Outputs are set on 0 only. Keys and token are printable ASCII without blanks then, and
+ * the keys expire. account_id and principal stay "" when the answer does not say.
+ */
+int sts_answer_credentials(enum sts_operation operation, const char *text, size_t len,
+	struct credentials_set *ret_set, char problem[XML_PROBLEM_SIZE]);
+int sts_answer_identity(const char *text, size_t len, struct sts_identity *ret_identity,
+	char problem[XML_PROBLEM_SIZE]);
+
+struct sts_failure {
+	char code[AWS_ERROR_CODE_SIZE]; /* "" when there is none */
+	/*
+	 * The first line of what the service says, blanks for control characters. Further lines are
+	 * the request as it should have been signed, its token included.
+	 */
+	char message[STS_MESSAGE_SIZE];
+};
+/* Never 0; ERR_NOMEM when it could not be read. skew_ms: as in aws/error_codes.h. */
+int sts_answer_error(
+	int status, int64_t skew_ms, const char *text, size_t len, struct sts_failure *ret_failure);
+
+/*
+ * Cuts `message` where `len` bytes of a secret begin to be repeated, 12 of them or all. No service
+ * should do that.
+ */
+void sts_message_hide(char *message, const char *secret, size_t len);
+
+#endif

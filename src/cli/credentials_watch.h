@@ -1,0 +1,34 @@
+/*
+ * Credentials under watch: what becomes of them, in the log, in metrics and for readiness.
+ */
+#ifndef CLI_CREDENTIALS_WATCH_H
+#define CLI_CREDENTIALS_WATCH_H
+
+#include "aws/credentials.h"
+#include "base/metrics.h"
+#include "bunshin/clock.h"
+
+#define CREDENTIALS_WATCH_WORDS_SIZE (CREDENTIALS_REASON_MAX + 128)
+
+struct credentials_watch {
+	struct clock clock;
+	struct credentials *credentials;
+	enum credentials_state told; /* the state that the log knows */
+	uint64_t failures_told;
+	struct counter *renewals, *failures;
+	struct gauge *expiry_s, *usable, *failing;
+};
+
+/*
+ * Zeroed before. Observes the credentials, which outlive it, from now on, and tells their state at
+ * once. 0 or ERR_NOMEM.
+ */
+int credentials_watch_open(struct credentials_watch *watch, struct clock clock,
+	struct credentials *credentials, struct metrics *metrics);
+
+/* How they are doing, in words: "" when all is well. */
+enum credentials_health { CREDENTIALS_FINE, CREDENTIALS_FAILING, CREDENTIALS_GONE };
+enum credentials_health credentials_watch_health(
+	const struct credentials_watch *watch, char ret_words[CREDENTIALS_WATCH_WORDS_SIZE]);
+
+#endif

@@ -1,0 +1,139 @@
+#include "cli/probe.h"
+
+#include "aws/sqs_queue.h"
+#include "bunshin/error.h"
+#include "cli/cli.h"
+#include "cli/runtime.h"
+
+#define WORDS_MAX 4096
+
+struct probe {
+	struct runtime runtime;
+	struct probe_findings findings;
+	bool answered;
+	struct queue_probe_result *asked_for; /* where the answer of the queue under way goes */
+};
+
+/* ---- whose keys these are */
+
+static void identity_known(void *arg, int err, const char *reason)
+{
+	struct probe *probe = arg;
+
+	probe->answered = true;
+	probe->findings.identity_known = !err;
+	if (err)
+		buf_append_string(
+			&probe->findings.identity_words, reason[0] ? reason : error_message(err));
+}
+
+/*
+ * Keys of another service are nothing to show to AWS: STS is asked only where the queue is AWS's,
+ * or where somebody has named an STS.
+ */
+static bool sts_is_wanted(const struct connect *connect)
+{
+	return endpoint_is_aws(&connect->endpoint.endpoint) ||
+	       aws_settings_endpoint(connect->settings, "sts", NULL) != NULL;
+}
+
+static void ask_identity(struct probe *probe)
+{
+	struct probe_findings *findings = &probe->findings;
+	struct connect *connect = &findings->connect;
+	const struct credentials_set *keys;
+	struct sts_call *call;
+	int err;
+
+	if (!sts_is_wanted(connect)) {
+		buf_append_string(&findings->identity_words,
+			"not asked: the queue is not on AWS, and no endpoint of STS is set");
+		return;
+	}
+	probe->answered = false;
+	err = credentials_get(connect->credentials, &keys, NULL);
+	if (!err)
+		err = sts_get_caller_identity(
+			connect->sts, keys, &findings->identity, identity_known, probe, &call);
+	if (!err)
+		err = runtime_await(&probe->runtime.loop, &probe->answered, NULL);
+	if (err)
+		buf_append_string(&findings->identity_words, error_message(err));
+}
+
+/* ---- the queues */
+
+static void queue_known(void *arg, const struct queue_probe_result *result)
+{
+	struct probe *probe = arg;
+
+	probe->answered = true;
+	*probe->asked_for = *result;
+}
+
+static void ask_queue(
+	struct probe *probe, struct probe_queue *asked, enum queue_probe_extent extent)
+{
+	struct sqs_queue *queue = NULL;
+	struct queue_probe *started = NULL;
+	int err = sqs_queue_new(probe->findings.connect.client, asked->url, &queue);
+
+	probe->answered = false;
+	probe->asked_for = &asked->result;
+	asked->asked = true;
+	if (!err)
+		err = queue_probe_start(
+			sqs_queue_table(queue), extent, queue_known, probe, &started);
+	if (!err)
+		err = runtime_await(&probe->runtime.loop, &probe->answered, NULL);
+	if (err) {
+		asked->result.attributes.err = err;
+		queue_probe_cancel(started);
+	}
+	sqs_queue_free(queue);
+}
+
+static void ask(struct probe *probe, const struct config *config)
+{
+	struct probe_findings *findings = &probe->findings;
+	const struct connect_options options = {.queue_url = config->queue.url,
+		.endpoint = config->queue.endpoint,
+		.allow_insecure = config->queue.allow_insecure_endpoint};
+
+	findings->connect_err = connect_open(&findings->connect, &probe->runtime.loop,
+		probe->runtime.clock, &options, &findings->connect_words);
+	findings->now_epoch_ms = clock_wall_epoch_ms(probe->runtime.clock);
+	if (findings->connect_err)
+		return;
+	ask_identity(probe);
+	ask_queue(probe, &findings->queue, QUEUE_PROBE_ALL);
+	if (findings->failure_queue.url)
+		ask_queue(probe, &findings->failure_queue, QUEUE_PROBE_ATTRIBUTES);
+}
+
+int probe(const struct config *config, bool json)
+{
+	struct probe probe = {.findings = {.path = config->path,
+				      .connect_words = BUF_INIT(WORDS_MAX),
+				      .identity_words = BUF_INIT(WORDS_MAX),
+				      .queue.url = config->queue.url,
+				      .failure_queue.url = config->queue.failure_url}};
+	int code;
+
+	/* Signals keep their default action: there is nothing to bring to an end. */
+	if (runtime_open(&probe.runtime, NULL, NULL)) {
+		cli_error("check", "cannot start an event loop");
+		return CLI_FAILED;
+	}
+	ask(&probe, config);
+	if (json)
+		probe_print_json(&probe.findings);
+	else
+		probe_print_text(&probe.findings);
+	code = probe_exit_code(&probe.findings);
+	connect_close(&probe.findings.connect);
+	runtime_close(&probe.runtime);
+	buf_free(&probe.findings.connect_words);
+	buf_free(&probe.findings.identity_words);
+	return code;
+}

@@ -1,0 +1,261 @@
+/* The admin port over a loop and a raw connection. */
+#include "world.h"
+
+#include "admin/admin.h"
+#include "bunshin/error.h"
+#include "failmalloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct stage {
+	struct world world;
+	struct metrics *metrics;
+	struct admin *admin;
+	struct counter *scrapes;
+	struct admin_check checks[3];
+	size_t check_count;
+};
+
+static void refresh(void *arg)
+{
+	struct stage *stage = arg;
+
+	counter_add(stage->scrapes, 1);
+}
+
+static void each_check(
+	void *arg, void (*visit)(void *visit_arg, const struct admin_check *check), void *visit_arg)
+{
+	struct stage *stage = arg;
+
+	for (size_t i = 0; i < stage->check_count; i++)
+		visit(visit_arg, &stage->checks[i]);
+}
+
+static struct admin_options options_of(struct stage *stage, const char *listen)
+{
+	return (struct admin_options){.listen = listen,
+		.metrics = stage->metrics,
+		.refresh = refresh,
+		.each_check = each_check,
+		.arg = stage};
+}
+
+static void stage_open(struct stage *stage)
+{
+	struct admin_options options;
+
+	memset(stage, 0, sizeof(*stage));
+	world_open(&stage->world);
+	stage->metrics = metrics_new();
+	stage->scrapes = metrics_counter(stage->metrics, "scrapes_total", "Scrapes.", "");
+	options = options_of(stage, "127.0.0.1:0");
+	assert_int_equal(admin_new(&stage->world.loop, &options, &stage->admin), 0);
+}
+
+static void stage_close(struct stage *stage)
+{
+	admin_close(stage->admin);
+	world_close(&stage->world);
+	metrics_free(stage->metrics);
+}
+
+/* Sends one request and reads until the server closes. ret_answer: as it came. */
+static void ask(struct stage *stage, const char *request_line, char ret_answer[4096])
+{
+	char request[256];
+	struct raw raw;
+
+	snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+		request_line);
+	raw_open(&raw, &stage->world, admin_address(stage->admin));
+	raw_send_string(&raw, request);
+	world_until(&stage->world, &raw.ended, 1);
+	snprintf(ret_answer, 4096, "%s", buf_string(&raw.received));
+	raw_close(&raw, &stage->world);
+}
+
+static void assert_answer(struct stage *stage, const char *request_line, int status,
+	const char *type, const char *body)
+{
+	char answer[4096], expected[128];
+	const char *end;
+
+	ask(stage, request_line, answer);
+	snprintf(expected, sizeof(expected), "HTTP/1.1 %d ", status);
+	assert_memory_equal(answer, expected, strlen(expected));
+	snprintf(expected, sizeof(expected), "\r\nContent-Type: %s\r\n", type);
+	assert_non_null(strstr(answer, expected));
+	assert_non_null(strstr(answer, "\r\nCache-Control: no-store\r\n"));
+	end = strstr(answer, "\r\n\r\n");
+	assert_non_null(end);
+	assert_string_equal(end + 4, body);
+}
+
+#define TEXT "text/plain; charset=utf-8"
+#define INDEX                                            \
+	"bunshin " BUNSHIN_VERSION "\n\n"                \
+	"/metrics  for Prometheus\n"                     \
+	"/healthz  whether the process makes progress\n" \
+	"/readyz   whether it can deliver, and what keeps it from it\n"
+
+static void pages(void **state)
+{
+	struct stage stage;
+
+	stage_open(&stage);
+	assert_answer(&stage, "GET /", 200, TEXT, INDEX);
+	assert_answer(&stage, "GET /healthz", 200, TEXT, "ok\n");
+	for (int i = 1; i <= 2; i++) {
+		char body[128];
+
+		snprintf(body, sizeof(body),
+			"# HELP scrapes_total Scrapes.\n# TYPE scrapes_total counter\n"
+			"scrapes_total %d\n",
+			i);
+		assert_answer(&stage, i == 1 ? "GET /metrics" : "GET /metrics?x=1", 200,
+			"text/plain; version=0.0.4; charset=utf-8", body);
+	}
+	stage_close(&stage);
+}
+
+static void head(void **state)
+{
+	char answer[4096];
+	struct stage stage;
+
+	stage_open(&stage);
+	assert_answer(&stage, "HEAD /healthz", 200, TEXT, "");
+	ask(&stage, "HEAD /healthz", answer);
+	assert_non_null(strstr(answer, "\r\nContent-Length: 3\r\n"));
+	assert_answer(&stage, "HEAD /nothing", 404, TEXT, "");
+	stage_close(&stage);
+}
+
+static void other_paths_and_methods(void **state)
+{
+	static const char *const paths[] = {
+		"GET /metrics/", "GET //", "GET /Metrics", "GET /metric", "POST /nothing"};
+	static const char *const methods[] = {"POST /metrics", "PUT /healthz", "DELETE /readyz",
+		"OPTIONS /", "PATCH /metrics", "get /healthz"};
+	char answer[4096];
+	struct stage stage;
+
+	stage_open(&stage);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		assert_answer(&stage, paths[i], 404, TEXT, "no such page; / lists them\n");
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		assert_answer(&stage, methods[i], 405, TEXT, "GET and HEAD only\n");
+		ask(&stage, methods[i], answer);
+		assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
+	}
+	assert_int_equal(stage.scrapes->value, 0);
+	stage_close(&stage);
+}
+
+static void readiness(void **state)
+{
+	struct stage stage;
+
+	stage_open(&stage);
+	assert_answer(
+		&stage, "GET /readyz", 200, "application/json", "{\"ready\":true,\"checks\":[]}\n");
+	stage.checks[0] = (struct admin_check){"draining", ADMIN_OK, ""};
+	stage.checks[1] = (struct admin_check){"destinations", ADMIN_DEGRADED, "line, \"sms\"\n"};
+	stage.check_count = 2;
+	assert_answer(&stage, "GET /readyz", 200, "application/json",
+		"{\"ready\":true,\"checks\":["
+		"{\"name\":\"draining\",\"health\":\"ok\",\"detail\":\"\"},"
+		"{\"name\":\"destinations\",\"health\":\"degraded\","
+		"\"detail\":\"line, \\\"sms\\\"\\n\"}]}\n");
+	stage.checks[2] = (struct admin_check){"queue", ADMIN_FAILED, "[{gone"};
+	stage.check_count = 3;
+	assert_answer(&stage, "GET /readyz", 503, "application/json",
+		"{\"ready\":false,\"checks\":["
+		"{\"name\":\"draining\",\"health\":\"ok\",\"detail\":\"\"},"
+		"{\"name\":\"destinations\",\"health\":\"degraded\","
+		"\"detail\":\"line, \\\"sms\\\"\\n\"},"
+		"{\"name\":\"queue\",\"health\":\"failed\",\"detail\":\"[{gone\"}]}\n");
+	/* Alive all the same. */
+	assert_answer(&stage, "GET /healthz", 200, TEXT, "ok\n");
+	stage_close(&stage);
+}
+
+static void where_it_cannot_listen(void **state)
+{
+	struct admin_options options;
+	struct admin *second = NULL;
+	struct stage stage;
+
+	stage_open(&stage);
+	options = options_of(&stage, admin_address(stage.admin));
+	errno = 0;
+	assert_int_equal(admin_new(&stage.world.loop, &options, &second), ERR_IO);
+	assert_int_equal(errno, EADDRINUSE);
+	options = options_of(&stage, "unix:/run/bunshin.sock");
+	assert_int_equal(admin_new(&stage.world.loop, &options, &second), ERR_ARGUMENT);
+	options = options_of(&stage, "192.0.2.1:0"); /* TEST-NET-1: nobody's */
+	assert_int_equal(admin_new(&stage.world.loop, &options, &second), ERR_IO);
+	assert_int_equal(errno, EADDRNOTAVAIL);
+	assert_null(second);
+	admin_close(NULL);
+	stage_close(&stage);
+}
+
+static int open_and_close(void *arg)
+{
+	struct stage *stage = arg;
+	struct admin_options options = options_of(stage, "127.0.0.1:0");
+	struct admin *admin = NULL;
+	int err = admin_new(&stage->world.loop, &options, &admin);
+
+	assert_int_equal(admin == NULL, err != 0);
+	admin_close(admin);
+	failmalloc_pause();
+	world_settle(&stage->world);
+	failmalloc_resume();
+	return err;
+}
+
+static void out_of_memory(void **state)
+{
+	struct stage stage;
+
+	stage_open(&stage);
+	assert_true(failmalloc_sweep(open_and_close, &stage) >= 2);
+	stage_close(&stage);
+}
+
+/* Closed with a connection open and a request half sent. */
+static void closed_in_the_middle(void **state)
+{
+	struct stage stage;
+	struct raw raw;
+
+	stage_open(&stage);
+	raw_open(&raw, &stage.world, admin_address(stage.admin));
+	raw_send_string(&raw, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\nGET /me");
+	world_until(&stage.world, &raw.answers, 1);
+	admin_close(stage.admin);
+	stage.admin = NULL;
+	world_until(&stage.world, &raw.ended, 1);
+	raw_close(&raw, &stage.world);
+	stage_close(&stage);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pages),
+		cmocka_unit_test(head),
+		cmocka_unit_test(other_paths_and_methods),
+		cmocka_unit_test(readiness),
+		cmocka_unit_test(where_it_cannot_listen),
+		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(closed_in_the_middle),
+	};
+
+	return cmocka_run_group_tests_name("admin", tests, NULL, NULL);
+}
