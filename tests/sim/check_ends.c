@@ -6,7 +6,10 @@
 #define LATE_US (2 * MS) /* rounding of the grace time to milliseconds */
 #define WISH_US (CORE_LINGER_US + 100 * MS)
 
-/* What was not started goes back, unless that could not be said in time. */
+/*
+ * What was not started goes back, unless that could not be said in time; or it is deleted, for
+ * which one of a FIFO group may have to wait for those before it.
+ */
 static void check_returned(struct worker *worker)
 {
 	struct sim *sim = worker->sim;
@@ -18,6 +21,8 @@ static void check_returned(struct worker *worker)
 	list_for_each (node, &worker->receipts) {
 		const struct receipt *receipt = list_entry(node, struct receipt, node);
 
+		if (receipt->unsent_delete && sim->plan.fifo)
+			continue;
 		if (!receipt->started && !receipt->extensions_out &&
 			receipt->believed_us > now_us && now_us - receipt->arrived_us > wish_us &&
 			now_us - receipt->extended_us > wish_us && !receipt->copy_issued)

@@ -55,7 +55,8 @@ struct receipt {
 	uint64_t extended_us; /* when its latest extension was answered */
 	uint64_t accepted_us; /* when the worker was told of its acceptance */
 	unsigned extensions_out, attempts_out;
-	bool lost; /* the worker has given it up */
+	bool lost;	    /* the worker has given it up */
+	bool unsent_delete; /* the worker wants to delete it without a send */
 	bool started, accepted, copy_issued, copied, delete_issued, delete_told, return_issued,
 		return_done;
 };

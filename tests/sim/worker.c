@@ -119,6 +119,9 @@ static void observe(void *arg, const struct delivery_event *event)
 	sim_trace(worker->sim, TRACE_EVENT, worker->index,
 		receipt ? receipt->mail->index : TRACE_NONE, event->kind,
 		(uint64_t)event->delay_ms);
+	/* Not started, and not to be put back: its delete is wanted, and may have to wait. */
+	if (event->kind == DELIVERY_SUPPRESSED || event->kind == DELIVERY_EXPIRED)
+		receipt->unsent_delete = true;
 	if (receipt)
 		invariant_judged(worker, receipt, event->kind);
 	worker->sim->totals.suppressed += event->kind == DELIVERY_SUPPRESSED;
