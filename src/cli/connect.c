@@ -120,6 +120,8 @@ static int open_metadata(struct connect *connect, uv_loop_t *loop, struct clock 
 		.timeout_ms = METADATA_TIMEOUT_MS,
 		.max_answer_bytes = METADATA_ANSWER_MAX,
 		.version = HTTP_VERSION_1_1,
+		/* Of a container's full URI, which may be https. */
+		.ca_file = aws_settings_ca_bundle(connect->settings),
 		.no_proxy = true,
 		.secret_answers = true,
 	};
