@@ -75,8 +75,23 @@ static void settle_all(struct batch_call *call, const int results[], int common)
 	free(call);
 }
 
-/* False: nothing could be started now. */
-static bool start_call(struct batcher *batcher)
+/* Puts what fill() took back, in front. */
+static void unfill(struct batcher *batcher, struct batch_call *call)
+{
+	while (call->count) {
+		struct batch_link *link = call->links[--call->count];
+
+		link->call = NULL;
+		list_prepend(&batcher->waiting, &link->node);
+		batcher->waiting_count++;
+	}
+}
+
+/*
+ * Of those that wait, some may not be in any call now: the rest leaves when it fills one, or when
+ * the linger time is over (partial). False: nothing could be started now.
+ */
+static bool start_call(struct batcher *batcher, bool partial)
 {
 	struct batch_call *call = calloc(1, sizeof(*call));
 	int err;
@@ -88,6 +103,8 @@ static bool start_call(struct batcher *batcher)
 	list_append(&batcher->calls, &call->node);
 	batcher->call_count++;
 	fill(batcher, call);
+	if (batcher->may_join && call->count < QUEUE_BATCH_MAX && !partial)
+		unfill(batcher, call);
 	if (!call->count) {
 		call_free(call);
 		return false;
@@ -103,7 +120,7 @@ static void flush(struct batcher *batcher, bool partial)
 	while (batcher->call_count < batcher->max_calls &&
 		(batcher->waiting_count >= QUEUE_BATCH_MAX ||
 			(partial && batcher->waiting_count))) {
-		if (!start_call(batcher))
+		if (!start_call(batcher, partial))
 			break;
 	}
 	if (!batcher->waiting_count)
