@@ -72,12 +72,16 @@ static void ask(struct inflight *inflight)
 	struct queue queue = delivery->options.queue;
 	uint64_t now_us = clock_monotonic_us(delivery->clock);
 
-	if (inflight->call || inflight->denied || delivery->drain || now_us < inflight->next_us)
+	if (inflight->call || inflight->denied || delivery->drain)
 		return;
-	inflight->next_us = now_us + inflight->interval_us;
-	inflight->interval_us *= 2;
+	if (inflight->asked_us) {
+		if (now_us < inflight->asked_us + inflight->interval_us)
+			return;
+		inflight->interval_us *= 2;
+	}
 	if (inflight->interval_us > INTERVAL_MAX_US)
 		inflight->interval_us = INTERVAL_MAX_US;
+	inflight->asked_us = now_us;
 	/* What cannot be asked now is asked after a later receive. */
 	queue.ops->get_attributes(queue.impl, answered, inflight, &inflight->call);
 }

@@ -24,8 +24,8 @@ struct queue_call;
 struct inflight {
 	struct delivery *delivery;
 	struct queue_call *call; /* the question under way */
-	uint64_t next_us;	 /* not before */
-	uint64_t interval_us;
+	uint64_t asked_us;	 /* the latest one; 0: none yet */
+	uint64_t interval_us;	 /* until the next */
 	bool reached;
 	bool denied; /* no permission to ask */
 	struct gauge *visible, *in_flight, *delayed, *reached_gauge;
