@@ -41,15 +41,14 @@ static const struct words {
 
 static void tell(struct credentials_watch *watch, const struct credentials_status *status)
 {
-	bool quiet = status->state == watch->told && status->failures == watch->failures_told;
+	bool known = status->state == watch->told && watch->told_once;
 	char expires[TIME_SIZE];
 
 	/* A first search that is under way is nothing to tell; a renewal that worked is no news. */
-	if ((status->state == CREDENTIALS_SEARCHING && status->failures == 0) ||
-		(quiet && watch->renewals->value > 0))
+	if (known || (status->state == CREDENTIALS_SEARCHING && status->failures == 0))
 		return;
 	watch->told = status->state;
-	watch->failures_told = status->failures;
+	watch->told_once = true;
 	const struct log_field fields[] = {
 		LOG_STR("provider", status->source),
 		field_of("account", status->account_id),
@@ -64,10 +63,14 @@ static void tell(struct credentials_watch *watch, const struct credentials_statu
 
 static void changed(void *arg, const struct credentials_status *status)
 {
-	struct credentials_watch *watch = arg;
+	tell(arg, status);
+}
+
+void credentials_watch_show(struct credentials_watch *watch)
+{
+	const struct credentials_status *status = credentials_status(watch->credentials);
 	bool usable = status->state == CREDENTIALS_READY || status->state == CREDENTIALS_STALE;
 
-	tell(watch, status);
 	watch->renewals->value = status->renewals;
 	watch->failures->value = status->failures;
 	gauge_set(watch->expiry_s, status->expires_epoch_ms / 1000);
@@ -75,10 +78,10 @@ static void changed(void *arg, const struct credentials_status *status)
 	gauge_set(watch->failing, status->failures_in_row);
 }
 
-int credentials_watch_open(struct credentials_watch *watch, struct clock clock,
-	struct credentials *credentials, struct metrics *metrics)
+int credentials_watch_open(
+	struct credentials_watch *watch, struct credentials *credentials, struct metrics *metrics)
 {
-	*watch = (struct credentials_watch){.clock = clock, .credentials = credentials};
+	*watch = (struct credentials_watch){.credentials = credentials};
 	watch->renewals = metrics_counter(metrics, "bunshin_credentials_renewals_total",
 		"Sets of AWS keys obtained, the first included.", "");
 	watch->failures = metrics_counter(metrics, "bunshin_credentials_failures_total",
@@ -93,7 +96,7 @@ int credentials_watch_open(struct credentials_watch *watch, struct clock clock,
 		!watch->failing)
 		return ERR_NOMEM;
 	credentials_observe(credentials, changed, watch);
-	changed(watch, credentials_status(credentials));
+	tell(watch, credentials_status(credentials));
 	return 0;
 }
 

@@ -266,7 +266,7 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 		err = open_queues(worker, loop, error);
 	if (!err)
 		err = credentials_watch_open(
-			&worker->credentials, clock, worker->connect.credentials, worker->metrics);
+			&worker->credentials, worker->connect.credentials, worker->metrics);
 	if (!err)
 		err = sqs_metrics_open(&worker->sqs_metrics, worker->metrics);
 	if (!err)
@@ -335,6 +335,7 @@ const struct metrics *worker_metrics(const struct worker *worker)
 void worker_show(struct worker *worker)
 {
 	delivery_show(worker->delivery);
+	credentials_watch_show(&worker->credentials);
 	sqs_metrics_show(&worker->sqs_metrics, worker->connect.client);
 }
 
