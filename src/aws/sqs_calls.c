@@ -1,19 +1,10 @@
 /* The operations: each writes its body, and reads its answer back when the call is done. */
 #include "aws/sqs_call.h"
 #include "aws/sqs_codec.h"
+#include "aws/sqs_queue.h"
 #include "bunshin/error.h"
 
 #include <string.h>
-
-#define FIFO_SUFFIX ".fifo"
-
-static bool is_fifo(const char *queue_url)
-{
-	size_t len = strlen(queue_url);
-
-	return len >= strlen(FIFO_SUFFIX) &&
-	       strcmp(queue_url + len - strlen(FIFO_SUFFIX), FIFO_SUFFIX) == 0;
-}
 
 static void id_make(struct queue_call *call)
 {
@@ -46,7 +37,7 @@ int sqs_receive_with(struct sqs_client *client, const char *queue_url,
 	call->timeout_ms = (int64_t)params->wait_s * 1000 + SQS_POLL_SLACK_MS;
 	if (id != NULL)
 		call->id = *id;
-	else if (is_fifo(queue_url))
+	else if (sqs_queue_url_is_fifo(queue_url))
 		id_make(call);
 	err = sqs_encode_receive(&call->body, queue_url, params, call->id.text);
 	if (err == 0)

@@ -49,5 +49,7 @@ struct sqs_queue_url {
 	char name[81];
 };
 int sqs_queue_url_parse(const char *url, struct sqs_queue_url *ret_parts);
+/* A FIFO queue's name, and so its URL, ends in ".fifo". */
+bool sqs_queue_url_is_fifo(const char *url);
 
 #endif

@@ -41,3 +41,11 @@ int sqs_queue_url_parse(const char *url, struct sqs_queue_url *ret_parts)
 	*ret_parts = parts;
 	return 0;
 }
+
+bool sqs_queue_url_is_fifo(const char *url)
+{
+	static const char suffix[] = ".fifo";
+	size_t n = strlen(url), len = sizeof(suffix) - 1;
+
+	return n > len && strcmp(url + n - len, suffix) == 0;
+}

@@ -15,17 +15,16 @@
 struct admin_port {
 	struct admin *admin;
 	struct worker *worker;
-	bool draining;
 	bool queue_failed;
 	char queue_words[WORDS_SIZE]; /* of the last receive that failed */
 	struct buf names;	      /* scratch */
 };
 
-static struct admin_check check_draining(const struct admin_port *port)
+static struct admin_check check_draining(const struct delivery_health *health)
 {
 	return (struct admin_check){.name = "draining",
-		.health = port->draining ? ADMIN_FAILED : ADMIN_OK,
-		.detail = port->draining ? "stopping: what is in flight may finish" : ""};
+		.health = health->draining ? ADMIN_FAILED : ADMIN_OK,
+		.detail = health->draining ? "stopping: what is in flight may finish" : ""};
 }
 
 static struct admin_check check_credentials(const struct admin_port *port, char *words)
@@ -84,8 +83,9 @@ static void each_check(
 
 	delivery_get_health(worker_delivery(port->worker), &health);
 
-	const struct admin_check checks[] = {check_draining(port), check_credentials(port, words),
-		check_queue(port, &health), check_deletes(&health), check_destinations(port)};
+	const struct admin_check checks[] = {check_draining(&health),
+		check_credentials(port, words), check_queue(port, &health), check_deletes(&health),
+		check_destinations(port)};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		visit(visit_arg, &checks[i]);
@@ -160,10 +160,4 @@ void admin_port_receive_result(struct admin_port *port, int err, const char *det
 	port->queue_failed = err != 0;
 	snprintf(port->queue_words, sizeof(port->queue_words), "%s",
 		detail[0] != '\0' ? detail : error_message(err));
-}
-
-void admin_port_draining(struct admin_port *port)
-{
-	if (port)
-		port->draining = true;
 }

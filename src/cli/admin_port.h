@@ -24,7 +24,5 @@ void admin_port_close(struct admin_port *port);
 
 /* As worker_hooks.receive_result. */
 void admin_port_receive_result(struct admin_port *port, int err, const char *detail);
-/* The worker has been told to stop: it is ready for nothing new. */
-void admin_port_draining(struct admin_port *port);
 
 #endif

@@ -58,7 +58,6 @@ static void stop(struct run *run, int code)
 		return;
 	run->stopping = true;
 	run->code = code;
-	admin_port_draining(run->admin);
 	clock_timer_clear(run->runtime.clock, &run->empty_timer);
 	notify_systemd("STOPPING=1");
 	/* By a timer: this may be inside a call from the worker. */

@@ -33,7 +33,6 @@ struct worker {
 	struct destinations destinations;
 	struct delivery *delivery;
 	struct event_log events;
-	bool breaker_open[CONFIG_DESTINATIONS_MAX]; /* as config->destinations */
 	struct queue_call *asking;
 	struct queue_probe *probe; /* before the first receive */
 	struct clock_timer probe_again;
@@ -44,21 +43,11 @@ struct worker {
 	void *left_arg;
 };
 
-static void note_breaker(struct worker *worker, const struct delivery_event *event)
-{
-	for (size_t i = 0; i < worker->config->destination_count; i++) {
-		if (strcmp(worker->config->destinations[i].name, event->destination) == 0)
-			worker->breaker_open[i] = event->kind == DELIVERY_BREAKER_OPENED;
-	}
-}
-
 static void observe(void *arg, const struct delivery_event *event)
 {
 	struct worker *worker = arg;
 
 	event_log_write(&worker->events, event);
-	if (event->kind == DELIVERY_BREAKER_OPENED || event->kind == DELIVERY_BREAKER_CLOSED)
-		note_breaker(worker, event);
 	if (!worker->hooks.receive_result)
 		return;
 	if (event->kind == DELIVERY_QUEUE_FAILED && strcmp(event->operation, "receive") == 0)
@@ -115,14 +104,6 @@ static int fill_destinations(struct worker *worker)
 	return err;
 }
 
-static bool is_fifo(const char *queue_url)
-{
-	static const char suffix[] = ".fifo";
-	size_t n = strlen(queue_url), len = sizeof(suffix) - 1;
-
-	return n > len && strcmp(queue_url + n - len, suffix) == 0;
-}
-
 static int open_delivery(struct worker *worker)
 {
 	const struct config *config = worker->config;
@@ -133,7 +114,7 @@ static int open_delivery(struct worker *worker)
 		.wait_s = (unsigned)(config->queue.wait_ms / 1000),
 		.visibility_s = VISIBILITY_UNKNOWN_S, /* until the queue was asked */
 		.held_bytes = (size_t)config->queue.held_bytes,
-		.fifo = is_fifo(config->queue.url),
+		.fifo = sqs_queue_url_is_fifo(config->queue.url),
 		.ledger = &worker->host.ledger,
 		.grace_ms = config->drain.grace_ms,
 		.metrics = worker->metrics,
@@ -142,7 +123,7 @@ static int open_delivery(struct worker *worker)
 
 	if (worker->failure_queue) {
 		options.failure_queue = sqs_queue_table(worker->failure_queue);
-		options.failure_fifo = is_fifo(config->queue.failure_url);
+		options.failure_fifo = sqs_queue_url_is_fifo(config->queue.failure_url);
 	}
 	err = fill_destinations(worker);
 	options.destinations = worker->destinations.rows;
@@ -354,7 +335,7 @@ size_t worker_open_breakers(const struct worker *worker, struct buf *names)
 	size_t open = 0;
 
 	for (size_t i = 0; i < worker->config->destination_count; i++) {
-		if (!worker->breaker_open[i])
+		if (!delivery_breaker_is_open(worker->delivery, i))
 			continue;
 		buf_appendf(
 			names, "%s%s", open > 0 ? ", " : "", worker->config->destinations[i].name);

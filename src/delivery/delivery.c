@@ -234,6 +234,11 @@ void delivery_get_health(const struct delivery *delivery, struct delivery_health
 		.in_flight_limit = delivery->inflight.reached};
 }
 
+bool delivery_breaker_is_open(const struct delivery *delivery, size_t destination)
+{
+	return delivery->lanes[destination].breaker.state != BREAKER_CLOSED;
+}
+
 void delivery_show(struct delivery *delivery)
 {
 	receiver_show(&delivery->receiver);

@@ -158,6 +158,8 @@ struct delivery_health {
 	bool in_flight_limit; /* SQS hands nothing out: too much is in flight */
 };
 void delivery_get_health(const struct delivery *delivery, struct delivery_health *ret_health);
+/* Of the n-th destination: not closed. */
+bool delivery_breaker_is_open(const struct delivery *delivery, size_t destination);
 /* Brings those metrics up to date that pass with time; before they are read. */
 void delivery_show(struct delivery *delivery);
 /* Microseconds from SentTimestamp to the provider's acceptance, resolution 1 ms. */
