@@ -1,5 +1,6 @@
 #include "aws/sts.h"
 
+#include "aws/credentials/set.h"
 #include "aws/http_date.h"
 #include "aws/sigv4.h"
 #include "aws/sts_codec.h"
@@ -399,8 +400,8 @@ static int call_new(struct sts *sts, enum sts_operation operation, sts_done *don
 
 static int keys_set(struct sts_call *call, const struct credentials_set *keys)
 {
-	if (keys->access_key_id[0] == '\0' || !sts_is_graphic(keys->access_key_id) ||
-		!sts_is_graphic(keys->session_token))
+	if (keys->access_key_id[0] == '\0' || !credentials_is_graphic(keys->access_key_id) ||
+		!credentials_is_graphic(keys->session_token))
 		return ERR_ARGUMENT;
 	call->keys = *keys;
 	call->keys.generation = ++call->sts->generations;

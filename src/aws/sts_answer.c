@@ -1,3 +1,4 @@
+#include "aws/credentials/set.h"
 #include "aws/sts_codec.h"
 
 #include "base/units.h"
@@ -35,32 +36,9 @@ const char *sts_operation_name(enum sts_operation operation)
 	return names[operation];
 }
 
-bool sts_is_graphic(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text < 0x21 || *text > 0x7e)
-			return false;
-	}
-	return true;
-}
-
 static bool is_account(const char *text, size_t len)
 {
 	return len == ACCOUNT_DIGITS && strspn(text, "0123456789") >= ACCOUNT_DIGITS;
-}
-
-/* arn:partition:service:region:ACCOUNT:resource */
-static void account_of_arn(const char *arn, char ret_account[16])
-{
-	ret_account[0] = '\0';
-	for (int i = 0; i < 4; i++) {
-		arn = strchr(arn, ':');
-		if (arn == NULL)
-			return;
-		arn++;
-	}
-	if (is_account(arn, strcspn(arn, ":")))
-		snprintf(ret_account, 16, "%.*s", ACCOUNT_DIGITS, arn);
 }
 
 static int result_read(enum sts_operation operation, const char *text, size_t len,
@@ -78,7 +56,7 @@ static int fields_check(
 	const struct xml_field fields[], size_t required, char problem[XML_PROBLEM_SIZE])
 {
 	for (size_t i = 0; i < required; i++) {
-		if (fields[i].text[0] != '\0' && sts_is_graphic(fields[i].text))
+		if (fields[i].text[0] != '\0' && credentials_is_graphic(fields[i].text))
 			continue;
 		snprintf(problem, XML_PROBLEM_SIZE,
 			fields[i].text[0] == '\0' ? "no %s" : "a blank or an odd character in %s",
@@ -118,9 +96,9 @@ static int credentials_read(enum sts_operation operation, const char *text, size
 		err = expiry_read(expiration, set, problem);
 	if (err != 0)
 		return err;
-	if (!sts_is_graphic(set->principal))
+	if (!credentials_is_graphic(set->principal))
 		set->principal[0] = '\0';
-	account_of_arn(set->principal, set->account_id);
+	credentials_account_of_arn(set->principal, set->account_id);
 	return 0;
 }
 

@@ -18,8 +18,6 @@
 
 enum sts_operation { STS_ASSUME_ROLE, STS_ASSUME_WITH_WEB_IDENTITY, STS_GET_CALLER_IDENTITY };
 
-/* Nothing that cannot stand in a header or a form: no blank, no control character, ASCII only. */
-bool sts_is_graphic(const char *text);
 /* "AssumeRole"; static. */
 const char *sts_operation_name(enum sts_operation operation);
 

@@ -1,6 +1,7 @@
 /* What reads STS's answers: no input crashes, and what is handed on can be signed with. */
 #include "fuzz.h"
 
+#include "aws/credentials/set.h"
 #include "aws/sts_codec.h"
 #include "bunshin/error.h"
 
@@ -9,7 +10,7 @@
 static void check_text(const char *text, size_t size)
 {
 	FUZZ_CHECK(strnlen(text, size) < size);
-	FUZZ_CHECK(text[0] != '\0' && sts_is_graphic(text));
+	FUZZ_CHECK(text[0] != '\0' && credentials_is_graphic(text));
 }
 
 static void check_keys(enum sts_operation operation, const char *text, size_t len)
@@ -28,7 +29,7 @@ static void check_keys(enum sts_operation operation, const char *text, size_t le
 	check_text(set.secret_access_key, sizeof(set.secret_access_key));
 	check_text(set.session_token, sizeof(set.session_token));
 	FUZZ_CHECK(set.expires_epoch_ms > 0);
-	FUZZ_CHECK(sts_is_graphic(set.principal));
+	FUZZ_CHECK(credentials_is_graphic(set.principal));
 	FUZZ_CHECK(set.account_id[0] == '\0' || strspn(set.account_id, "0123456789") == 12);
 	/* No text without a DOCTYPE grows. */
 	FUZZ_CHECK(strlen(set.access_key_id) + strlen(set.session_token) < len);

@@ -4,6 +4,7 @@
  */
 #include "aws/credentials/container_uri.h"
 #include "aws/credentials/provider.h"
+#include "aws/credentials/set.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "bunshin/error.h"
@@ -151,19 +152,6 @@ static void refusal_read(const struct http_response *response, char reason[CREDE
 		words[0] != '\0' ? ": " : "", words);
 }
 
-/* arn:aws:iam::123456789012:role/NAME: what the fifth colon ends. */
-static void account_of_arn(const char *arn, char *ret_account, size_t account_bytes)
-{
-	for (unsigned colons = 0; colons < 4; colons++) {
-		arn = strchr(arn, ':');
-		if (arn == NULL)
-			return;
-		arn++;
-	}
-	if (strspn(arn, "0123456789") == 12 && arn[12] == ':')
-		snprintf(ret_account, account_bytes, "%.12s", arn);
-}
-
 /* ECS says whose keys they are by RoleArn, EKS by AccountId. */
 static int principal_read(struct credentials_set *set, const char *text, size_t len)
 {
@@ -175,7 +163,7 @@ static int principal_read(struct credentials_set *set, const char *text, size_t 
 		arn = json_text(json_member(&json, json_root(&json), "RoleArn"));
 	if (arn != NULL && credentials_copy(set->principal, sizeof(set->principal), arn) &&
 		set->account_id[0] == '\0')
-		account_of_arn(arn, set->account_id, sizeof(set->account_id));
+		credentials_account_of_arn(arn, set->account_id);
 	if (json.strings != NULL)
 		OPENSSL_cleanse(json.strings, json.strings_capacity);
 	json_free(&json);

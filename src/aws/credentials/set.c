@@ -3,15 +3,17 @@
 #include "base/log.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
+
+#define ACCOUNT_DIGITS 12
 
 void credentials_wipe(struct credentials_set *set)
 {
 	OPENSSL_cleanse(set, sizeof(*set));
 }
 
-/* Only what can stand in a header: no blank, no control character, ASCII. */
-static bool is_header_safe(const char *text)
+bool credentials_is_graphic(const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text < 0x21 || *text > 0x7e)
@@ -20,13 +22,26 @@ static bool is_header_safe(const char *text)
 	return true;
 }
 
+void credentials_account_of_arn(const char *arn, char ret_account[16])
+{
+	ret_account[0] = '\0';
+	for (int colons = 0; colons < 4; colons++) {
+		arn = strchr(arn, ':');
+		if (arn == NULL)
+			return;
+		arn++;
+	}
+	if (strcspn(arn, ":") == ACCOUNT_DIGITS && strspn(arn, "0123456789") == ACCOUNT_DIGITS)
+		snprintf(ret_account, 16, "%.*s", ACCOUNT_DIGITS, arn);
+}
+
 const char *credentials_set_fault(const struct credentials_set *set)
 {
 	if (set->access_key_id[0] == '\0' || set->secret_access_key[0] == '\0')
 		return "an empty access key id or secret access key";
-	if (!is_header_safe(set->access_key_id))
+	if (!credentials_is_graphic(set->access_key_id))
 		return "a blank or control character in the access key id";
-	if (!is_header_safe(set->session_token))
+	if (!credentials_is_graphic(set->session_token))
 		return "a blank or control character in the session token";
 	return NULL;
 }

@@ -6,6 +6,11 @@
 
 #include <stdbool.h>
 
+/* Printable ASCII without blanks: what can stand in a header. True of "". */
+bool credentials_is_graphic(const char *text);
+/* Of arn:partition:service:region:ACCOUNT:resource; "" when it names none. */
+void credentials_account_of_arn(const char *arn, char ret_account[16]);
+
 /* What makes it unusable, never a value ("an empty access key id ..."; static); NULL: nothing. */
 const char *credentials_set_fault(const struct credentials_set *set);
 /* Whether both sign alike; expiry and owner do not count. */

@@ -1,4 +1,5 @@
 #include "aws/credentials/provider.h"
+#include "aws/credentials/set.h"
 #include "aws/sts.h"
 #include "aws/sts_codec.h"
 #include "base/buf.h"
@@ -87,7 +88,7 @@ static int token_read(const char *path, struct buf *token, char reason[CREDENTIA
 		buf_truncate(token, token->len - 1);
 	if (token->len == 0)
 		return fail(reason, ERR_NO_CREDENTIALS, "web identity token file %s: empty", path);
-	if (strlen(token->data) != token->len || !sts_is_graphic(token->data))
+	if (strlen(token->data) != token->len || !credentials_is_graphic(token->data))
 		return fail(reason, ERR_NO_CREDENTIALS,
 			"web identity token file %s: a blank or an odd character in it", path);
 	return 0;
