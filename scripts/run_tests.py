@@ -6,6 +6,8 @@ cases, any other program as one. The last line printed is "N passed, N failed", 
 """
 
 import argparse
+import concurrent.futures
+import itertools
 import json
 import os
 import re
@@ -14,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -21,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 CORES = len(os.sched_getaffinity(0))
+AT_ONCE = CORES + 1  # tests: some of them only wait for a time-out
 SHOWN_LINES = 600  # of a failing program's output; the rest is in its log under build/
 
 BUILDS = {  # directory under build/: compiler, meson options
@@ -33,23 +37,31 @@ VALGRIND = ("valgrind -q --error-exitcode=99 --leak-check=full "
             "--show-leak-kinds=definite,indirect,possible "
             "--errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes")
 
-# Name on the command line: what it is, build, meson suite, more arguments for meson test.
-# A suite that has no test at all has failed.
+# How a step runs. What waits (for servers, for time-outs, for processes to die) runs beside what
+# computes, which gives way to it. What has time-outs of a second or less of its own runs alone.
+ALONE, COMPUTES, WAITS = "alone", "computes", "waits"
+
+# In this order. Name on the command line: what it is, build, meson suite, how it runs, more
+# arguments for meson test. A suite that has no test at all has failed.
 STEPS = {
-    "unit": ("unit tests, ASan and UBSan", "asan", "unit", ["--timeout-multiplier=4"]),
-    "check": ("layers, format, options and documents", "asan", "check", ["--timeout-multiplier=4"]),
-    "fuzz": ("fuzz targets on their corpus, ASan and UBSan", "asan", "fuzz",
-             ["--timeout-multiplier=4"]),
-    "sim": ("simulated faults, ASan and UBSan", "asan", "sim", ["--timeout-multiplier=4"]),
-    "fault": ("allocations failed in turn; processes killed, stopped and cut off", "asan", "fault",
+    "unit": ("unit tests, ASan and UBSan", "asan", "unit", ALONE, ["--timeout-multiplier=4"]),
+    "check": ("layers, format, options and documents", "asan", "check", COMPUTES,
               ["--timeout-multiplier=4"]),
-    "clang": ("builds clean with clang -O3; unit tests", "clang", "unit", []),
+    "fuzz": ("fuzz targets on their corpus, ASan and UBSan", "asan", "fuzz", COMPUTES,
+             ["--timeout-multiplier=4"]),
+    "sim": ("simulated faults, ASan and UBSan", "asan", "sim", COMPUTES,
+            ["--timeout-multiplier=4"]),
+    "fault": ("allocations failed in turn; processes killed, stopped and cut off", "asan", "fault",
+              WAITS, ["--timeout-multiplier=4"]),
+    "e2e": ("real processes, ASan and UBSan", "asan", "e2e", WAITS, []),
+    "clang": ("builds clean with clang -O3; unit tests", "clang", "unit", ALONE, []),
     # Those of the suite "pure" allocate nothing and compute for long: minutes under valgrind.
     "valgrind": ("builds clean with gcc -O3; unit tests but the pure ones under valgrind", "plain",
-                 "unit",
-                 ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
-    "e2e": ("real processes, ASan and UBSan", "asan", "e2e", []),
+                 "unit", ALONE, ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
 }
+GIVE_WAY = ["nice", "-n", "10"]
+
+printing = threading.Lock()
 
 
 class Tally:
@@ -71,17 +83,19 @@ class Tally:
 
 def say(step, text, started=None):
     took = f"  {time.monotonic() - started:.1f} s" if started is not None else ""
-    print(f"{step:<9} {text}{took}", flush=True)
+    with printing:
+        print(f"{step:<9} {text}{took}", flush=True)
 
 
 def show(title, output):
     """A failing test's output, the end of it when it is long."""
     lines = output.rstrip().splitlines()
-    print(f"\n---- {title}")
-    if len(lines) > SHOWN_LINES:
-        print(f"[{len(lines) - SHOWN_LINES} lines left out]")
-    print("\n".join(lines[-SHOWN_LINES:]))
-    print("----\n", flush=True)
+    with printing:
+        print(f"\n---- {title}")
+        if len(lines) > SHOWN_LINES:
+            print(f"[{len(lines) - SHOWN_LINES} lines left out]")
+        print("\n".join(lines[-SHOWN_LINES:]))
+        print("----\n", flush=True)
 
 
 def environment(compiler=None):
@@ -114,7 +128,7 @@ def run(command, **options):
                           stderr=subprocess.STDOUT, **options)
 
 
-def build(name):
+def build(name, gives_way=False):
     """Configures and builds build/NAME; returns whether that worked."""
     started = time.monotonic()
     directory = BUILD / name
@@ -129,7 +143,8 @@ def build(name):
             show(f"{name}: meson setup failed", setup.stdout)
             return False
         stamp.write_text(wanted)
-    ninja = run(["ninja", "-C", str(directory), "--quiet", "-k0", f"-j{CORES}"], env=env)
+    ninja = run([*(GIVE_WAY if gives_way else []),
+                 "ninja", "-C", str(directory), "--quiet", "-k0", f"-j{CORES}"], env=env)
     if ninja.returncode != 0:
         show(f"{name}: the build failed", ninja.stdout)
         return False
@@ -206,7 +221,8 @@ def valgrind_tests(directory, suite):
             and test["cmd"][0].startswith(str(directory))]
 
 
-def run_suite(step, build_name, suite, arguments):
+def run_suite(step, gives_way):
+    _, build_name, suite, _, arguments = STEPS[step]
     tally = Tally()
     directory = BUILD / build_name
     if step == "valgrind":
@@ -214,8 +230,9 @@ def run_suite(step, build_name, suite, arguments):
     pattern = f"meson-logs/{step}*.json"  # meson adds the wrapper's name
     for stale in directory.glob(pattern):
         stale.unlink()
-    meson = run(["meson", "test", "-C", str(directory), "--no-rebuild", "--quiet",
-                 f"--num-processes={CORES}", f"--logbase={step}", f"--suite={suite}",
+    meson = run([*(GIVE_WAY if gives_way else []),
+                 "meson", "test", "-C", str(directory), "--no-rebuild", "--quiet",
+                 f"--num-processes={AT_ONCE}", f"--logbase={step}", f"--suite={suite}",
                  *arguments], env=environment())
     tests = []
     for log in directory.glob(pattern):
@@ -232,21 +249,51 @@ def run_suite(step, build_name, suite, arguments):
     return tally
 
 
-def run_step(step, built):
-    """Runs one step, building first what it needs; `built` remembers how that went."""
-    _, build_name, suite, arguments = STEPS[step]
-    tally = Tally()
-    if build_name not in built:
-        built[build_name] = build(build_name)
+def run_steps(steps, built, gives_way=False):
+    """One after the other; returns their tallies."""
+    tallies = []
+    for step in steps:
+        build_name = STEPS[step][1]
         if not built[build_name]:
-            tally.add(failed=1)
-    if not built[build_name]:
-        say(step, f"NOT RUN: build/{build_name} failed")
-        return tally
-    started = time.monotonic()
-    tally = run_suite(step, build_name, suite, arguments)
-    say(step, str(tally), started)
-    return tally
+            say(step, f"NOT RUN: build/{build_name} failed")
+            continue
+        started = time.monotonic()
+        tallies.append(run_suite(step, gives_way))
+        say(step, str(tallies[-1]), started)
+    return tallies
+
+
+def build_for(steps, built, gives_way=False):
+    """What they need and `built` does not have yet; it remembers how that went."""
+    for step in steps:
+        name = STEPS[step][1]
+        if name not in built:
+            built[name] = build(name, gives_way)
+
+
+def run_all(steps):
+    """
+    Those that need not run alone side by side, and beside what waits the builds of what comes
+    next. Returns a tally for each step and for each build that failed.
+    """
+    phases = [list(phase) for _, phase in
+              itertools.groupby(steps, lambda step: STEPS[step][3] == ALONE)]
+    built, tallies = {}, []
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        for phase, following in itertools.zip_longest(phases, phases[1:], fillvalue=[]):
+            waits = [step for step in phase if STEPS[step][3] == WAITS]
+            build_for(phase, built)
+            waiting = beside.submit(run_steps, waits, built)
+            tallies += run_steps([step for step in phase if step not in waits], built,
+                                 gives_way=bool(waits))
+            if waits:
+                build_for(following, built, gives_way=True)
+            tallies += waiting.result()
+    for name, worked in built.items():
+        if not worked:
+            tallies.append(Tally())
+            tallies[-1].add(failed=1)
+    return tallies
 
 
 def main():
@@ -265,10 +312,9 @@ def main():
             parser.error(f'no "{step}" here: {", ".join(STEPS)}')
 
     raise_file_limit()
-    total, built = Tally(), {}
+    total = Tally()
     started = time.monotonic()
-    for step in options.step or STEPS:
-        tally = run_step(step, built)
+    for tally in run_all([step for step in STEPS if not options.step or step in options.step]):
         total.add(tally.passed, tally.failed, tally.skipped)
     for name in total.skipped:
         say("SKIPPED", name)

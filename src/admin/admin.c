@@ -1,5 +1,6 @@
 #include "admin/admin.h"
 
+#include "base/utf8.h"
 #include "bunshin/error.h"
 #include "http/server.h"
 
@@ -11,11 +12,12 @@
 #define CONNECTIONS_MAX 64
 #define IDLE_TIMEOUT_S 20
 #define ANSWER_MAX_BYTES ((size_t)16 << 20)
+#define CHECKS_MAX_BYTES ((size_t)1 << 20)
 
 struct admin {
 	struct admin_options options;
 	struct http_server *server;
-	struct buf answer; /* scratch */
+	struct buf answer, checks; /* scratch */
 };
 
 struct reply {
@@ -30,52 +32,69 @@ static struct reply write_index(struct admin *admin)
 	buf_append_string(&admin->answer,
 		"bunshin " BUNSHIN_VERSION "\n\n"
 		"/metrics  for Prometheus\n"
-		"/healthz  whether the process makes progress\n"
-		"/readyz   whether it can deliver, and what keeps it from it\n");
+		"/healthz  whether the workers make progress\n"
+		"/readyz   whether they can deliver, and what keeps them from it\n");
 	return (struct reply){200, TEXT};
 }
 
 static struct reply write_metrics(struct admin *admin)
 {
-	int err;
+	struct metrics *metrics = metrics_new();
+	int err = metrics != NULL ? admin->options.collect(admin->options.arg, metrics) : ERR_NOMEM;
 
-	if (admin->options.refresh != NULL)
-		admin->options.refresh(admin->options.arg);
-	err = exposition_write(admin->options.metrics, &admin->answer);
+	if (err == 0)
+		err = exposition_write(metrics, &admin->answer);
+	metrics_free(metrics);
 	if (err == 0)
 		return (struct reply){200, "text/plain; version=0.0.4; charset=utf-8"};
 	buf_clear(&admin->answer);
-	buf_appendf(&admin->answer, "%s\n", error_message(err));
-	return (struct reply){500, TEXT};
+	buf_appendf(&admin->answer, "the metrics cannot be had now: %s\n", error_message(err));
+	return (struct reply){503, TEXT};
 }
 
 static struct reply write_health(struct admin *admin)
 {
+	bool (*is_alive)(void *arg, struct buf *words) = admin->options.is_alive;
+
+	if (is_alive != NULL && !is_alive(admin->options.arg, &admin->answer)) {
+		buf_append_char(&admin->answer, '\n');
+		return (struct reply){503, TEXT};
+	}
 	buf_append_string(&admin->answer, "ok\n");
 	return (struct reply){200, TEXT};
 }
 
-static void find_failed(void *arg, const struct admin_check *check)
-{
-	bool *ready = arg;
-
-	*ready = *ready && check->health != ADMIN_FAILED;
-}
-
+/* It comes from another process, which may have gone mad: what is no UTF-8 becomes '?'. */
 static void write_text(struct buf *out, const char *text)
 {
+	size_t len = strlen(text), step;
+
 	buf_append_char(out, '"');
-	buf_append_json(out, text, strlen(text));
+	for (size_t i = 0; i < len; i += step) {
+		step = utf8_sequence(text + i, len - i);
+		if (step > 0)
+			buf_append_json(out, text + i, step);
+		else
+			buf_append_char(out, '?');
+		step += step == 0;
+	}
 	buf_append_char(out, '"');
 }
+
+struct verdict {
+	struct buf *checks;
+	bool ready;
+};
 
 static void write_check(void *arg, const struct admin_check *check)
 {
 	static const char *const words[] = {
 		[ADMIN_OK] = "ok", [ADMIN_DEGRADED] = "degraded", [ADMIN_FAILED] = "failed"};
-	struct buf *out = arg;
+	struct verdict *verdict = arg;
+	struct buf *out = verdict->checks;
 
-	if (out->data[out->len - 1] != '[')
+	verdict->ready = verdict->ready && check->health != ADMIN_FAILED;
+	if (out->len > 0)
 		buf_append_char(out, ',');
 	buf_append_string(out, "{\"name\":");
 	write_text(out, check->name);
@@ -84,17 +103,20 @@ static void write_check(void *arg, const struct admin_check *check)
 	buf_append_char(out, '}');
 }
 
+/* The checks are asked once: what they come to and what is written are of one moment. */
 static struct reply write_readiness(struct admin *admin)
 {
 	const struct admin_options *options = &admin->options;
-	bool ready = true;
+	struct verdict verdict = {.checks = &admin->checks, .ready = true};
 
-	options->each_check(options->arg, find_failed, &ready);
-	buf_appendf(&admin->answer, "{\"ready\":%s,\"checks\":[", ready ? "true" : "false");
-	if (admin->answer.err == 0)
-		options->each_check(options->arg, write_check, &admin->answer);
+	buf_clear(&admin->checks);
+	options->each_check(options->arg, write_check, &verdict);
+	buf_appendf(&admin->answer, "{\"ready\":%s,\"checks\":[", verdict.ready ? "true" : "false");
+	buf_append(&admin->answer, buf_string(&admin->checks), admin->checks.len);
 	buf_append_string(&admin->answer, "]}\n");
-	return (struct reply){ready ? 200 : 503, "application/json"};
+	if (admin->checks.err != 0)
+		admin->answer.err = admin->checks.err;
+	return (struct reply){verdict.ready ? 200 : 503, "application/json"};
 }
 
 static const struct page {
@@ -157,6 +179,7 @@ int admin_new(uv_loop_t *loop, const struct admin_options *options, struct admin
 {
 	struct admin *admin = calloc(1, sizeof(*admin));
 	const struct http_server_options server = {.listen = options->listen,
+		.listen_fd = options->listen_fd,
 		.max_body_bytes = REQUEST_MAX_BYTES,
 		.max_connections = CONNECTIONS_MAX,
 		.idle_timeout_s = IDLE_TIMEOUT_S,
@@ -168,6 +191,7 @@ int admin_new(uv_loop_t *loop, const struct admin_options *options, struct admin
 		return ERR_NOMEM;
 	admin->options = *options;
 	buf_init(&admin->answer, ANSWER_MAX_BYTES);
+	buf_init(&admin->checks, CHECKS_MAX_BYTES);
 	err = http_server_new(loop, &server, &admin->server);
 	if (err != 0) {
 		free(admin);
@@ -189,5 +213,6 @@ void admin_close(struct admin *admin)
 	/* No request reaches the handler any more; the server's memory goes by itself. */
 	http_server_close(admin->server);
 	buf_free(&admin->answer);
+	buf_free(&admin->checks);
 	free(admin);
 }

@@ -1,8 +1,8 @@
 /*
  * The admin port: what the process says of itself over HTTP.
  *
- *	/metrics	Prometheus text exposition of the metrics registry
- *	/healthz	200 while the loop makes progress: whoever gets an answer has seen it turn
+ *	/metrics	Prometheus text exposition; 503 and words when they cannot be collected
+ *	/healthz	200 while progress is made; 503 and words when not
  *	/readyz		200 or 503; JSON with every check and its words
  */
 #ifndef ADMIN_ADMIN_H
@@ -31,19 +31,28 @@ struct admin_check {
 };
 
 struct admin_options {
-	const char *listen;	       /* as http_server_options.listen */
-	const struct metrics *metrics; /* borrowed */
-	/* Before the metrics are read: brings up to date what is not kept so. May be NULL. */
-	void (*refresh)(void *arg);
-	/* Calls visit for every check, in order; from inside. */
+	/* As those of struct http_server_options. */
+	const char *listen;
+	int listen_fd;
+	/* For each scrape: adds the metrics to an empty registry. 0 or an error code: 503. */
+	int (*collect)(void *arg, struct metrics *into);
+	/*
+	 * Whether whoever the port speaks for makes progress; if not, why, appended to `words`.
+	 * NULL: whoever gets an answer has seen it.
+	 */
+	bool (*is_alive)(void *arg, struct buf *words);
+	/* Calls visit for every check, in order; from inside. Once for each answer. */
 	void (*each_check)(void *arg,
 		void (*visit)(void *visit_arg, const struct admin_check *check), void *visit_arg);
 	void *arg;
 };
 
-/* 0, ERR_NOMEM, ERR_ARGUMENT (listen does not parse), ERR_IO (errno: EADDRINUSE, ...). */
+/*
+ * Everything is borrowed. 0, ERR_NOMEM, ERR_ARGUMENT (listen does not parse, or there is nothing to
+ * listen on), ERR_IO (errno: EADDRINUSE, ...).
+ */
 int admin_new(uv_loop_t *loop, const struct admin_options *options, struct admin **ret_admin);
-const char *admin_address(const struct admin *admin); /* "127.0.0.1:9797" */
+const char *admin_address(const struct admin *admin); /* "127.0.0.1:9797"; "" with a listen_fd */
 /* The memory goes on a later turn of the loop. NULL is fine. */
 void admin_close(struct admin *admin);
 

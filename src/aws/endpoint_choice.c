@@ -174,3 +174,23 @@ int endpoint_choice_sts(const struct endpoint_choice *queue, const struct endpoi
 		*ret_choice = choice;
 	return err;
 }
+
+int endpoint_choice_autoscaling(const char *region, const struct endpoint_wishes *wishes,
+	struct endpoint_choice *ret_choice, struct buf *error)
+{
+	static const char origin[] = "the instance's metadata";
+	struct endpoint_choice choice = {.named_by = origin, .region_named_by = origin};
+	int err;
+
+	if (wishes->from_settings != NULL) {
+		choice.named_by = wishes->settings_origin;
+		err = take_named(wishes->from_settings, wishes, &choice, error);
+	} else {
+		err = take_regional("autoscaling", region, wishes->variant, origin, &choice, error);
+	}
+	if (err != 0)
+		return err;
+	snprintf(choice.region, sizeof(choice.region), "%s", region);
+	*ret_choice = choice;
+	return 0;
+}

@@ -54,5 +54,11 @@ int endpoint_choice_sqs(const struct sqs_queue_url *queue, const struct endpoint
  */
 int endpoint_choice_sts(const struct endpoint_choice *queue, const struct endpoint_wishes *wishes,
 	struct endpoint_choice *ret_choice, struct buf *error);
+/*
+ * Auto Scaling's: what the settings name, else the regional endpoint. `region` is the instance's
+ * own, in which its group is, and signed for; wishes->configured and ->region are not looked at.
+ */
+int endpoint_choice_autoscaling(const char *region, const struct endpoint_wishes *wishes,
+	struct endpoint_choice *ret_choice, struct buf *error);
 
 #endif

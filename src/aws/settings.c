@@ -236,7 +236,10 @@ const char *aws_settings_region(const struct aws_settings *settings)
 
 static const char *endpoint_variable(const char *service)
 {
-	return strcmp(service, "sqs") == 0 ? "AWS_ENDPOINT_URL_SQS" : "AWS_ENDPOINT_URL_STS";
+	if (strcmp(service, "sqs") == 0)
+		return "AWS_ENDPOINT_URL_SQS";
+	return strcmp(service, "sts") == 0 ? "AWS_ENDPOINT_URL_STS"
+					   : "AWS_ENDPOINT_URL_AUTO_SCALING";
 }
 
 const char *aws_settings_endpoint(

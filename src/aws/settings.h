@@ -39,10 +39,11 @@ aws_lookup *aws_settings_lookup(const struct aws_settings *settings);
 /* AWS_REGION, AWS_DEFAULT_REGION, `region`; NULL: none. */
 const char *aws_settings_region(const struct aws_settings *settings);
 /*
- * For service id "sqs" or "sts": AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, then `endpoint_url` of the
- * service in the profile's services section, then the profile's own `endpoint_url`; NULL: none, or
- * AWS_IGNORE_CONFIGURED_ENDPOINT_URLS (ignore_configured_endpoint_urls) is true. ret_origin (may be
- * NULL) is set to what named it ("AWS_ENDPOINT_URL_SQS", "profile work"), for messages.
+ * For service id "sqs", "sts" or "auto_scaling": AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, then
+ * `endpoint_url` of the service in the profile's services section, then the profile's own
+ * `endpoint_url`; NULL: none, or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+ * (ignore_configured_endpoint_urls) is true. ret_origin (may be NULL) is set to what named it
+ * ("AWS_ENDPOINT_URL_SQS", "profile work"), for messages.
  */
 const char *aws_settings_endpoint(
 	const struct aws_settings *settings, const char *service, const char **ret_origin);

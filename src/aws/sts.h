@@ -1,9 +1,7 @@
 /*
- * STS: temporary keys for a role, and whose keys these are. AWS Query protocol, XML answers
- * (expat). API version 2011-06-15.
- *
- * Repeated on transport errors, 5xx, throttling, IDPCommunicationError and (web identity only)
- * InvalidIdentityToken: 3 attempts in all, full jitter.
+ * STS: temporary keys for a role, and whose keys these are. API version 2011-06-15, over
+ * aws/query_call.h, which also repeats IDPCommunicationError and (web identity only)
+ * InvalidIdentityToken.
  */
 #ifndef AWS_STS_H
 #define AWS_STS_H
@@ -15,7 +13,7 @@
 #include <uv.h>
 
 struct sts;
-struct sts_call;
+struct query_call;
 
 struct sts_options {
 	const struct endpoint *endpoint; /* copied */
@@ -53,19 +51,19 @@ struct sts_role {
  */
 int sts_assume_role(struct sts *sts, const struct credentials_set *keys,
 	const struct sts_role *role, struct credentials_set *ret_set, sts_done *done, void *arg,
-	struct sts_call **ret_call);
+	struct query_call **ret_call);
 /* Unsigned: the token is the proof. external_id is ignored. */
 int sts_assume_role_with_web_identity(struct sts *sts, const struct sts_role *role,
 	const char *token, struct credentials_set *ret_set, sts_done *done, void *arg,
-	struct sts_call **ret_call);
+	struct query_call **ret_call);
 
 struct sts_identity {
 	char account_id[16];
 	char arn[CREDENTIALS_PRINCIPAL_MAX];
 };
 int sts_get_caller_identity(struct sts *sts, const struct credentials_set *keys,
-	struct sts_identity *ret_identity, sts_done *done, void *arg, struct sts_call **ret_call);
-void sts_cancel(struct sts_call *call);
+	struct sts_identity *ret_identity, sts_done *done, void *arg, struct query_call **ret_call);
+void sts_cancel(struct query_call *call);
 
 /* "bunshin-" and 16 random hex digits, a valid RoleSessionName. */
 #define STS_SESSION_NAME_SIZE 32

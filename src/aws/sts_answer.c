@@ -10,19 +10,15 @@
 #include <string.h>
 
 #define ACCOUNT_DIGITS 12
-#define HIDE_WINDOW 12 /* bytes of a secret that no message has by chance */
 #define EXPIRATION_SIZE 64
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Codes of STS's own whose HTTP status, 400, does not say it. */
-static const struct row {
-	const char *code;
-	int err;
-} table[] = {
-	{"IDPCommunicationError", ERR_UNAVAILABLE},
-	{"InvalidIdentityToken", ERR_BAD_CREDENTIALS},
-	{"NotAuthorized", ERR_ACCESS_DENIED},
+const struct query_code sts_codes[STS_CODES] = {
+	{"IDPCommunicationError", NULL, ERR_UNAVAILABLE},
+	{"InvalidIdentityToken", NULL, ERR_BAD_CREDENTIALS},
+	{"NotAuthorized", NULL, ERR_ACCESS_DENIED},
 };
 
 const char *sts_operation_name(enum sts_operation operation)
@@ -141,55 +137,4 @@ int sts_answer_identity(const char *text, size_t len, struct sts_identity *ret_i
 	}
 	*ret_identity = identity;
 	return 0;
-}
-
-/* The first line that is not empty. */
-static void message_clean(char message[STS_MESSAGE_SIZE])
-{
-	size_t from = strspn(message, " \t\r\n");
-	size_t len = strcspn(message + from, "\r\n");
-
-	memmove(message, message + from, len);
-	message[len] = '\0';
-	for (char *p = message; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
-	}
-}
-
-int sts_answer_error(
-	int status, int64_t skew_ms, const char *text, size_t len, struct sts_failure *ret_failure)
-{
-	char problem[XML_PROBLEM_SIZE], code[AWS_ERROR_CODE_SIZE];
-	const struct xml_field fields[] = {
-		{"Code", code, sizeof(code), false},
-		{"Message", ret_failure->message, sizeof(ret_failure->message), true},
-	};
-	int err = xml_fields_read(
-		text, len, "ErrorResponse/Error/", fields, COUNT_OF(fields), problem);
-
-	if (err == ERR_NOMEM)
-		return err;
-	aws_error_code_copy(code, ret_failure->code);
-	message_clean(ret_failure->message);
-	for (size_t i = 0; i < COUNT_OF(table); i++) {
-		if (strcmp(table[i].code, code) == 0)
-			return table[i].err;
-	}
-	err = aws_error_of_code(code, skew_ms);
-	return err != 0 ? err : aws_error_of_status(status);
-}
-
-void sts_message_hide(char *message, const char *secret, size_t len)
-{
-	size_t window = len < HIDE_WINDOW ? len : HIDE_WINDOW;
-
-	if (window < 4)
-		return; /* it would blot out ordinary words */
-	for (; strlen(message) >= window; message++) {
-		if (memmem(secret, len, message, window) != NULL) {
-			message[0] = '\0';
-			return;
-		}
-	}
 }

@@ -1,11 +1,11 @@
 /*
- * STS's requests and answers: pure, text in and text out. AWS Query protocol: a form goes out, XML
- * comes back, its root named after the operation, or ErrorResponse.
+ * STS's requests and answers: pure, text in and text out, over aws/query_codec.h. The root of an
+ * answer is named after the operation.
  */
 #ifndef AWS_STS_CODEC_H
 #define AWS_STS_CODEC_H
 
-#include "aws/error_codes.h"
+#include "aws/query_codec.h"
 #include "aws/sts.h"
 #include "aws/xml_fields.h"
 #include "base/buf.h"
@@ -13,8 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define STS_MESSAGE_SIZE 300
 
 enum sts_operation { STS_ASSUME_ROLE, STS_ASSUME_WITH_WEB_IDENTITY, STS_GET_CALLER_IDENTITY };
 
@@ -41,22 +39,8 @@ int sts_answer_credentials(enum sts_operation operation, const char *text, size_
 int sts_answer_identity(const char *text, size_t len, struct sts_identity *ret_identity,
 	char problem[XML_PROBLEM_SIZE]);
 
-struct sts_failure {
-	char code[AWS_ERROR_CODE_SIZE]; /* "" when there is none */
-	/*
-	 * The first line of what the service says, blanks for control characters. Further lines are
-	 * the request as it should have been signed, its token included.
-	 */
-	char message[STS_MESSAGE_SIZE];
-};
-/* Never 0; ERR_NOMEM when it could not be read. skew_ms: as in aws/error_codes.h. */
-int sts_answer_error(
-	int status, int64_t skew_ms, const char *text, size_t len, struct sts_failure *ret_failure);
-
-/*
- * Cuts `message` where `len` bytes of a secret begin to be repeated, 12 of them or all. No service
- * should do that.
- */
-void sts_message_hide(char *message, const char *secret, size_t len);
+/* Codes of STS's own, for query_answer_error(). */
+#define STS_CODES 3
+extern const struct query_code sts_codes[STS_CODES];
 
 #endif

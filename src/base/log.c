@@ -24,6 +24,7 @@ static struct {
 	bool half_written; /* the last line stopped in its middle */
 	bool has_clock;
 	struct clock clock;
+	unsigned worker;
 } state = {.level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
 
 static const struct {
@@ -85,6 +86,11 @@ void log_configure(enum log_level level, enum log_format format, int fd, const s
 	if (clock)
 		state.clock = *clock;
 	decide(format);
+}
+
+void log_set_worker(unsigned number)
+{
+	state.worker = number;
 }
 
 bool log_enabled(enum log_level level)
@@ -398,6 +404,8 @@ void log_write(enum log_level level, const char *message, const struct log_field
 	line.limit = sizeof(line.text) - LINE_END_MAX;
 	line.truncated = false;
 	append_head(level, message);
+	if (state.worker)
+		append_field(&LOG_INT("worker", state.worker));
 	for (; fields->key; fields++)
 		append_field(fields);
 	append_end();

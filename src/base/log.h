@@ -63,6 +63,8 @@ struct log_field {
  * NULL: the system's) is copied and gives the timestamps. fd is borrowed.
  */
 void log_configure(enum log_level level, enum log_format format, int fd, const struct clock *clock);
+/* From now on every line has the field worker=NUMBER behind its message; 0: none has. */
+void log_set_worker(unsigned number);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *message, const struct log_field fields[]);
 

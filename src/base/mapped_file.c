@@ -403,7 +403,7 @@ int mapped_file_anonymous(
 	struct mapped_file file = {.bytes = bytes, .created = true};
 	int err;
 
-	file.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	file.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (file.memory == MAP_FAILED)
 		return ERR_NOMEM;
 	err = kind->format(arg, file.memory, bytes);

@@ -50,8 +50,8 @@ struct mapped_file_kind {
 int mapped_file_open(const char *path, size_t bytes, const struct mapped_file_kind *kind, void *arg,
 	struct mapped_file *ret, struct buf *reason);
 /*
- * Memory of this process alone, formatted likewise. 0, ERR_NOMEM or format()'s code; *ret is
- * untouched on failure.
+ * Memory of this process and the children that it forks, formatted likewise. 0, ERR_NOMEM or
+ * format()'s code; *ret is untouched on failure.
  */
 int mapped_file_anonymous(
 	size_t bytes, const struct mapped_file_kind *kind, void *arg, struct mapped_file *ret);

@@ -2,18 +2,26 @@
  * Metrics registry: counters, gauges and log-linear histograms.
  *
  * A metric is registered once and then updated through its handle: one add, no look-up. Single
- * threaded. Values live apart from their descriptions so that they can later lie in memory shared
- * by the workers of a host.
+ * threaded. A registry can lie in memory that others read (metrics_new_in()): the supervisor's
+ * board (supervisor/board.h) holds those of all workers of a host.
  */
 #ifndef BASE_METRICS_H
 #define BASE_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct metrics;
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+/* What a gauge of several workers shows: what they have together, or the worst of them. */
+enum metric_rule { METRIC_SUM, METRIC_MAX, METRIC_MIN };
+
+/* Bytes of a name, a help and a set of labels that can lie in shared memory. */
+#define METRICS_NAME_MAX 128
+#define METRICS_HELP_MAX 256
+#define METRICS_LABELS_MAX 512
 
 /*
  * Log-linear: every power of two is split into 2^HISTOGRAM_SUB_BITS equal buckets, so a quantile
@@ -38,6 +46,21 @@ struct histogram {
 };
 
 struct metrics *metrics_new(void); /* NULL: out of memory */
+/*
+ * A registry whose series, with their names, lie in memory of the caller's, all zero at first and
+ * aligned to 64 bytes: others may read it at any time with metrics_collect(). What finds no room
+ * there lies in this process's own memory and is seen by nobody else. NULL: out of memory.
+ */
+struct metrics *metrics_new_in(void *memory, size_t bytes);
+/*
+ * Adds the series that lie in that memory to those of the same name and labels in `into`,
+ * registering what is missing: counters and histograms are added up; gauges too when `gauges` is
+ * true, by their rule, else they are left out. The memory may change meanwhile and may hold
+ * anything: nothing in it is trusted, and what is not well formed ends the reading. 0 or ERR_NOMEM.
+ */
+int metrics_collect(struct metrics *into, const void *memory, size_t bytes, bool gauges);
+/* The same with the series of another registry of this process, gauges included. 0 or ERR_NOMEM. */
+int metrics_add(struct metrics *into, const struct metrics *from);
 void metrics_free(struct metrics *metrics);
 
 /*
@@ -50,6 +73,11 @@ void metrics_free(struct metrics *metrics);
 struct counter *metrics_counter(
 	struct metrics *metrics, const char *name, const char *help, const char *labels);
 struct gauge *metrics_gauge(
+	struct metrics *metrics, const char *name, const char *help, const char *labels);
+/* A gauge of which, over several workers, the largest or the smallest is shown, not the sum. */
+struct gauge *metrics_gauge_max(
+	struct metrics *metrics, const char *name, const char *help, const char *labels);
+struct gauge *metrics_gauge_min(
 	struct metrics *metrics, const char *name, const char *help, const char *labels);
 struct histogram *metrics_histogram(
 	struct metrics *metrics, const char *name, const char *help, const char *labels);

@@ -70,5 +70,6 @@ int cmd_queue(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_health(int argc, char **argv);
 
 #endif

@@ -86,11 +86,11 @@ int credentials_watch_open(
 		"Sets of AWS keys obtained, the first included.", "");
 	watch->failures = metrics_counter(metrics, "bunshin_credentials_failures_total",
 		"Attempts to obtain AWS keys that failed.", "");
-	watch->expiry_s = metrics_gauge(metrics, "bunshin_credentials_expiry_timestamp_seconds",
+	watch->expiry_s = metrics_gauge_min(metrics, "bunshin_credentials_expiry_timestamp_seconds",
 		"When the AWS keys in use expire; 0: never.", "");
-	watch->usable = metrics_gauge(metrics, "bunshin_credentials_usable",
+	watch->usable = metrics_gauge_min(metrics, "bunshin_credentials_usable",
 		"1 while there are AWS keys to sign with.", "");
-	watch->failing = metrics_gauge(metrics, "bunshin_credentials_failures_in_row",
+	watch->failing = metrics_gauge_max(metrics, "bunshin_credentials_failures_in_row",
 		"Renewals that failed since the last that worked; 0: all is well.", "");
 	if (!watch->renewals || !watch->failures || !watch->expiry_s || !watch->usable ||
 		!watch->failing)

@@ -51,7 +51,8 @@ static int open_both(
 		return ERR_IO;
 	err = open_one(path, (size_t)config->ledger.size_bytes, &ledger_file, key,
 		&host->ledger_file, error);
-	if (err || !has_rates(config))
+	/* What is in memory is used on by a configuration that may have rates. */
+	if (err || (path && !has_rates(config)))
 		return err;
 	if (path && snprintf(rates, sizeof(rates), "%s.rates", path) >= (int)sizeof(rates))
 		return ERR_TOO_LARGE;
@@ -73,20 +74,40 @@ static void tell(const struct host *host, const char *path)
 			LOG_INT("entries", stats.damaged));
 }
 
-int host_open(struct host *host, const struct config *config, struct buf *error)
+/* Uses on what is in memory. False: there is none. */
+static bool borrow(struct host *host, const struct host *before)
+{
+	if (!before || !before->in_memory)
+		return false;
+	*host = *before;
+	return true;
+}
+
+static int open_memory(struct host *host, const struct config *config, const struct host *before,
+	struct buf *error)
+{
+	if (borrow(host, before))
+		return 0;
+	host->in_memory = true;
+	return open_both(host, config, NULL, error);
+}
+
+int host_open(struct host *host, const struct config *config, const struct host *before,
+	struct buf *error)
 {
 	const char *path = config->ledger.path;
-	int err = open_both(host, config, path, error);
+	int err = path ? open_both(host, config, path, error)
+		       : open_memory(host, config, before, error);
 
 	/* Without a setting of its own the program must run anywhere, though it says what is less.
 	 */
 	if (err == ERR_IO && path && is_default(path)) {
-		log_warn("no ledger on disk: what was accepted is remembered by this process alone",
+		log_warn("no ledger on disk: what was accepted is forgotten when this program ends",
 			LOG_STR("reason", buf_string(error)));
 		buf_clear(error);
 		host_close(host);
 		path = NULL;
-		err = open_both(host, config, path, error);
+		err = open_memory(host, config, before, error);
 	}
 	if (!err)
 		err = ledger_attach(host->ledger_file.memory, host->ledger_file.bytes,
@@ -104,8 +125,10 @@ int host_open(struct host *host, const struct config *config, struct buf *error)
 
 void host_close(struct host *host)
 {
-	mapped_file_close(&host->ledger_file);
-	mapped_file_close(&host->rate_file);
+	if (!host->in_memory) {
+		mapped_file_close(&host->ledger_file);
+		mapped_file_close(&host->rate_file);
+	}
 	*host = (struct host){0};
 }
 

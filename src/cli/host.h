@@ -14,15 +14,19 @@
 struct host {
 	struct mapped_file ledger_file, rate_file;
 	struct ledger ledger;
+	bool in_memory; /* no files; it stays mapped until the process ends, for its successors */
 };
 
 /*
- * Opens ledger.path and, where a destination has a rate, ledger.path with ".rates" behind it. With
- * ledger.path null, and where the default one cannot be opened, both are memory of this process
- * alone; the latter is logged as a warning. 0, or an error code with a sentence in `error`, then
- * closed. Blocks for tens of milliseconds.
+ * Opens ledger.path and, where a destination has a rate, the same with ".rates" behind it. With
+ * ledger.path null, and where the default one cannot be opened, both are memory of this process and
+ * the children that it forks; the latter is logged as a warning. `before` (may be NULL) is what a
+ * configuration that this one replaces has open: where both are in memory, the same memory is used
+ * on, since nothing that was accepted may be forgotten. 0, or an error code with a sentence in
+ * `error`, then closed. Blocks for tens of milliseconds.
  */
-int host_open(struct host *host, const struct config *config, struct buf *error);
+int host_open(struct host *host, const struct config *config, const struct host *before,
+	struct buf *error);
 /* A zeroed one is fine. */
 void host_close(struct host *host);
 

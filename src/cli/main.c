@@ -13,6 +13,7 @@ static const struct command {
 	{"run", cmd_run, "deliver messages from a queue to the configured destinations"},
 	{"campaign", cmd_campaign, "put one message a recipient into a queue"},
 	{"invoke", cmd_invoke, "send one event through a destination, without a queue"},
+	{"health", cmd_health, "ask a running worker whether it makes progress"},
 	{"check", cmd_check, "validate the configuration and print what is in force"},
 	{"queue", cmd_queue, "an SQS-compatible queue on this machine"},
 	{"sink", cmd_sink, "a mock provider to rehearse with"},

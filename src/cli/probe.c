@@ -42,7 +42,7 @@ static void ask_identity(struct probe *probe)
 	struct probe_findings *findings = &probe->findings;
 	struct connect *connect = &findings->connect;
 	const struct credentials_set *keys;
-	struct sts_call *call;
+	struct query_call *call;
 	int err;
 
 	if (!sts_is_wanted(connect)) {

@@ -14,14 +14,21 @@ static void signalled(uv_signal_t *handle, int number)
 	runtime->on_signal(runtime->arg, ++runtime->signal_count);
 }
 
-static int watch(struct runtime *runtime, uv_signal_t *handle, int number)
+static void hung_up(uv_signal_t *handle, int number)
+{
+	struct runtime *runtime = handle->data;
+
+	runtime->on_hangup(runtime->arg);
+}
+
+static int watch(struct runtime *runtime, uv_signal_t *handle, uv_signal_cb callback, int number)
 {
 	if (uv_signal_init(&runtime->loop, handle))
 		return ERR_IO;
 	handle->data = runtime;
 	/* Waiting for a signal alone must not keep the loop alive. */
 	uv_unref((uv_handle_t *)handle);
-	return uv_signal_start(handle, signalled, number) ? ERR_IO : 0;
+	return uv_signal_start(handle, callback, number) ? ERR_IO : 0;
 }
 
 /* Each connection is a descriptor, and the soft limit is often 1024: what is allowed is taken. */
@@ -51,12 +58,18 @@ int runtime_open(struct runtime *runtime, void (*on_signal)(void *arg, unsigned 
 	runtime->clock = loop_clock_table(runtime->loop_clock);
 	if (!on_signal)
 		return 0;
-	err = watch(runtime, &runtime->signals[0], SIGTERM);
+	err = watch(runtime, &runtime->signals[0], signalled, SIGTERM);
 	if (!err)
-		err = watch(runtime, &runtime->signals[1], SIGINT);
+		err = watch(runtime, &runtime->signals[1], signalled, SIGINT);
 	if (err)
 		runtime_close(runtime);
 	return err;
+}
+
+int runtime_watch_hangup(struct runtime *runtime, void (*on_hangup)(void *arg))
+{
+	runtime->on_hangup = on_hangup;
+	return watch(runtime, &runtime->signals[2], hung_up, SIGHUP);
 }
 
 int runtime_await(uv_loop_t *loop, const bool *answered, const unsigned *interrupts)
@@ -73,7 +86,7 @@ int runtime_await(uv_loop_t *loop, const bool *answered, const unsigned *interru
 
 void runtime_close(struct runtime *runtime)
 {
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < sizeof(runtime->signals) / sizeof(runtime->signals[0]); i++)
 		if (runtime->signals[i].data)
 			uv_close((uv_handle_t *)&runtime->signals[i], NULL);
 	loop_clock_close(runtime->loop_clock);

@@ -14,15 +14,19 @@ struct runtime {
 	uv_loop_t loop;
 	struct loop_clock *loop_clock;
 	struct clock clock;
-	uv_signal_t signals[2];
+	uv_signal_t signals[3];
 	/* Called for each SIGTERM and SIGINT; count: 1 for the first. */
 	void (*on_signal)(void *arg, unsigned count);
+	/* Called for each SIGHUP; see runtime_watch_hangup(). */
+	void (*on_hangup)(void *arg);
 	void *arg;
 	unsigned signal_count;
 };
 
 /* 0, ERR_NOMEM or ERR_IO. on_signal NULL: signals keep their default action. */
 int runtime_open(struct runtime *runtime, void (*on_signal)(void *arg, unsigned count), void *arg);
+/* From now on a SIGHUP is a call, not the end. 0 or ERR_IO. */
+int runtime_watch_hangup(struct runtime *runtime, void (*on_hangup)(void *arg));
 /*
  * Closes the signals and the clock, and runs the loop until every handle (of others too) has
  * closed. Asserts that none is left.

@@ -26,7 +26,7 @@ int sqs_metrics_open(struct sqs_metrics *sqs, struct metrics *metrics)
 		if (!*rows[i].counter)
 			return ERR_NOMEM;
 	}
-	sqs->clock_offset_s = metrics_gauge(metrics, "bunshin_clock_offset_seconds",
+	sqs->clock_offset_s = metrics_gauge_max(metrics, "bunshin_clock_offset_seconds",
 		"How far SQS's clock is ahead of this machine's; 0: within 4 minutes.", "");
 	return sqs->clock_offset_s ? 0 : ERR_NOMEM;
 }

@@ -6,7 +6,6 @@
 #include "cli/connect.h"
 #include "cli/destinations.h"
 #include "cli/event_log.h"
-#include "cli/host.h"
 #include "cli/queue_probe.h"
 #include "cli/sqs_metrics.h"
 #include "http/http_target.h"
@@ -29,7 +28,7 @@ struct worker {
 	struct sqs_queue *failure_queue;
 	struct http_target **targets;
 	struct metrics *metrics;
-	struct host host;
+	struct host *host;
 	struct destinations destinations;
 	struct delivery *delivery;
 	struct event_log events;
@@ -99,7 +98,7 @@ static int fill_destinations(struct worker *worker)
 		struct delivery_destination *row = &worker->destinations.rows[i];
 
 		row->target = http_target_table(worker->targets[i]);
-		err = host_rate(&worker->host, config, &config->destinations[i], &row->rate);
+		err = host_rate(worker->host, config, &config->destinations[i], &row->rate);
 	}
 	return err;
 }
@@ -115,7 +114,7 @@ static int open_delivery(struct worker *worker)
 		.visibility_s = VISIBILITY_UNKNOWN_S, /* until the queue was asked */
 		.held_bytes = (size_t)config->queue.held_bytes,
 		.fifo = sqs_queue_url_is_fifo(config->queue.url),
-		.ledger = &worker->host.ledger,
+		.ledger = &worker->host->ledger,
 		.grace_ms = config->drain.grace_ms,
 		.metrics = worker->metrics,
 		.observer = {.notify = observe, .arg = worker}};
@@ -157,6 +156,8 @@ static void begin(struct worker *worker, const struct queue_probe_result *result
 	worker->begun = true;
 	delivery_set_visibility(worker->delivery, visibility_s);
 	delivery_start(worker->delivery);
+	if (worker->hooks.begun)
+		worker->hooks.begun(worker->hooks.arg);
 }
 
 static bool is_refused(const struct queue_probe_answer *answer)
@@ -229,8 +230,9 @@ static void stop_probing(struct worker *worker)
 	clock_timer_clear(worker->clock, &worker->probe_again);
 }
 
-int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
-	const struct worker_hooks *hooks, struct worker **ret_worker, struct buf *error)
+int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config, struct host *host,
+	struct metrics *metrics, const struct worker_hooks *hooks, struct worker **ret_worker,
+	struct buf *error)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int err;
@@ -239,12 +241,11 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 		return ERR_NOMEM;
 	worker->clock = clock;
 	worker->config = config;
+	worker->host = host;
+	worker->metrics = metrics;
 	worker->hooks = *hooks;
 	event_log_init(&worker->events, clock);
-	worker->metrics = metrics_new();
-	err = worker->metrics ? 0 : ERR_NOMEM;
-	if (!err)
-		err = open_queues(worker, loop, error);
+	err = open_queues(worker, loop, error);
 	if (!err)
 		err = credentials_watch_open(
 			&worker->credentials, worker->connect.credentials, worker->metrics);
@@ -252,8 +253,6 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 		err = sqs_metrics_open(&worker->sqs_metrics, worker->metrics);
 	if (!err)
 		err = open_targets(worker, loop);
-	if (!err)
-		err = host_open(&worker->host, config, error);
 	if (!err)
 		err = open_delivery(worker);
 	if (err) {
@@ -290,11 +289,9 @@ void worker_close(struct worker *worker)
 		http_target_close(worker->targets[i]);
 	free(worker->targets);
 	destinations_free(&worker->destinations);
-	host_close(&worker->host);
 	sqs_queue_free(worker->queue);
 	sqs_queue_free(worker->failure_queue);
 	connect_close(&worker->connect);
-	metrics_free(worker->metrics);
 	free(worker);
 }
 
@@ -303,14 +300,9 @@ const struct delivery *worker_delivery(const struct worker *worker)
 	return worker->delivery;
 }
 
-uint64_t worker_queue_requests(const struct worker *worker)
+void worker_get_work(struct worker *worker, struct delivery_work *ret_work)
 {
-	return sqs_client_stats(worker->connect.client)->requests;
-}
-
-const struct metrics *worker_metrics(const struct worker *worker)
-{
-	return worker->metrics;
+	delivery_get_work(worker->delivery, ret_work);
 }
 
 void worker_show(struct worker *worker)

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "bunshin/clock.h"
 #include "cli/credentials_watch.h"
+#include "cli/host.h"
 #include "config/config.h"
 #include "delivery/delivery.h"
 
@@ -23,17 +24,20 @@ struct worker_hooks {
 	 * closed from inside.
 	 */
 	void (*receive_result)(void *arg, int err, const char *detail);
+	/* It receives from now on. May be NULL. */
+	void (*begun)(void *arg);
 	void *arg;
 	const unsigned *interrupts; /* of struct runtime; for worker_new() */
 };
 
 /*
- * loop and config are borrowed and outlive the worker. Runs the loop while credentials are looked
- * for (connect_open()). 0, or an error code with a sentence for people in `error`; nothing is left
+ * All is borrowed and outlives the worker. Runs the loop while credentials are looked for
+ * (connect_open()). 0, or an error code with a sentence for people in `error`; nothing is left
  * behind then but handles that close on the next turns of the loop. ERR_CANCELLED: interrupted.
  */
-int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
-	const struct worker_hooks *hooks, struct worker **ret_worker, struct buf *error);
+int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config, struct host *host,
+	struct metrics *metrics, const struct worker_hooks *hooks, struct worker **ret_worker,
+	struct buf *error);
 /*
  * Asks the queue for its attributes and whether deletes and visibility changes are allowed (by a
  * receipt handle that is made up), again and again until it answers, then begins to receive. What
@@ -46,8 +50,8 @@ void worker_drain(struct worker *worker, void (*done)(void *arg, size_t held), v
 void worker_close(struct worker *worker);
 
 const struct delivery *worker_delivery(const struct worker *worker);
-uint64_t worker_queue_requests(const struct worker *worker);
-const struct metrics *worker_metrics(const struct worker *worker);
+/* As delivery_get_work(). */
+void worker_get_work(struct worker *worker, struct delivery_work *ret_work);
 /* Brings those of them up to date that are not kept so. */
 void worker_show(struct worker *worker);
 const struct credentials_watch *worker_credentials(const struct worker *worker);

@@ -20,6 +20,7 @@
 #define CONFIG_RULES_MAX 64	       /* of one destination */
 #define CONFIG_CONDITIONS_MAX 16       /* of one destination */
 #define CONFIG_CONDITION_VALUES_MAX 64 /* of one condition */
+#define CONFIG_WORKERS_MAX 1000	       /* processes */
 
 struct config_status_range {
 	int first, last; /* 100-599, both included */
@@ -40,6 +41,10 @@ struct config_header {
 enum config_http_version { CONFIG_HTTP_AUTO, CONFIG_HTTP_1_1, CONFIG_HTTP_2 };
 
 enum config_unwrap { CONFIG_UNWRAP_NONE, CONFIG_UNWRAP_SNS };
+
+/* Whose notices of an instance's end are watched for, and who is told that it is busy. */
+enum config_notices { CONFIG_NOTICES_NONE, CONFIG_NOTICES_EC2 };
+enum config_protection { CONFIG_PROTECTION_NONE, CONFIG_PROTECTION_EC2, CONFIG_PROTECTION_ECS };
 
 enum config_jitter { CONFIG_JITTER_FULL, CONFIG_JITTER_DECORRELATED };
 
@@ -68,6 +73,10 @@ struct config_condition {
 struct config_rate {
 	int64_t count; /* 0: no limit */
 	int64_t per_ms;
+};
+
+struct config_workers {
+	int64_t min, max; /* processes; both 0: auto, as many as there are cores */
 };
 
 struct config_destination {
@@ -127,6 +136,14 @@ struct config {
 		int64_t cap_ms;
 		enum config_jitter jitter;
 	} retry;
+	struct config_workers workers;
+	int64_t watchdog_ms; /* 0: off */
+	struct {
+		enum config_notices notices;
+		char *lifecycle_hook;	 /* NULL: none to complete; only with notices */
+		char *autoscaling_group; /* NULL: the instance's tag says */
+		enum config_protection protection;
+	} instance;
 	int64_t fleet_hosts; /* hosts that share every rate */
 	struct {
 		char *path; /* NULL: no ledger */
@@ -136,6 +153,10 @@ struct config {
 	struct {
 		char *listen; /* NULL: no admin port */
 	} admin;
+	struct {
+		int64_t emf_ms; /* how often a line of embedded metrics is logged; 0: never */
+		char *namespace;
+	} metrics;
 	struct {
 		enum log_level level;
 		enum log_format format;

@@ -72,6 +72,12 @@ static int check_together(struct reader *reader, const struct where *wheres)
 		strcmp(config->queue.url, config->queue.failure_url) == 0)
 		err = reader_report(reader, where_of(wheres, option_find("queue.failure_url")),
 			"queue.failure_url", "the same queue as queue.url");
+	if (err == 0 && config->instance.lifecycle_hook != NULL &&
+		config->instance.notices == CONFIG_NOTICES_NONE)
+		err = reader_report(reader,
+			where_of(wheres, option_find("instance.lifecycle_hook")),
+			"instance.lifecycle_hook",
+			"instance.notices is none, so nobody learns when to complete it");
 	return err;
 }
 
@@ -126,7 +132,10 @@ void config_free(struct config *config)
 	free(config->queue.endpoint);
 	free(config->queue.failure_url);
 	free(config->ledger.path);
+	free(config->instance.lifecycle_hook);
+	free(config->instance.autoscaling_group);
 	free(config->admin.listen);
+	free(config->metrics.namespace);
 	shown_free(config);
 	free(config);
 }

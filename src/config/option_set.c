@@ -27,12 +27,24 @@ static int choice_index(const char *choices, const char *word)
 	}
 }
 
-static bool is_name(const char *text)
+static bool is_of_name(const struct option *option, char c)
 {
-	size_t len =
-		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+		return true;
+	if (option->marks != NULL)
+		return strchr(option->marks, c) != NULL;
+	return c > ' ' && c <= '~' && c != ':';
+}
 
-	return text[len] == '\0' && len >= 1 && len <= 64;
+/* CloudWatch takes no namespace that begins with a colon. */
+static bool is_name(const struct option *option, const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] != '\0' && is_of_name(option, text[len]))
+		len++;
+	return text[len] == '\0' && text[0] != ':' && len >= (size_t)option->min &&
+	       len <= (size_t)option->max;
 }
 
 /* Number and unit, in the stored unit, whatever the range. */
@@ -109,6 +121,17 @@ static int set_rate(const struct option *option, const char *text, struct config
 	return ERR_SYNTAX;
 }
 
+/* One number is both ends. */
+static int set_workers(const struct option *option, const char *text, struct config_workers *field)
+{
+	int64_t number;
+	int err = set_number(option, text, &number);
+
+	if (err == 0)
+		*field = (struct config_workers){number, number};
+	return err;
+}
+
 static int set_bool(const struct option *option, const char *text, bool *field)
 {
 	int index = text == NULL ? -1 : choice_index(option->choices, text);
@@ -138,12 +161,22 @@ bool option_is_json_path(const char *text)
 	       strstr(text, "..") == NULL;
 }
 
+/* Absolute, since every process of a host has to find it, and with room for the final NUL. */
+static bool is_socket_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	return path[0] == '/' && path[len - 1] != '/' && len <= OPTION_SOCKET_PATH_MAX;
+}
+
 /* A host or an address, and a port; the server says whether it can listen there. */
 static bool is_listen(const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	int64_t port;
 
+	if (strncmp(text, "unix:", 5) == 0)
+		return is_socket_path(text + 5);
 	if (colon == NULL || colon == text || strpbrk(text, " \t/") != NULL)
 		return false;
 	return colon[1] >= '0' && colon[1] <= '9' && units_parse_int(colon + 1, &port) == 0 &&
@@ -158,7 +191,7 @@ static bool text_fits(const struct option *option, const char *text)
 	case OPTION_WORD:
 		return choice_index(option->choices, text) >= 0;
 	case OPTION_NAME:
-		return is_name(text);
+		return is_name(option, text);
 	case OPTION_TEXT:
 		return len >= (size_t)option->min && len <= (size_t)option->max;
 	case OPTION_JSON_PATH:
@@ -205,6 +238,8 @@ int option_set(const struct option *option, const char *text, void *base)
 		return set_number(option, text, field);
 	case OPTION_RATE:
 		return set_rate(option, text, field);
+	case OPTION_WORKERS:
+		return set_workers(option, text, field);
 	case OPTION_BOOL:
 		return set_bool(option, text, field);
 	case OPTION_CHOICE:

@@ -40,14 +40,16 @@ static const char *type_name(enum option_type type)
 		[OPTION_DURATION] = "a duration",
 		[OPTION_BYTES] = "a size",
 		[OPTION_RATE] = "a rate",
+		[OPTION_WORKERS] = "a number",
 		[OPTION_BOOL] = "",
 		[OPTION_CHOICE] = "one of",
 		[OPTION_WORD] = "one of",
-		[OPTION_NAME] = "a name of 1 to 64 letters, digits, _ . or -",
+		[OPTION_NAME] = "a name",
 		[OPTION_TEXT] = "a text",
 		[OPTION_JSON_PATH] = "a field's path",
 		[OPTION_PATH] = "a file's path",
-		[OPTION_LISTEN] = "an address and a port (like 127.0.0.1:9797)",
+		[OPTION_LISTEN] = "an address and a port (like 127.0.0.1:9797) or an absolute "
+				  "path of up to 107 bytes (like unix:/run/bunshin/admin.sock)",
 		[OPTION_QUEUE_URL] = "a queue URL (like "
 				     "https://sqs.eu-west-1.amazonaws.com/123456789012/name)",
 		[OPTION_ENDPOINT] = "an http or https URL without a path (like "
@@ -64,6 +66,22 @@ static void append_range(const struct option *option, struct buf *out)
 	option_append_number(option, option->max, out);
 }
 
+/* " letters, digits, _ . or -" */
+static void append_characters(const char *marks, struct buf *out)
+{
+	size_t count = marks == NULL ? 0 : strlen(marks);
+
+	if (marks == NULL) {
+		buf_append_string(out, " printable ASCII characters, no blank or colon");
+		return;
+	}
+	buf_append_string(out, " letters, digits,");
+	for (size_t i = 0; i < count; i++)
+		buf_appendf(out, "%s %c", i + 1 == count ? " or" : "", marks[i]);
+	if (strchr(marks, ':') != NULL)
+		buf_append_string(out, ", the first no colon");
+}
+
 static const char *example(const struct option *option)
 {
 	return option->inherits != NULL ? option_find(option->inherits)->fallback
@@ -73,7 +91,8 @@ static const char *example(const struct option *option)
 int option_append_expectation(const struct option *option, struct buf *out)
 {
 	if (option->zero_word != NULL)
-		buf_appendf(out, "%s or ", option->zero_word);
+		buf_appendf(
+			out, option->type == OPTION_WORKERS ? "%s, " : "%s or ", option->zero_word);
 	buf_append_string(out, type_name(option->type));
 	switch (option->type) {
 	case OPTION_INT:
@@ -88,6 +107,15 @@ int option_append_expectation(const struct option *option, struct buf *out)
 		buf_append_string(out, " of ");
 		append_range(option, out);
 		return buf_append_string(out, " each s, m or h (like 2000/s)");
+	case OPTION_WORKERS:
+		buf_append_string(out, " from ");
+		append_range(option, out);
+		return buf_append_string(out, ", or {min: N, max: N}");
+	case OPTION_NAME:
+		buf_append_string(out, " of ");
+		append_range(option, out);
+		append_characters(option->marks, out);
+		break;
 	case OPTION_TEXT:
 		buf_append_string(out, " of ");
 		append_range(option, out);

@@ -18,6 +18,8 @@
 #define CAP_RANGE .min = SECOND, .max = 12 * HOUR
 #define JITTERS .choices = "full|decorrelated"
 
+#define NAME_MAX_BYTES 255 /* of what AWS calls things */
+
 #define STATUS_RANGE .min = 100, .max = 599
 #define RULE_TEXT_BYTES 1024 /* of what a rule looks for in an answer */
 
@@ -26,6 +28,8 @@ _Static_assert(sizeof(enum log_format) == sizeof(int), "enums are stored as int"
 _Static_assert(sizeof(enum config_http_version) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_jitter) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_unwrap) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_notices) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_protection) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_outcome) == sizeof(int), "enums are stored as int");
 
 /* clang-format off */
@@ -61,7 +65,8 @@ const struct option options[] = {
 		.help = "Talk plain http to SQS on another machine, so that everybody on the way "
 			"can read the messages; to this one it is always allowed."},
 
-	{"destinations[].name", OPTION_NAME, IN_DESTINATION(name), .required = true,
+	{"destinations[].name", OPTION_NAME, IN_DESTINATION(name), .min = 1, .max = 64,
+		.marks = "_.-", .required = true,
 		.help = "What messages, logs and metrics call it; unique."},
 	{"destinations[].when", OPTION_CONDITIONS, IN_DESTINATION(when), .nullable = true,
 		.help = "Fields of the JSON body, by path, and the values that each may have: "
@@ -155,6 +160,29 @@ const struct option options[] = {
 		.help = "full: a back-off is random between 0 and an upper bound that doubles; "
 			"decorrelated: between retry.base and three times the one before."},
 
+	{"workers", OPTION_WORKERS, IN_CONFIG(workers), .min = 1, .max = CONFIG_WORKERS_MAX,
+		.zero_word = "auto", .fallback = "auto",
+		.help = "Processes that take messages, or {min: N, max: N}: as many as the backlog "
+			"needs; auto: as many as there are cores."},
+	{"watchdog", OPTION_DURATION, IN_CONFIG(watchdog_ms), .min = 5 * SECOND, .max = HOUR,
+		.zero_word = "off", .fallback = "1m",
+		.help = "How long a worker may get nothing done while there is something to do "
+			"before it is killed and replaced."},
+	{"instance.notices", OPTION_CHOICE, IN_CONFIG(instance.notices), .choices = "none|ec2",
+		.fallback = "none",
+		.help = "ec2: look for a spot interruption and for the end that the Auto Scaling "
+			"group has decided on, and drain then."},
+	{"instance.lifecycle_hook", OPTION_NAME, IN_CONFIG(instance.lifecycle_hook), .min = 1,
+		.max = NAME_MAX_BYTES, .marks = "_/-", .nullable = true,
+		.help = "The termination hook to complete once all has been drained; needs "
+			"instance.notices. null: none."},
+	{"instance.autoscaling_group", OPTION_NAME, IN_CONFIG(instance.autoscaling_group),
+		.min = 1, .max = NAME_MAX_BYTES, .nullable = true,
+		.help = "The group that the instance belongs to; null: what its tag says."},
+	{"instance.protection", OPTION_CHOICE, IN_CONFIG(instance.protection),
+		.choices = "none|ec2|ecs", .fallback = "none",
+		.help = "Whose protection from scale-in is held while there are messages here."},
+
 	{"fleet_hosts", OPTION_INT, IN_CONFIG(fleet_hosts), .min = 1, .max = 100000,
 		.fallback = "1",
 		.help = "Hosts that share every rate; each takes its part."},
@@ -173,7 +201,15 @@ const struct option options[] = {
 
 	{"admin.listen", OPTION_LISTEN, IN_CONFIG(admin.listen), .nullable = true,
 		.fallback = "127.0.0.1:9797",
-		.help = "Where /metrics, /healthz and /readyz answer; null: nowhere."},
+		.help = "Where /metrics, /healthz and /readyz answer, HOST:PORT or unix:PATH; "
+			"null: nowhere."},
+
+	{"metrics.emf", OPTION_DURATION, IN_CONFIG(metrics.emf_ms), .min = 10 * SECOND,
+		.max = HOUR, .zero_word = "off", .fallback = "off",
+		.help = "How often one line of CloudWatch embedded metrics is logged."},
+	{"metrics.namespace", OPTION_NAME, IN_CONFIG(metrics.namespace), .min = 1,
+		.max = NAME_MAX_BYTES, .marks = "_./#:-", .fallback = "Bunshin",
+		.help = "The CloudWatch namespace of those metrics."},
 
 	{"log.level", OPTION_CHOICE, IN_CONFIG(log.level), .choices = "debug|info|warn|error",
 		.fallback = "info",

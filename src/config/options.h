@@ -17,14 +17,15 @@ enum option_type {
 	OPTION_DURATION,     /* int64_t milliseconds */
 	OPTION_BYTES,	     /* int64_t */
 	OPTION_RATE,	     /* struct config_rate; null is its count 0 */
+	OPTION_WORKERS,	     /* struct config_workers; in a file also a map {min: N, max: N} */
 	OPTION_BOOL,	     /* bool; `choices` is "true|false" */
 	OPTION_CHOICE,	     /* an enum: the index in `choices` */
 	OPTION_WORD,	     /* char *, one of `choices` */
-	OPTION_NAME,	     /* char * of 1-64 letters, digits and _ . - */
+	OPTION_NAME,	     /* char * of min to max letters, digits and `marks` */
 	OPTION_TEXT,	     /* char * of min to max bytes */
 	OPTION_JSON_PATH,    /* char * of at most max bytes, "a.b.0" */
 	OPTION_PATH,	     /* char *, a file's path */
-	OPTION_LISTEN,	     /* char *, "127.0.0.1:9797", "[::1]:0" */
+	OPTION_LISTEN,	     /* char *, "127.0.0.1:9797", "[::1]:0", "unix:/run/x.sock" */
 	OPTION_QUEUE_URL,    /* char * */
 	OPTION_ENDPOINT,     /* char *; the last that is written as one scalar */
 	OPTION_URL_TEMPLATE, /* struct template * */
@@ -34,7 +35,8 @@ enum option_type {
 	OPTION_CONDITIONS,   /* config_destination.when: a map of paths to values */
 };
 #define OPTION_SCALAR_LAST OPTION_ENDPOINT
-#define OPTION_JSON_PATH_MAX 128 /* bytes */
+#define OPTION_JSON_PATH_MAX 128   /* bytes */
+#define OPTION_SOCKET_PATH_MAX 107 /* bytes: sockaddr_un has room for one more, the NUL */
 
 /* Which struct an option is a field of; lists have one of their own. */
 enum option_place { OPTION_IN_CONFIG, OPTION_IN_DESTINATION, OPTION_IN_RULE };
@@ -43,11 +45,12 @@ struct option {
 	const char *path; /* "queue.wait", "destinations[].timeout" */
 	enum option_type type;
 	size_t offset; /* in the struct of its place */
-	/* Of numbers in their stored unit, a rate's count, a text's bytes, status codes. */
+	/* Of numbers in their stored unit, a rate's count, bytes of text, status codes. */
 	int64_t min, max, step; /* step 0: any, else whole seconds */
 	const char *fallback;	/* the default as one would write it; NULL: none */
 	const char *choices;	/* "auto|text|json" */
 	const char *zero_word;	/* "auto" */
+	const char *marks;	/* "_.-"; NULL: all of printable ASCII but blanks and colons */
 	const char *inherits;	/* the option of config that null stands for: a number or choice */
 	bool nullable; /* takes null, and an empty text for a path or a URL; see fallback */
 	bool required;

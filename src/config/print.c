@@ -116,6 +116,16 @@ static void print_number(const struct option *option, const void *field, struct 
 		option_append_number(option, number, out);
 }
 
+static void print_workers(
+	const struct option *option, const struct config_workers *workers, struct buf *out)
+{
+	if (workers->min == workers->max)
+		print_number(option, &workers->min, out);
+	else
+		buf_appendf(out, "{min: %lld, max: %lld}", (long long)workers->min,
+			(long long)workers->max);
+}
+
 static void print_value(
 	const struct config *config, const struct option *option, const void *base, struct buf *out)
 {
@@ -135,6 +145,9 @@ static void print_value(
 		break;
 	case OPTION_RATE:
 		print_rate(field, out);
+		break;
+	case OPTION_WORKERS:
+		print_workers(option, field, out);
 		break;
 	case OPTION_BOOL:
 		buf_append_string(out, *(const bool *)field ? "true" : "false");

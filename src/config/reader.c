@@ -110,7 +110,7 @@ static int report_unfit(struct reader *reader, struct where where, const char *p
 	return err;
 }
 
-static int read_scalar(struct reader *reader, const struct scope *scope, const char *path,
+int reader_read_scalar(struct reader *reader, const struct scope *scope, const char *path,
 	const struct option *option, const yaml_node_t *node)
 {
 	struct buf expected = BUF_INIT(512);
@@ -144,8 +144,10 @@ static int read_option(struct reader *reader, const struct scope *scope, const c
 	const struct option *option, const yaml_node_t *node)
 {
 	scope->wheres[option - options] = reader_where(node);
+	if (option->type == OPTION_WORKERS && node->type == YAML_MAPPING_NODE)
+		return workers_read_map(reader, scope, node);
 	if (option->type <= OPTION_SCALAR_LAST)
-		return read_scalar(reader, scope, path, option, node);
+		return reader_read_scalar(reader, scope, path, option, node);
 	return destination_read_option(reader, scope, path, option, node);
 }
 

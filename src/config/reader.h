@@ -58,6 +58,10 @@ struct where reader_where(const yaml_node_t *node);
 int reader_substitute(struct reader *reader, const yaml_node_t *node, const char *path,
 	const char *expected, struct substitution *result, bool *ret_fits);
 
+/* Substitutes and stores an option of a scalar type, whose offset counts from scope->base. */
+int reader_read_scalar(struct reader *reader, const struct scope *scope, const char *path,
+	const struct option *option, const yaml_node_t *node);
+
 /* A key and its value, of the document's memory. */
 struct entry {
 	const char *name; /* NULL: the key has no text, which has been reported */
@@ -81,6 +85,9 @@ const yaml_node_t *reader_item(const struct reader *reader, const yaml_node_t *l
 /* Reports what no option of a list's element was given for, although it must be. */
 int reader_check_required(
 	struct reader *reader, const struct scope *scope, const yaml_node_t *node);
+
+/* The map that `workers` may be, in workers.c. */
+int workers_read_map(struct reader *reader, const struct scope *scope, const yaml_node_t *node);
 
 /* Where an option was given; zeroed: it was not. */
 struct where where_of(const struct where *wheres, const struct option *option);

@@ -31,6 +31,14 @@ struct core_metrics {
 	struct histogram *attempt_us;
 };
 
+/* progress.c */
+struct progress {
+	uint64_t moves;	     /* of messages from one state to another */
+	uint64_t moves_seen; /* when it was asked last */
+	uint64_t asked_us;
+	uint64_t latest_us;
+};
+
 /* A clean stop, phase by phase; each ends early when nothing is left to wait for. */
 enum drain_phase {
 	DRAIN_NO,
@@ -54,6 +62,8 @@ struct delivery {
 	size_t counts[MESSAGE_END_FIRST];
 	size_t held;	   /* messages, all states */
 	size_t held_bytes; /* of batches */
+	bool started;
+	struct progress progress;
 	struct receiver receiver;
 	struct inflight inflight;
 	struct batcher deleter;	 /* DeleteMessageBatch for what is done */
@@ -110,6 +120,9 @@ void settle_retry_fired(struct clock_timer *timer);
  */
 void drain_init(struct delivery *delivery);
 void drain_advance(struct delivery *delivery);
+
+/* progress.c: delivery_work.progress_us. */
+uint64_t progress_look(struct delivery *delivery);
 
 /* keeper.c: visibility. */
 /* The instant, at the earliest, at which what such a receive has brought now is visible again. */

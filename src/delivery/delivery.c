@@ -67,7 +67,7 @@ static int open_metrics(struct delivery *delivery)
 		"From SentTimestamp to the provider's acceptance.", "");
 	c->attempt_us = metrics_histogram(
 		m, "bunshin_attempt_duration_seconds", "From start to end of an attempt.", "");
-	c->ledger_window_s = metrics_gauge(m, "bunshin_ledger_window_seconds",
+	c->ledger_window_s = metrics_gauge_min(m, "bunshin_ledger_window_seconds",
 		"How long keys stay in the ledger: its window, or less once it is full.", "");
 	if (!c->held_bytes || !c->latency_us || !c->attempt_us || !c->ledger_window_s)
 		return ERR_NOMEM;
@@ -160,6 +160,8 @@ void delivery_set_visibility(struct delivery *delivery, unsigned visibility_s)
 
 void delivery_start(struct delivery *delivery)
 {
+	progress_look(delivery);
+	delivery->started = true;
 	receiver_pump(&delivery->receiver);
 }
 
@@ -232,6 +234,15 @@ void delivery_get_health(const struct delivery *delivery, struct delivery_health
 		.draining = delivery->drain != DRAIN_NO,
 		.deletes_denied = delivery->receiver.deletes_denied,
 		.in_flight_limit = delivery->inflight.reached};
+}
+
+void delivery_get_work(struct delivery *delivery, struct delivery_work *ret_work)
+{
+	*ret_work = (struct delivery_work){.busy = delivery->counts[MESSAGE_SENDING],
+		.full_polls = delivery->receiver.full_polls,
+		.progress_us = progress_look(delivery)};
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		ret_work->slots += (uint64_t)(delivery->lanes[i].limiter.limit + 0.5);
 }
 
 bool delivery_breaker_is_open(const struct delivery *delivery, size_t destination)

@@ -158,6 +158,33 @@ struct delivery_health {
 	bool in_flight_limit; /* SQS hands nothing out: too much is in flight */
 };
 void delivery_get_health(const struct delivery *delivery, struct delivery_health *ret_health);
+/*
+ * How much there is to do, and whether it gets done.
+ *
+ * progress_us is the monotonic time of the last sign of progress: now, unless something is overdue
+ * and no message has moved from one state to another since the question before. Overdue is
+ *  - an attempt that is out longer than its target may take (attempt_max_ms) and 5 s;
+ *  - a call to the queue that has not ended after two minutes, receives apart, which are given up
+ *    and begun anew by themselves;
+ *  - a message that could be sent while no attempt of its lane is out and no timer of it is set;
+ *  - a message that is to be settled and is in no batch, nor waits to be;
+ *  - an empty core that neither receives nor waits to.
+ * So an outage of the queue, an idle hour, an open breaker, a slow rate and an attempt of ten
+ * minutes never make it old, each of them having an end that somebody watches. A completion that
+ * never comes does, once nothing else moves any more: until then the other slots do their work, and
+ * to end the process would send again what they have out. Before the start and in a drain it is
+ * now.
+ *
+ * Ask every second. After more than 5 s without a question it is now: a process that was stopped
+ * finds everything overdue, and must not be taken to have stood still by itself.
+ */
+struct delivery_work {
+	uint64_t busy;	     /* attempts in flight */
+	uint64_t slots;	     /* attempts that may be */
+	uint64_t full_polls; /* receives that brought as many as were asked for, since the start */
+	uint64_t progress_us;
+};
+void delivery_get_work(struct delivery *delivery, struct delivery_work *ret_work);
 /* Of the n-th destination: not closed. */
 bool delivery_breaker_is_open(const struct delivery *delivery, size_t destination);
 /* Brings those metrics up to date that pass with time; before they are read. */

@@ -19,11 +19,12 @@ int inflight_open_metrics(struct inflight *inflight, struct metrics *metrics)
 	const char *name = "bunshin_queue_messages";
 	const char *help = "Messages in the queue as it said last, asked when receives are empty.";
 
-	inflight->visible = metrics_gauge(metrics, name, help, "state=\"visible\"");
-	inflight->in_flight = metrics_gauge(metrics, name, help, "state=\"in_flight\"");
-	inflight->delayed = metrics_gauge(metrics, name, help, "state=\"delayed\"");
-	inflight->reached_gauge = metrics_gauge(metrics, "bunshin_queue_in_flight_limit_reached",
-		"1 while SQS hands nothing out since too many messages are in flight.", "");
+	inflight->visible = metrics_gauge_max(metrics, name, help, "state=\"visible\"");
+	inflight->in_flight = metrics_gauge_max(metrics, name, help, "state=\"in_flight\"");
+	inflight->delayed = metrics_gauge_max(metrics, name, help, "state=\"delayed\"");
+	inflight->reached_gauge =
+		metrics_gauge_max(metrics, "bunshin_queue_in_flight_limit_reached",
+			"1 while SQS hands nothing out since too many messages are in flight.", "");
 	return inflight->visible && inflight->in_flight && inflight->delayed &&
 			       inflight->reached_gauge
 		       ? 0

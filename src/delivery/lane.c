@@ -38,7 +38,7 @@ static int open_gauges(struct lane *lane)
 	snprintf(labels, sizeof(labels), "destination=\"%s\"", lane->name);
 	lane->limit_gauge = metrics_gauge(metrics, "bunshin_concurrency_limit",
 		"Attempts that may be in flight now.", labels);
-	lane->open_gauge = metrics_gauge(
+	lane->open_gauge = metrics_gauge_max(
 		metrics, "bunshin_breaker_open", "1 while nothing but probes is sent.", labels);
 	if (!lane->limit_gauge || !lane->open_gauge)
 		return ERR_NOMEM;
@@ -188,8 +188,8 @@ size_t lane_room(struct lane *lane, size_t *total)
 			lane->destination.concurrency - lane->sending, rate_room(lane, now_us));
 		limit = lane->sending + room;
 	}
-	/* A slow rate, or a limit below one: the next may wait here for its turn. */
-	if (room == 0 && lane->sending == 0 && lane->breaker.state == BREAKER_CLOSED)
+	/* A slow rate, or a limit below one: the next may wait here for its turn, a probe too. */
+	if (room == 0 && lane->sending == 0 && lane->breaker.state != BREAKER_OPEN)
 		room = 1;
 	if (room <= lane->waiting_count)
 		return 0;
@@ -252,6 +252,11 @@ bool lane_is_full(const struct lane *lane)
 	if (lane->destination.rate.cell)
 		most = at_most(most, rate_room(lane, now_us));
 	return lane->waiting_count > (most > QUEUE_BATCH_MAX ? most : QUEUE_BATCH_MAX);
+}
+
+bool lane_is_forgotten(const struct lane *lane)
+{
+	return lane->sending == 0 && !clock_timer_is_set(&lane->wake) && next_of(lane) != NULL;
 }
 
 void lane_release(struct lane *lane)

@@ -58,6 +58,9 @@ void lane_crowd_out(struct lane *lane, struct message *message);
 /* Pumps it at that instant, unless it is to be pumped earlier. Without memory for that: false. */
 bool lane_wake_at(struct lane *lane, uint64_t instant_us);
 
+/* A message could be sent, and nothing is going to: no attempt is out, no timer is set. */
+bool lane_is_forgotten(const struct lane *lane);
+
 /* Puts everything that waits back. */
 void lane_release(struct lane *lane);
 /* Gives up every attempt in flight and puts its message back. */

@@ -143,6 +143,7 @@ void message_move(struct message *message, enum message_state to)
 	assert(message_edge_allowed(message->state, to));
 	count(message, message->state, -1);
 	list_remove(&message->node);
+	message->delivery->progress.moves++;
 	message->state = to;
 	if (to >= MESSAGE_END_FIRST) {
 		message_free(message);

@@ -75,7 +75,7 @@ int receiver_open_metrics(struct receiver *receiver, struct metrics *metrics)
 		char labels[32];
 
 		snprintf(labels, sizeof(labels), "poller=\"%u\"", i);
-		receiver->pollers[i].age_s = metrics_gauge(metrics, "bunshin_poll_age_seconds",
+		receiver->pollers[i].age_s = metrics_gauge_max(metrics, "bunshin_poll_age_seconds",
 			"Since the poller's receive was started; 0: parked.", labels);
 		if (!receiver->pollers[i].age_s)
 			return ERR_NOMEM;
@@ -109,6 +109,8 @@ static void poller_park(struct poller *poller)
 
 static void adapt(struct receiver *receiver, unsigned asked, size_t got)
 {
+	if (got == asked)
+		receiver->full_polls++;
 	if (got == asked || (got > 0 && receiver->idle))
 		receiver->allowed = receiver->max_polls;
 	else if (2 * got < asked && receiver->allowed > 1)
@@ -365,4 +367,10 @@ void receiver_cancel(struct receiver *receiver)
 		queue.ops->cancel(queue.impl, poller->call);
 		poller_park(poller);
 	}
+}
+
+bool receiver_is_forgotten(const struct receiver *receiver)
+{
+	return receiver->poll_count == 0 && !clock_timer_is_set(&receiver->wake) &&
+	       !clock_timer_is_set(&receiver->scout);
 }

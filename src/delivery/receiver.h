@@ -40,6 +40,7 @@ struct receiver {
 	struct list polling; /* pollers whose poll is out */
 	struct list parked;
 	unsigned poll_count;
+	uint64_t full_polls;  /* that brought as many as were asked for */
 	size_t reserved;      /* messages that the polls under way may bring */
 	size_t message_bytes; /* of one message, as they come lately; 0: none has come */
 	unsigned failures;    /* receives that failed in a row */
@@ -69,6 +70,8 @@ void receiver_pump(struct receiver *receiver);
 void receiver_deletes_denied(struct receiver *receiver, bool denied);
 /* No more polls are started; those under way may still bring messages. */
 void receiver_stop(struct receiver *receiver);
+/* No poll is out, and nothing is going to start one but what frees a slot. */
+bool receiver_is_forgotten(const struct receiver *receiver);
 /* Gives up the polls under way. */
 void receiver_cancel(struct receiver *receiver);
 

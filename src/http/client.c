@@ -15,7 +15,7 @@
 #define PLAIN_HTTP2_REUSE_VERSION 0x080100
 #define USER_AGENT_DEFAULT "bunshin/" BUNSHIN_VERSION
 
-static int global_init(void)
+int http_client_prepare(void)
 {
 	static bool done;
 
@@ -154,7 +154,7 @@ int http_client_new(
 	uv_loop_t *loop, const struct http_client_options *options, struct http_client **ret_client)
 {
 	struct http_client *client;
-	int err = global_init();
+	int err = http_client_prepare();
 
 	if (err != 0)
 		return err;

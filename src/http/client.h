@@ -84,7 +84,12 @@ struct http_response {
 typedef void http_done(
 	void *arg, struct http_exchange *exchange, const struct http_response *response);
 
-/* The loop is borrowed. Returns 0, ERR_NOMEM or ERR_IO. Calls curl_global_init when first used. */
+/*
+ * Initialises libcurl and its TLS library for the whole process, once. A program that forks does so
+ * before, so that its children share the memory. 0 or ERR_NOMEM.
+ */
+int http_client_prepare(void);
+/* The loop is borrowed. Returns 0, ERR_NOMEM or ERR_IO. Calls http_client_prepare(). */
 int http_client_new(uv_loop_t *loop, const struct http_client_options *options,
 	struct http_client **ret_client);
 /*

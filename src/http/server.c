@@ -5,6 +5,7 @@
 #include "bunshin/error.h"
 #include "http/listen.h"
 
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ struct http_server {
 	unsigned open_handles;
 	unsigned connections; /* after the last turn */
 	bool closing;
+	bool borrowed; /* the listening socket is */
 	struct list handed;
 	struct list idle;
 	size_t idle_count;
@@ -343,6 +345,28 @@ static int watch_daemon(uv_loop_t *loop, struct http_server *server)
 	return 0;
 }
 
+/* It shuts its socket down, for every process that has it, unless it is taken away before. */
+static void stop_daemon(struct http_server *server)
+{
+	int fd = server->borrowed ? MHD_quiesce_daemon(server->daemon) : -1;
+
+	MHD_stop_daemon(server->daemon);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int open_socket(struct http_server *server, const struct http_server_options *options,
+	int *ret_fd, int *ret_family)
+{
+	server->borrowed = options->listen == NULL;
+	if (!server->borrowed)
+		return listen_open(options->listen, ret_fd, ret_family, server->address);
+	if (options->listen_fd <= 0)
+		return ERR_ARGUMENT;
+	*ret_fd = fcntl(options->listen_fd, F_DUPFD_CLOEXEC, 3);
+	return *ret_fd >= 0 ? 0 : ERR_IO;
+}
+
 int http_server_new(
 	uv_loop_t *loop, const struct http_server_options *options, struct http_server **ret_server)
 {
@@ -357,7 +381,7 @@ int http_server_new(
 		options->max_body_bytes ? options->max_body_bytes : MAX_BODY_DEFAULT;
 	server->handler = options->handler;
 	server->arg = options->arg;
-	err = listen_open(options->listen, &fd, &family, server->address);
+	err = open_socket(server, options, &fd, &family);
 	if (err != 0)
 		goto fail_server;
 	err = start_daemon(server, fd, family, options);
@@ -369,7 +393,7 @@ int http_server_new(
 	*ret_server = server;
 	return 0;
 fail_daemon:
-	MHD_stop_daemon(server->daemon); /* closes the socket too */
+	stop_daemon(server); /* closes the socket too */
 	goto fail_server;
 fail_socket:
 	close(fd);
@@ -398,7 +422,7 @@ void http_server_close(struct http_server *server)
 		if (call->suspended)
 			MHD_resume_connection(call->connection);
 	}
-	MHD_stop_daemon(server->daemon);
+	stop_daemon(server);
 	list_for_each_safe (node, &server->idle)
 		call_free(list_entry(node, struct http_call, node));
 }

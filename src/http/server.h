@@ -25,7 +25,13 @@ struct http_call;
 typedef void http_handler(void *arg, struct http_call *call);
 
 struct http_server_options {
-	const char *listen;	  /* "127.0.0.1:9324", "[::1]:0"; port 0: any free one */
+	const char *listen; /* "127.0.0.1:9324", "[::1]:0"; port 0: any free one. NULL: listen_fd */
+	/*
+	 * A socket that listens already, of any family, non-blocking; 0 and below: none. The
+	 * server uses a duplicate, so the caller may close its own whenever it likes; the server's
+	 * end stops nobody else, in this process or another, from accepting on it.
+	 */
+	int listen_fd;
 	size_t max_body_bytes;	  /* [2 MiB] */
 	unsigned max_connections; /* [10000] */
 	unsigned idle_timeout_s;  /* without bytes either way, while not suspended [75] */
@@ -34,12 +40,12 @@ struct http_server_options {
 };
 
 /*
- * Listens (SO_REUSEADDR, TCP_NODELAY). Returns 0; ERR_ARGUMENT (listen does not parse); ERR_IO
- * (errno says why, e.g. EADDRINUSE); ERR_NOMEM.
+ * Listens (SO_REUSEADDR, TCP_NODELAY). Returns 0; ERR_ARGUMENT (listen does not parse, or there is
+ * neither it nor a listen_fd); ERR_IO (errno says why, e.g. EADDRINUSE); ERR_NOMEM.
  */
 int http_server_new(uv_loop_t *loop, const struct http_server_options *options,
 	struct http_server **ret_server);
-/* "127.0.0.1:40123": the address with the real port; borrowed from the server. */
+/* "127.0.0.1:40123": the address with the real port; borrowed. "" with a listen_fd. */
 const char *http_server_address(const struct http_server *server);
 /*
  * Stops listening, drops connections (each unanswered call's `gone` runs, from inside), closes the

@@ -21,9 +21,10 @@ LAYERS = {
     "delivery": (["base"], []),
     "localq": (["http", "base"], ["uv.h", "openssl", "cjson", "sqlite3.h"]),
     "admin": (["http", "base"], ["uv.h"]),
+    "supervisor": (["base"], []),
     "campaign": (["aws", "config", "base"], ["uv.h", "openssl", "cjson", "sqlite3.h"]),
     "cli": (
-        ["campaign", "admin", "localq", "delivery", "aws", "http", "config", "base"],
+        ["campaign", "admin", "supervisor", "localq", "delivery", "aws", "http", "config", "base"],
         ["uv.h", "curl", "microhttpd.h", "cjson", "openssl", "sqlite3.h", "systemd", "yaml.h"],
     ),
 }

@@ -43,6 +43,7 @@ class Imds(Part):
         self.role = role
         self.region = region
         self.extended = False  # whether the newer paths exist
+        self.more = {}  # path: text, besides
         self.proxied = 0  # requests that came through a proxy
         self._tokens = {}  # token: until when it is good
 
@@ -91,6 +92,8 @@ class Imds(Part):
             return self._document()
         if self.role is not None and request.action == "imds.extended" and self.extended:
             return self._extended(request)
+        if request.path in self.more:
+            return Answer(200, self.more[request.path].encode())
         return self.error(404, "NotFound", "")
 
     @staticmethod

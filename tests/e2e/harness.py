@@ -351,10 +351,11 @@ class Bunshin:
     def write_config(self, value, name="bunshin.yaml"):
         """
         Writes a configuration file, from a string or from what YAML can hold; its path. The latter
-        has no admin port unless it says so: tests run side by side.
+        has no admin port and one worker unless it says so: tests run side by side.
         """
         if not isinstance(value, str):
-            value = yaml.safe_dump({"admin": {"listen": None}, **value}, allow_unicode=True)
+            value = yaml.safe_dump({"admin": {"listen": None}, "workers": 1, **value},
+                                   allow_unicode=True)
         path = self.directory / name
         path.write_text(value, encoding="utf-8")
         return path

@@ -204,6 +204,7 @@ class Rotation:
             # In memory and small: what still grows then is a leak.
             "ledger": {"path": None, "size": "8MiB"},
             "admin": {"listen": "127.0.0.1:0"},
+            "workers": 1,
             "log": {"level": "info", "format": "json"},
         }
 

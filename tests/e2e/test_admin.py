@@ -67,7 +67,7 @@ def readiness(worker):
     return status, checks
 
 
-FINE = {"draining": ("ok", ""), "credentials": ("ok", ""), "queue": ("ok", ""),
+FINE = {"workers": ("ok", ""), "draining": ("ok", ""), "credentials": ("ok", ""), "queue": ("ok", ""),
         "deletes": ("ok", ""), "destinations": ("ok", "")}
 
 
@@ -193,7 +193,7 @@ def test_port_that_cannot_be_had(bunshin):
     assert "admin.listen: cannot listen on 192.0.2.1:9797: Cannot assign" in result.err
 
 
-@pytest.mark.parametrize("listen", ["unix:/run/bunshin.sock", "9797", "localhost", "host:http"])
+@pytest.mark.parametrize("listen", ["unix:run/bunshin.sock", "9797", "localhost", "host:http"])
 def test_address_that_is_none(bunshin, listen):
     path = bunshin.write_config({"admin": {"listen": listen}})
     result = bunshin.run("check", "-c", path)

@@ -40,6 +40,11 @@ def test_sample_is_valid_and_hides_its_secret(bunshin):
 def test_every_option_of_a_destination_is_shown_as_it_is_in_force(bunshin):
     path = bunshin.write_config("""\
 retry: {base: 2s, jitter: decorrelated}
+workers: {min: 2, max: 8}
+watchdog: off
+instance: {notices: ec2, lifecycle_hook: drain, protection: ec2}
+admin: {listen: "unix:/run/bunshin/admin.sock"}
+metrics: {emf: 1m}
 fleet_hosts: 4
 ledger: {path: /var/lib/bunshin/ledger}
 destinations:
@@ -56,6 +61,11 @@ destinations:
     assert answer.exit == 0, answer
     value = yaml.safe_load(answer.out)
     assert value["fleet_hosts"] == 4
+    assert (value["workers"], value["watchdog"]) == ({"min": 2, "max": 8}, False)
+    assert value["instance"] == {"notices": "ec2", "lifecycle_hook": "drain",
+                                 "autoscaling_group": None, "protection": "ec2"}
+    assert value["admin"] == {"listen": "unix:/run/bunshin/admin.sock"}
+    assert value["metrics"] == {"emf": "1m", "namespace": "Bunshin"}
     assert value["ledger"] == {"path": "/var/lib/bunshin/ledger", "window": "1h", "size": "64MiB"}
     [push] = value["destinations"]
     assert push["when"] == {"channel": ["push"], "user.lang": ["ja", "en"]}

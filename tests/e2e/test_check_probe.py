@@ -247,7 +247,8 @@ def test_region_of_the_instance(bunshin, aws):
 
 
 def worker(bunshin, aws, sink_url="http://127.0.0.1:1", env=None, **options):
-    path = bunshin.config(aws.queue_url("morning"), sink_url, queue={"wait": "1s"})
+    path = bunshin.config(aws.queue_url("morning"), sink_url, queue={"wait": "1s"},
+                          ledger={"path": None})
     return bunshin.start("run", "-c", path, env={**instance(aws), **(env or {})}, **options)
 
 

@@ -110,6 +110,21 @@ static void check_destination(const struct config_destination *d)
 	FUZZ_CHECK(d->retry.jitter <= CONFIG_JITTER_DECORRELATED);
 }
 
+static void check_processes(const struct config *config)
+{
+	const struct config_workers *workers = &config->workers;
+	bool is_auto = workers->min == 0 && workers->max == 0;
+
+	FUZZ_CHECK(is_auto || (workers->min >= 1 && workers->min <= workers->max));
+	FUZZ_CHECK(workers->max <= CONFIG_WORKERS_MAX);
+	FUZZ_CHECK(config->watchdog_ms == 0 || config->watchdog_ms >= 5000);
+	FUZZ_CHECK(config->metrics.emf_ms == 0 || config->metrics.emf_ms >= 10000);
+	FUZZ_CHECK(config->metrics.namespace != NULL);
+	FUZZ_CHECK(config->instance.lifecycle_hook == NULL ||
+		   config->instance.notices == CONFIG_NOTICES_EC2);
+	FUZZ_CHECK(config->admin.listen == NULL || strlen(config->admin.listen) > 2);
+}
+
 static void check_round_trip(const struct config *config)
 {
 	struct buf first = BUF_INIT(OUTPUT_MAX), second = BUF_INIT(OUTPUT_MAX),
@@ -141,10 +156,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(err == 0 || err == ERR_CONFIG);
 	for (size_t i = 0; err == 0 && i < config->destination_count; i++)
 		check_destination(&config->destinations[i]);
-	if (err == 0)
+	if (err == 0) {
+		check_processes(config);
 		check_round_trip(config);
-	else
+	} else {
 		check_errors(&errors);
+	}
 	config_free(config);
 	buf_free(&errors);
 	log_clear_secrets();

@@ -37,15 +37,15 @@ static void check_keys(enum sts_operation operation, const char *text, size_t le
 
 static void check_error(int status, const char *text, size_t len)
 {
-	struct sts_failure failure;
-	int err = sts_answer_error(status, 0, text, len, &failure);
+	struct query_failure failure;
+	int err = query_answer_error(status, 0, text, len, sts_codes, STS_CODES, &failure);
 
 	FUZZ_CHECK(err < 0 && err != ERR_NOMEM);
 	FUZZ_CHECK(strnlen(failure.code, sizeof(failure.code)) < sizeof(failure.code));
 	FUZZ_CHECK(strnlen(failure.message, sizeof(failure.message)) < sizeof(failure.message));
 	for (const char *p = failure.message; *p != '\0'; p++)
 		FUZZ_CHECK((unsigned char)*p >= 0x20 && *p != 0x7f);
-	sts_message_hide(failure.message, text, len);
+	query_message_hide(failure.message, text, len);
 	FUZZ_CHECK(strlen(failure.message) < 12 || memmem(text, len, failure.message, 12) == NULL);
 }
 

@@ -23,7 +23,7 @@ struct assume_role {
 	enum phase phase;
 	bool again;		     /* the source has been asked a second time */
 	struct credentials_set keys; /* the source's; wiped when done */
-	struct sts_call *call;
+	struct query_call *call;
 	struct credentials_set *ret_set;
 	credentials_done *done;
 	void *arg;

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define URI_MAX_BYTES 2048
+#define RELATIVE "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+#define FULL "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 
 static bool is_printable(const char *text)
 {
@@ -60,22 +62,34 @@ static bool may_be_plain(const char *name)
 	return strcmp(name, "localhost") == 0;
 }
 
-static int full_check(const char *full, char reason[CREDENTIALS_REASON_MAX])
+static int check_length(
+	const char *variable, const char *given, char reason[CREDENTIALS_REASON_MAX])
+{
+	if (strlen(given) <= URI_MAX_BYTES)
+		return 0;
+	snprintf(reason, CREDENTIALS_REASON_MAX, "%s is longer than %d bytes", variable,
+		URI_MAX_BYTES);
+	return ERR_CONFIG;
+}
+
+int container_uri_check(const char *variable, const char *uri, char reason[CREDENTIALS_REASON_MAX])
 {
 	struct endpoint endpoint;
 	size_t len;
 
-	if (!is_printable(full) || endpoint_parse(full, &endpoint, &len) != 0) {
-		snprintf(reason, CREDENTIALS_REASON_MAX,
-			"AWS_CONTAINER_CREDENTIALS_FULL_URI is no http or https URL of a host");
+	if (check_length(variable, uri, reason) != 0)
+		return ERR_CONFIG;
+	if (!is_printable(uri) || endpoint_parse(uri, &endpoint, &len) != 0) {
+		snprintf(reason, CREDENTIALS_REASON_MAX, "%s is no http or https URL of a host",
+			variable);
 		return ERR_CONFIG;
 	}
 	if (strncmp(endpoint.origin, "http://", 7) == 0 && !may_be_plain(endpoint.name)) {
 		snprintf(reason, CREDENTIALS_REASON_MAX,
-			"AWS_CONTAINER_CREDENTIALS_FULL_URI names host %s: allowed are https, and "
+			"%s names host %s: allowed are https, and "
 			"http to 127.0.0.0/8, [::1], localhost, 169.254.170.2, 169.254.170.23 and "
 			"[fd00:ec2::23]",
-			endpoint.name);
+			variable, endpoint.name);
 		return ERR_CONFIG;
 	}
 	return 0;
@@ -89,22 +103,18 @@ int container_uri(const char *relative, const char *full, struct buf *url,
 
 	if (given == NULL)
 		return ERR_NOT_FOUND;
-	if (strlen(given) > URI_MAX_BYTES) {
-		snprintf(reason, CREDENTIALS_REASON_MAX,
-			"AWS_CONTAINER_CREDENTIALS_%s_URI is longer than %d bytes",
-			relative != NULL ? "RELATIVE" : "FULL", URI_MAX_BYTES);
-		return ERR_CONFIG;
-	}
 	if (relative != NULL) {
+		if (check_length(RELATIVE, relative, reason) != 0)
+			return ERR_CONFIG;
 		if (relative[0] != '/' || !is_printable(relative)) {
 			snprintf(reason, CREDENTIALS_REASON_MAX,
-				"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is no path: it does not "
-				"begin with /, or has a blank or control character in it");
+				RELATIVE " is no path: it does not "
+					 "begin with /, or has a blank or control character in it");
 			return ERR_CONFIG;
 		}
 		buf_append_string(url, CONTAINER_HOST);
 	} else {
-		err = full_check(full, reason);
+		err = container_uri_check(FULL, full, reason);
 		if (err != 0)
 			return err;
 	}

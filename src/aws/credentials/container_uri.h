@@ -21,6 +21,12 @@
 int container_uri(const char *relative, const char *full, struct buf *url,
 	char reason[CREDENTIALS_REASON_MAX]);
 
+/*
+ * The same of a URL from another variable, which the reason names: 0, or ERR_CONFIG with a
+ * sentence.
+ */
+int container_uri_check(const char *variable, const char *uri, char reason[CREDENTIALS_REASON_MAX]);
+
 /* Can be an Authorization header: printable ASCII, and there is some. */
 bool container_token_is_valid(const char *token);
 

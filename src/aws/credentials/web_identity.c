@@ -21,7 +21,7 @@ struct web_identity {
 	const struct aws_settings *settings; /* what they say; NULL: what is said below */
 	char *role_arn, *session_name, *token_file;
 	char made_up[STS_SESSION_NAME_SIZE]; /* one name a process, for those who read the trail */
-	struct sts_call *call;		     /* under way */
+	struct query_call *call;	     /* under way */
 	credentials_done *done;
 	void *arg;
 };

@@ -114,6 +114,8 @@ static int open_worker(const void *arg)
 	struct buf error = BUF_INIT(1024);
 	struct worker *worker = NULL;
 	struct config *config = NULL;
+	struct metrics *metrics;
+	struct host host = {0};
 	struct loop_clock *clock;
 	uv_loop_t loop;
 	int err;
@@ -123,7 +125,11 @@ static int open_worker(const void *arg)
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(loop_clock_new(&loop, &clock), 0);
 	sweep_on();
-	err = worker_new(&loop, loop_clock_table(clock), config, &hooks, &worker, &error);
+	metrics = metrics_new();
+	err = metrics ? host_open(&host, config, NULL, &error) : ERR_NOMEM;
+	if (!err)
+		err = worker_new(&loop, loop_clock_table(clock), config, &host, metrics, &hooks,
+			&worker, &error);
 	sweep_off();
 	assert_int_equal(!worker, err != 0);
 	if (!err)
@@ -131,6 +137,8 @@ static int open_worker(const void *arg)
 	loop_clock_close(clock);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
+	host_close(&host);
+	metrics_free(metrics);
 	config_free(config);
 	buf_free(&error);
 	return err;

@@ -137,11 +137,18 @@ static const char good_yaml[] =
 	"  retry: {base: 100ms, jitter: decorrelated}\n"
 	"- {name: two, request: {url: 'http://h'}}\n"
 	"ledger: {path: '${file:secret}'}\n"
-	"retry: {base: 2s}\n";
+	"retry: {base: 2s}\n"
+	"workers: {min: '${M:-2}', max: 8}\n"
+	"instance: {notices: ec2, lifecycle_hook: '${credential:api}', autoscaling_group: g}\n"
+	"admin: {listen: 'unix:/${file:secret}'}\n"
+	"metrics: {emf: 1m, namespace: '${credential:api}'}\n";
 
 static const char bad_yaml[] = "queue: {url: b, wiat: 1s, wait: '${GONE}', held: [1], url: c}\n"
 			       "retry: {base: 1h, cap: 1s}\n"
 			       "timeout: 5\n\"a b\": c\n"
+			       "workers: {min: 2, max: 1, min: 0, mid: 1, [a]: b}\n"
+			       "instance: {lifecycle_hook: h, autoscaling_group: 'a b'}\n"
+			       "metrics: {emf: 1s, namespace: ''}\n"
 			       "destinations:\n"
 			       "- {name: a, request: {url: 'http://{{x}}', headers: {A: \"\\n\", a "
 			       "b: c, TE: d}, body: '{'}}\n"

@@ -11,18 +11,32 @@
 
 struct stage {
 	struct world world;
-	struct metrics *metrics;
 	struct admin *admin;
-	struct counter *scrapes;
+	unsigned scrapes, asked;
+	int collect_err;
+	const char *dead; /* why it is not alive; NULL: it is */
 	struct admin_check checks[3];
 	size_t check_count;
 };
 
-static void refresh(void *arg)
+static int collect(void *arg, struct metrics *into)
 {
 	struct stage *stage = arg;
+	struct counter *counter = metrics_counter(into, "scrapes_total", "Scrapes.", "");
 
-	counter_add(stage->scrapes, 1);
+	stage->scrapes++;
+	if (counter)
+		counter_add(counter, stage->scrapes);
+	return stage->collect_err;
+}
+
+static bool is_alive(void *arg, struct buf *words)
+{
+	const struct stage *stage = arg;
+
+	if (stage->dead)
+		buf_append_string(words, stage->dead);
+	return !stage->dead;
 }
 
 static void each_check(
@@ -30,6 +44,7 @@ static void each_check(
 {
 	struct stage *stage = arg;
 
+	stage->asked++;
 	for (size_t i = 0; i < stage->check_count; i++)
 		visit(visit_arg, &stage->checks[i]);
 }
@@ -37,8 +52,8 @@ static void each_check(
 static struct admin_options options_of(struct stage *stage, const char *listen)
 {
 	return (struct admin_options){.listen = listen,
-		.metrics = stage->metrics,
-		.refresh = refresh,
+		.collect = collect,
+		.is_alive = is_alive,
 		.each_check = each_check,
 		.arg = stage};
 }
@@ -49,8 +64,6 @@ static void stage_open(struct stage *stage)
 
 	memset(stage, 0, sizeof(*stage));
 	world_open(&stage->world);
-	stage->metrics = metrics_new();
-	stage->scrapes = metrics_counter(stage->metrics, "scrapes_total", "Scrapes.", "");
 	options = options_of(stage, "127.0.0.1:0");
 	assert_int_equal(admin_new(&stage->world.loop, &options, &stage->admin), 0);
 }
@@ -59,7 +72,6 @@ static void stage_close(struct stage *stage)
 {
 	admin_close(stage->admin);
 	world_close(&stage->world);
-	metrics_free(stage->metrics);
 }
 
 /* Sends one request and reads until the server closes. ret_answer: as it came. */
@@ -95,11 +107,11 @@ static void assert_answer(struct stage *stage, const char *request_line, int sta
 }
 
 #define TEXT "text/plain; charset=utf-8"
-#define INDEX                                            \
-	"bunshin " BUNSHIN_VERSION "\n\n"                \
-	"/metrics  for Prometheus\n"                     \
-	"/healthz  whether the process makes progress\n" \
-	"/readyz   whether it can deliver, and what keeps it from it\n"
+#define INDEX                                           \
+	"bunshin " BUNSHIN_VERSION "\n\n"               \
+	"/metrics  for Prometheus\n"                    \
+	"/healthz  whether the workers make progress\n" \
+	"/readyz   whether they can deliver, and what keeps them from it\n"
 
 static void pages(void **state)
 {
@@ -151,7 +163,7 @@ static void other_paths_and_methods(void **state)
 		ask(&stage, methods[i], answer);
 		assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
 	}
-	assert_int_equal(stage.scrapes->value, 0);
+	assert_int_equal(stage.scrapes, 0);
 	stage_close(&stage);
 }
 
@@ -170,16 +182,48 @@ static void readiness(void **state)
 		"{\"name\":\"draining\",\"health\":\"ok\",\"detail\":\"\"},"
 		"{\"name\":\"destinations\",\"health\":\"degraded\","
 		"\"detail\":\"line, \\\"sms\\\"\\n\"}]}\n");
-	stage.checks[2] = (struct admin_check){"queue", ADMIN_FAILED, "[{gone"};
+	stage.checks[2] =
+		(struct admin_check){"queue", ADMIN_FAILED, "[{gone \xe5\x88\x86\xe5\x88"};
 	stage.check_count = 3;
 	assert_answer(&stage, "GET /readyz", 503, "application/json",
 		"{\"ready\":false,\"checks\":["
 		"{\"name\":\"draining\",\"health\":\"ok\",\"detail\":\"\"},"
 		"{\"name\":\"destinations\",\"health\":\"degraded\","
 		"\"detail\":\"line, \\\"sms\\\"\\n\"},"
-		"{\"name\":\"queue\",\"health\":\"failed\",\"detail\":\"[{gone\"}]}\n");
+		"{\"name\":\"queue\",\"health\":\"failed\",\"detail\":\"[{gone "
+		"\xe5\x88\x86??\"}]}\n");
+	assert_int_equal(stage.asked, 3);
 	/* Alive all the same. */
 	assert_answer(&stage, "GET /healthz", 200, TEXT, "ok\n");
+	stage_close(&stage);
+}
+
+static void not_alive(void **state)
+{
+	struct stage stage;
+
+	stage_open(&stage);
+	stage.dead = "no worker makes progress";
+	assert_answer(&stage, "GET /healthz", 503, TEXT, "no worker makes progress\n");
+	assert_answer(&stage, "HEAD /healthz", 503, TEXT, "");
+	stage.dead = NULL;
+	assert_answer(&stage, "GET /healthz", 200, TEXT, "ok\n");
+	stage_close(&stage);
+}
+
+/* Half of the metrics would look like all of them. */
+static void a_collection_that_fails(void **state)
+{
+	struct stage stage;
+
+	stage_open(&stage);
+	stage.collect_err = ERR_NOMEM;
+	assert_answer(&stage, "GET /metrics", 503, TEXT,
+		"the metrics cannot be had now: out of memory\n");
+	stage.collect_err = 0;
+	assert_answer(&stage, "GET /metrics", 200, "text/plain; version=0.0.4; charset=utf-8",
+		"# HELP scrapes_total Scrapes.\n# TYPE scrapes_total counter\n"
+		"scrapes_total 2\n");
 	stage_close(&stage);
 }
 
@@ -252,6 +296,8 @@ int main(void)
 		cmocka_unit_test(head),
 		cmocka_unit_test(other_paths_and_methods),
 		cmocka_unit_test(readiness),
+		cmocka_unit_test(not_alive),
+		cmocka_unit_test(a_collection_that_fails),
 		cmocka_unit_test(where_it_cannot_listen),
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(closed_in_the_middle),

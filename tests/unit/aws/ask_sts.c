@@ -65,7 +65,7 @@ static int start(struct sts *sts, char *fields[], struct answer *answer)
 	struct sts_role role = {fields[ROLE], fields[NAME],
 		fields[EXTERNAL][0] != '\0' ? fields[EXTERNAL] : NULL,
 		(unsigned)strtoul(fields[DURATION], NULL, 10)};
-	struct sts_call *call;
+	struct query_call *call;
 
 	snprintf(keys.access_key_id, sizeof(keys.access_key_id), "%s", fields[KEY]);
 	snprintf(keys.secret_access_key, sizeof(keys.secret_access_key), "%s", fields[SECRET]);

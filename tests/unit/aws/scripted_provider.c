@@ -63,7 +63,8 @@ static int get(void *impl, struct credentials_set *ret_set, credentials_done *do
 	struct scripted *scripted = impl;
 
 	assert_false(scripted->asked);
-	assert_memory_equal(ret_set, &zero, sizeof(zero));
+	/* Not assert_memory_equal(), which takes most of the time of a thousand histories. */
+	assert_int_equal(memcmp(ret_set, &zero, sizeof(zero)), 0);
 	assert_string_equal(reason, "");
 	scripted->gets++;
 	if (scripted->later) {

@@ -316,6 +316,49 @@ static void sts_refused(void **state)
 	buf_free(&error);
 }
 
+static void endpoints_of_autoscaling(void **state)
+{
+	static const struct {
+		const char *region, *settings;
+		struct endpoint_variant variant;
+		const char *origin; /* NULL: refused */
+	} cases[] = {
+		{"eu-west-1", NULL, {false, false}, "https://autoscaling.eu-west-1.amazonaws.com"},
+		{"cn-north-1", NULL, {false, false},
+			"https://autoscaling.cn-north-1.amazonaws.com.cn"},
+		{"us-east-1", NULL, {true, false},
+			"https://autoscaling-fips.us-east-1.amazonaws.com"},
+		{"us-gov-west-1", NULL, {true, false},
+			"https://autoscaling.us-gov-west-1.amazonaws.com"},
+		{"us-east-1", NULL, {false, true}, "https://autoscaling.us-east-1.api.aws"},
+		{"eu-west-1", "http://127.0.0.1:9", {false, false}, "http://127.0.0.1:9"},
+		{"eu-west-1", "https://vpce.example.com/", {false, false},
+			"https://vpce.example.com"},
+		{"eu-west-1", "http://example.com", {false, false}, NULL},
+		{"eu-west-1", "http://127.0.0.1:9", {true, false}, NULL},
+		{"eu west 1", NULL, {false, false}, NULL},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct endpoint_wishes wishes = {.configured = "not looked at",
+			.from_settings = cases[i].settings,
+			.settings_origin = "AWS_ENDPOINT_URL_AUTO_SCALING",
+			.region = "not-looked-at-1",
+			.variant = cases[i].variant};
+		struct buf error = BUF_INIT(1000);
+		struct endpoint_choice choice;
+		int err = endpoint_choice_autoscaling(cases[i].region, &wishes, &choice, &error);
+
+		assert_int_equal(err, cases[i].origin != NULL ? 0 : ERR_CONFIG);
+		assert_int_equal(err == 0, error.len == 0);
+		if (err == 0) {
+			assert_string_equal(choice.endpoint.origin, cases[i].origin);
+			assert_string_equal(choice.region, cases[i].region);
+		}
+		buf_free(&error);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +371,7 @@ int main(void)
 		cmocka_unit_test(regions_that_are_none),
 		cmocka_unit_test(endpoints_of_sts),
 		cmocka_unit_test(sts_refused),
+		cmocka_unit_test(endpoints_of_autoscaling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,9 @@ static void endpoints_in_their_order(void **state)
 	check_endpoint("sts", "http://all", "AWS_ENDPOINT_URL");
 	set("AWS_ENDPOINT_URL_STS", "http://sts");
 	check_endpoint("sts", "http://sts", "AWS_ENDPOINT_URL_STS");
+	check_endpoint("auto_scaling", "http://all", "AWS_ENDPOINT_URL");
+	set("AWS_ENDPOINT_URL_AUTO_SCALING", "http://groups");
+	check_endpoint("auto_scaling", "http://groups", "AWS_ENDPOINT_URL_AUTO_SCALING");
 	set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
 	check_endpoint("sqs", NULL, NULL);
 	set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "");

@@ -46,7 +46,7 @@ static const char *const forms[] = {ROLE_FORM, WEB_FORM, IDENTITY_FORM};
 /* One call, its outputs and what its `done` was told. */
 struct asked {
 	struct sts_told told;
-	struct sts_call *call;
+	struct query_call *call;
 	struct credentials_set set;
 	struct sts_identity identity;
 };

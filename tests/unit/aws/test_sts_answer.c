@@ -333,12 +333,12 @@ static const struct {
 static void every_error(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(errors); i++) {
-		struct sts_failure failure;
+		struct query_failure failure;
 		char text[1024];
 
 		snprintf(text, sizeof(text), ERROR_OF("%s", "because &amp; so"), errors[i].code);
-		assert_int_equal(
-			sts_answer_error(errors[i].status, 0, text, strlen(text), &failure),
+		assert_int_equal(query_answer_error(errors[i].status, 0, text, strlen(text),
+					 sts_codes, STS_CODES, &failure),
 			errors[i].err);
 		assert_string_equal(failure.code, errors[i].code);
 		assert_string_equal(failure.message, "because & so");
@@ -348,14 +348,17 @@ static void every_error(void **state)
 static void clock_is_told_from_keys(void **state)
 {
 	static const char text[] = ERROR_OF("SignatureDoesNotMatch", "Signature expired: ...");
-	struct sts_failure failure;
+	struct query_failure failure;
 
 	assert_int_equal(
-		sts_answer_error(403, 240000, text, strlen(text), &failure), ERR_BAD_CREDENTIALS);
+		query_answer_error(403, 240000, text, strlen(text), sts_codes, STS_CODES, &failure),
+		ERR_BAD_CREDENTIALS);
 	assert_int_equal(
-		sts_answer_error(403, 240001, text, strlen(text), &failure), ERR_CLOCK_SKEW);
-	assert_int_equal(
-		sts_answer_error(403, -240001, text, strlen(text), &failure), ERR_CLOCK_SKEW);
+		query_answer_error(403, 240001, text, strlen(text), sts_codes, STS_CODES, &failure),
+		ERR_CLOCK_SKEW);
+	assert_int_equal(query_answer_error(
+				 403, -240001, text, strlen(text), sts_codes, STS_CODES, &failure),
+		ERR_CLOCK_SKEW);
 }
 
 /* Only the status is left of these. */
@@ -367,9 +370,10 @@ static void errors_that_are_none(void **state)
 		"<ErrorResponse><Error><Code>A</Code><Code>B</Code></Error></ErrorResponse>"};
 
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
-		struct sts_failure failure;
+		struct query_failure failure;
 
-		assert_int_equal(sts_answer_error(503, 0, texts[i], strlen(texts[i]), &failure),
+		assert_int_equal(query_answer_error(503, 0, texts[i], strlen(texts[i]), sts_codes,
+					 STS_CODES, &failure),
 			ERR_UNAVAILABLE);
 		assert_string_equal(failure.code, "");
 		assert_string_equal(failure.message, "");
@@ -381,17 +385,17 @@ static void messages_are_cleaned(void **state)
 	static const char lines[] = ERROR_OF("SignatureDoesNotMatch",
 		"\n  It does not\tmatch.\n\nThe Canonical String should have been\n'POST\n/\n"
 		"x-amz-security-token:TOKEN'");
-	struct sts_failure failure;
+	struct query_failure failure;
 	char text[4096], longer[1500];
 
-	sts_answer_error(403, 0, lines, strlen(lines), &failure);
+	query_answer_error(403, 0, lines, strlen(lines), sts_codes, STS_CODES, &failure);
 	assert_string_equal(failure.message, "It does not match.");
 
 	/* Cut between two characters: 99 of three bytes and two of the next one do not fit. */
 	for (size_t i = 0; i < 500; i++)
 		memcpy(longer + 3 * i, "\xe3\x81\x8a", 3);
 	snprintf(text, sizeof(text), ERROR_OF("A", "x%.1497s"), longer);
-	sts_answer_error(403, 0, text, strlen(text), &failure);
+	query_answer_error(403, 0, text, strlen(text), sts_codes, STS_CODES, &failure);
 	assert_int_equal(strlen(failure.message), 1 + 99 * 3);
 	assert_memory_equal(failure.message + 1, longer, 99 * 3);
 }
@@ -414,7 +418,7 @@ static void secrets_are_hidden(void **state)
 		char message[100];
 
 		snprintf(message, sizeof(message), "%s", cases[i][0]);
-		sts_message_hide(message, cases[i][1], strlen(cases[i][1]));
+		query_message_hide(message, cases[i][1], strlen(cases[i][1]));
 		assert_string_equal(message, cases[i][2]);
 	}
 }
@@ -425,7 +429,7 @@ static void cut_at_each_byte(void **state)
 {
 	struct credentials_set set;
 	struct sts_identity identity;
-	struct sts_failure failure;
+	struct query_failure failure;
 	char problem[XML_PROBLEM_SIZE];
 	static const char error[] = ERROR_OF("AccessDenied", "m");
 	size_t end = strlen(web_identity);
@@ -438,7 +442,9 @@ static void cut_at_each_byte(void **state)
 		assert_int_equal(sts_answer_identity(identity_answer, len, &identity, problem),
 			ERR_PROTOCOL);
 	for (size_t len = 0; len + 1 < sizeof(error); len++) {
-		assert_int_equal(sts_answer_error(500, 0, error, len, &failure), ERR_UNAVAILABLE);
+		assert_int_equal(
+			query_answer_error(500, 0, error, len, sts_codes, STS_CODES, &failure),
+			ERR_UNAVAILABLE);
 		assert_string_equal(failure.code, "");
 	}
 	/* And with something behind it. */

@@ -123,7 +123,7 @@ static void write_file(const char *name, const char *bytes, size_t count)
 static void open_fine(struct host *host)
 {
 	*host = (struct host){0};
-	assert_int_equal(host_open(host, &config, &error), 0);
+	assert_int_equal(host_open(host, &config, NULL, &error), 0);
 	assert_int_equal(error.len, 0);
 	assert_non_null(host->ledger.table);
 	assert_int_equal(host->ledger.window_ms, 3600000);
@@ -258,7 +258,7 @@ static int open_without_descriptors(struct host *host)
 	none = before;
 	none.rlim_cur = (rlim_t)lowest;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	err = host_open(host, &config, &error);
+	err = host_open(host, &config, NULL, &error);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	return err;
 }
@@ -292,7 +292,7 @@ static void its_own_cannot_be_opened(void **state)
 
 	snprintf(missing, sizeof(missing), "%s/none/ledger", made);
 	config.ledger.path = missing;
-	assert_int_equal(host_open(&host, &config, &error), ERR_IO);
+	assert_int_equal(host_open(&host, &config, NULL, &error), ERR_IO);
 	expect_closed(&host);
 	assert_non_null(strstr(buf_string(&error), missing));
 	assert_non_null(strstr(buf_string(&error), "No such file or directory"));
@@ -311,7 +311,7 @@ static void its_rates_cannot_be_opened(void **state)
 	struct host host = {0};
 
 	assert_int_equal(mkdir(rates_path, 0700), 0);
-	assert_int_equal(host_open(&host, &config, &error), ERR_IO);
+	assert_int_equal(host_open(&host, &config, NULL, &error), ERR_IO);
 	expect_closed(&host);
 	assert_non_null(strstr(buf_string(&error), rates_path));
 	assert_int_equal(lines_logged(), 0);
@@ -323,13 +323,13 @@ static void an_impossible_size(void **state)
 	struct host host = {0};
 
 	config.ledger.size_bytes = LEDGER_BYTES_MIN - 1;
-	assert_int_equal(host_open(&host, &config, &error), ERR_ARGUMENT);
+	assert_int_equal(host_open(&host, &config, NULL, &error), ERR_ARGUMENT);
 	expect_closed(&host);
 	assert_true(error.len > 0);
 	buf_clear(&error);
 	config.ledger.size_bytes = SIZE;
 	config.ledger.window_ms = 0;
-	assert_int_equal(host_open(&host, &config, &error), ERR_ARGUMENT);
+	assert_int_equal(host_open(&host, &config, NULL, &error), ERR_ARGUMENT);
 	expect_closed(&host);
 	assert_string_equal(buf_string(&error), error_message(ERR_ARGUMENT));
 }
@@ -440,7 +440,7 @@ static int open_and_close(void *arg)
 {
 	struct host host = {0};
 	struct buf words = BUF_INIT(4096);
-	int err = host_open(&host, &config, &words);
+	int err = host_open(&host, &config, NULL, &words);
 
 	if (err)
 		expect_closed(&host);

@@ -17,7 +17,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define URL "https://sqs.eu-west-1.amazonaws.com/123456789012/name"
 
-#define TOP_KEYS "queue, destinations, retry, fleet_hosts, ledger, admin, log, drain"
+#define TOP_KEYS                                                                                \
+	"queue, destinations, retry, workers, watchdog, instance, fleet_hosts, ledger, admin, " \
+	"metrics, log, drain"
 
 /* The smallest destination, on one line. */
 #define DESTINATION(more) "destinations: [{name: d, request: {url: 'http://h/'" more "}}]\n"
@@ -39,6 +41,15 @@ static void assert_defaults(const struct config *config)
 	assert_int_equal(config->retry.base_ms, 1000);
 	assert_int_equal(config->retry.cap_ms, 300000);
 	assert_int_equal(config->retry.jitter, CONFIG_JITTER_FULL);
+	assert_int_equal(config->workers.min, 0);
+	assert_int_equal(config->workers.max, 0);
+	assert_int_equal(config->watchdog_ms, 60000);
+	assert_int_equal(config->instance.notices, CONFIG_NOTICES_NONE);
+	assert_null(config->instance.lifecycle_hook);
+	assert_null(config->instance.autoscaling_group);
+	assert_int_equal(config->instance.protection, CONFIG_PROTECTION_NONE);
+	assert_int_equal(config->metrics.emf_ms, 0);
+	assert_string_equal(config->metrics.namespace, "Bunshin");
 	assert_int_equal(config->fleet_hosts, 1);
 	assert_string_equal(config->ledger.path, "/var/lib/bunshin/ledger");
 	assert_int_equal(config->ledger.window_ms, 3600000);
@@ -130,6 +141,12 @@ static const char everything[] =
 	"    ca_file: /etc/ca.pem\n"
 	"  - {name: second, http_version: 2, request: {url: HTTP://h, body: 'a={{a}}'}}\n"
 	"retry: {max_attempts: 1000, base: 15m, cap: 12h, jitter: decorrelated}\n"
+	"workers: {min: 1, max: 1000}\n"
+	"watchdog: 5s\n"
+	"instance: {notices: ec2, lifecycle_hook: a/B_9-, autoscaling_group: '!g.(1)~', "
+	"protection: ecs}\n"
+	"admin: {listen: 'unix:/run/my app/a.sock'}\n"
+	"metrics: {emf: 1h, namespace: Team/a_b.c#d:e-f}\n"
 	"fleet_hosts: 100000\n"
 	"ledger: {path: run/ledger, window: 168h, size: 16GiB}\n"
 	"log: {level: debug, format: json}\n"
@@ -178,6 +195,16 @@ static void test_everything(void **state)
 	assert_int_equal(config->retry.base_ms, 900000);
 	assert_int_equal(config->retry.cap_ms, 43200000);
 	assert_int_equal(config->retry.jitter, CONFIG_JITTER_DECORRELATED);
+	assert_int_equal(config->workers.min, 1);
+	assert_int_equal(config->workers.max, 1000);
+	assert_int_equal(config->watchdog_ms, 5000);
+	assert_int_equal(config->instance.notices, CONFIG_NOTICES_EC2);
+	assert_string_equal(config->instance.lifecycle_hook, "a/B_9-");
+	assert_string_equal(config->instance.autoscaling_group, "!g.(1)~");
+	assert_int_equal(config->instance.protection, CONFIG_PROTECTION_ECS);
+	assert_string_equal(config->admin.listen, "unix:/run/my app/a.sock");
+	assert_int_equal(config->metrics.emf_ms, 3600000);
+	assert_string_equal(config->metrics.namespace, "Team/a_b.c#d:e-f");
 	assert_int_equal(config->fleet_hosts, 100000);
 	assert_string_equal(config->ledger.path, "run/ledger");
 	assert_int_equal(config->ledger.window_ms, 604800000);
@@ -248,10 +275,14 @@ static const struct fixture_bad_case bad_keys[] = {
 	{"destination: []\n",
 		"t.yaml:1:1: destination: unknown key; did you mean \"destinations\"?\n"},
 	{"timeout: 5s\n", "t.yaml:1:1: timeout: unknown key; there is destinations[].timeout\n"},
-	{"workers: auto\n", "t.yaml:1:1: workers: unknown key; expected one of " TOP_KEYS "\n"},
-	{"ledgre: {path: x}\nworkers: {min: 1}\n",
+	{"processes: 5\n", "t.yaml:1:1: processes: unknown key; expected one of " TOP_KEYS "\n"},
+	{"ledgre: {path: x}\nwroker: {min: 1}\n",
 		"t.yaml:1:1: ledgre: unknown key; did you mean \"ledger\"?\n"
-		"t.yaml:2:1: workers: unknown key; expected one of " TOP_KEYS "\n"},
+		"t.yaml:2:1: wroker: unknown key; did you mean \"workers\"?\n"},
+	{"wachtdog: off\n", "t.yaml:1:1: wachtdog: unknown key; did you mean \"watchdog\"?\n"},
+	{"instance: {notice: ec2}\n",
+		"t.yaml:1:12: instance.notice: unknown key; did you mean \"notices\"?\n"},
+	{"emf: 1m\n", "t.yaml:1:1: emf: unknown key; there is metrics.emf\n"},
 	{"destinations:\n  - {name: a, verify: no, request: {url: 'http://h/'}}\n",
 		"t.yaml:2:15: destinations[0].verify: unknown key; expected one of name, when, "
 		"request, timeout, connect_timeout, concurrency, adaptive, rate, breaker, accept, "
@@ -344,6 +375,124 @@ static const struct fixture_bad_case bad_values[] = {
 		"t.yaml:1:15: log.format: expected one of auto, text or json, got \"xml\"\n"},
 	{"drain: {grace: 2h}\n", "t.yaml:1:16: drain.grace: expected a duration from 0s to 1h "
 				 "(like 30s), got \"2h\"\n"},
+};
+
+#define WORKERS_EXPECTED "expected auto, a number from 1 to 1000, or {min: N, max: N}, got "
+#define PATH_107                                                                           \
+	"/2345678901234567890123456789012345678901234567890123456789012345678901234567890" \
+	"123456789012345678901234567"
+#define NAME_255                                                          \
+	"a23456789012345678901234567890123456789012345678901234567890123" \
+	"b23456789012345678901234567890123456789012345678901234567890123" \
+	"c23456789012345678901234567890123456789012345678901234567890123" \
+	"d23456789012345678901234567890123456789012345678901234567890123456"
+
+static const struct fixture_bad_case bad_workers[] = {
+	{"workers: 0\n", "t.yaml:1:10: workers: " WORKERS_EXPECTED "\"0\"\n"},
+	{"workers: 1001\n", "t.yaml:1:10: workers: " WORKERS_EXPECTED "\"1001\"\n"},
+	{"workers: many\n", "t.yaml:1:10: workers: " WORKERS_EXPECTED "\"many\"\n"},
+	{"workers: 2-8\n", "t.yaml:1:10: workers: " WORKERS_EXPECTED "\"2-8\"\n"},
+	{"workers:\n", "t.yaml:1:9: workers: " WORKERS_EXPECTED "nothing\n"},
+	{"workers: [2, 8]\n", "t.yaml:1:10: workers: " WORKERS_EXPECTED "a list\n"},
+	{"workers: {}\n", "t.yaml:1:10: workers.min: missing, but required\n"
+			  "t.yaml:1:10: workers.max: missing, but required\n"},
+	{"workers: {min: 3}\n", "t.yaml:1:10: workers.max: missing, but required\n"},
+	{"workers: {max: 3}\n", "t.yaml:1:10: workers.min: missing, but required\n"},
+	{"workers: {min: 0, max: 1001}\n",
+		"t.yaml:1:16: workers.min: expected an integer from 1 to 1000 (like 2), got \"0\"\n"
+		"t.yaml:1:24: workers.max: expected an integer from 1 to 1000 (like 16), got "
+		"\"1001\"\n"},
+	{"workers: {min: auto, max: }\n",
+		"t.yaml:1:16: workers.min: expected an integer from 1 to 1000 (like 2), got "
+		"\"auto\"\n"
+		"t.yaml:1:27: workers.max: expected an integer from 1 to 1000 (like 16), got "
+		"nothing\n"},
+	{"workers: {min: [1], max: {a: b}}\n",
+		"t.yaml:1:16: workers.min: expected an integer from 1 to 1000 (like 2), got a "
+		"list\n"
+		"t.yaml:1:26: workers.max: expected an integer from 1 to 1000 (like 16), got a "
+		"map\n"},
+	{"workers: {max: 4, min: 5}\n",
+		"t.yaml:1:16: workers.max: workers.max is less than workers.min\n"},
+	{"workers:\n  min: 2\n  max: 4\n  min: 3\n  mid: 3\n",
+		"t.yaml:4:3: workers.min: given twice\n"
+		"t.yaml:5:3: workers.mid: unknown key; expected min and max\n"},
+	{"workers: {min: '${GONE}', max: '${HOST}'}\n",
+		"t.yaml:1:16: workers.min: environment variable GONE is not set\n"
+		"t.yaml:1:32: workers.max: expected an integer from 1 to 1000 (like 16), got "
+		"\"api.example.com\"\n"},
+	{"workers: {[a]: 1, \"b\\0\": 2, min: 1, max: 1}\n",
+		"t.yaml:1:11: expected a key, got a list\n"
+		"t.yaml:1:19: a key with a NUL character\n"},
+	{"watchdog: 4s\n",
+		"t.yaml:1:11: watchdog: expected off or a duration from 5s to 1h (like 1m), got "
+		"\"4s\"\n"},
+	{"watchdog: 0s\n",
+		"t.yaml:1:11: watchdog: expected off or a duration from 5s to 1h (like 1m), got "
+		"\"0s\"\n"},
+};
+
+static const struct fixture_bad_case bad_instances[] = {
+	{"instance: {notices: ecs, protection: asg}\n",
+		"t.yaml:1:21: instance.notices: expected one of none or ec2, got \"ecs\"\n"
+		"t.yaml:1:38: instance.protection: expected one of none, ec2 or ecs, got "
+		"\"asg\"\n"},
+	{"instance: {notices: ec2, lifecycle_hook: a.b}\n",
+		"t.yaml:1:42: instance.lifecycle_hook: expected a name of 1 to 255 letters, "
+		"digits, "
+		"_ / or -, got \"a.b\"\n"},
+	{"instance: {notices: ec2, lifecycle_hook: ''}\n",
+		"t.yaml:1:42: instance.lifecycle_hook: expected a name of 1 to 255 letters, "
+		"digits, "
+		"_ / or -, got \"\"\n"},
+	{"instance: {lifecycle_hook: drain}\n",
+		"t.yaml:1:28: instance.lifecycle_hook: instance.notices is none, so nobody learns "
+		"when to complete it\n"},
+	{"instance:\n  notices: none\n  lifecycle_hook: drain\n",
+		"t.yaml:3:19: instance.lifecycle_hook: instance.notices is none, so nobody learns "
+		"when to complete it\n"},
+	{"instance: {autoscaling_group: a b}\n",
+		"t.yaml:1:31: instance.autoscaling_group: expected a name of 1 to 255 printable "
+		"ASCII characters, no blank or colon, got \"a b\"\n"},
+	{"instance: {autoscaling_group: 'a:b'}\n",
+		"t.yaml:1:31: instance.autoscaling_group: expected a name of 1 to 255 printable "
+		"ASCII characters, no blank or colon, got \"a:b\"\n"},
+	{"instance: {autoscaling_group: " NAME_255 "e}\n",
+		"t.yaml:1:31: instance.autoscaling_group: expected a name of 1 to 255 printable "
+		"ASCII characters, no blank or colon, got "
+		"\"a23456789012345678901234567890123456789012345678901234567890...\"\n"},
+	{"metrics: {emf: 9s, namespace: a b}\n",
+		"t.yaml:1:16: metrics.emf: expected off or a duration from 10s to 1h, got \"9s\"\n"
+		"t.yaml:1:31: metrics.namespace: expected a name of 1 to 255 letters, digits, _ . "
+		"/ "
+		"# : or -, the first no colon, got \"a b\"\n"},
+	{"metrics: {emf: 61m, namespace: ':a'}\n",
+		"t.yaml:1:16: metrics.emf: expected off or a duration from 10s to 1h, got "
+		"\"61m\"\n"
+		"t.yaml:1:32: metrics.namespace: expected a name of 1 to 255 letters, digits, _ . "
+		"/ "
+		"# : or -, the first no colon, got \":a\"\n"},
+	{"metrics: {namespace: null}\n", "t.yaml:1:22: metrics.namespace: expected a name of 1 to "
+					 "255 letters, digits, _ . / "
+					 "# : or -, the first no colon, got nothing\n"},
+};
+
+/* What admin.listen is not. */
+static const char *const bad_listens[] = {
+	"9797",
+	"localhost",
+	"h:",
+	"h:http",
+	":9797",
+	"h:65536",
+	"/run/a.sock",
+	"h/a:1",
+	"unix:",
+	"unix:/",
+	"unix:/run/",
+	"unix:run/a.sock",
+	"unix:9797",
+	"unix:" PATH_107 "8",
 };
 
 static const struct fixture_bad_case bad_destinations[] = {
@@ -502,10 +651,64 @@ static void test_bad_input(void **state)
 	different += fixture_check_bad(bad_yaml, COUNT(bad_yaml));
 	different += fixture_check_bad(bad_keys, COUNT(bad_keys));
 	different += fixture_check_bad(bad_values, COUNT(bad_values));
+	different += fixture_check_bad(bad_workers, COUNT(bad_workers));
+	different += fixture_check_bad(bad_instances, COUNT(bad_instances));
 	different += fixture_check_bad(bad_destinations, COUNT(bad_destinations));
 	different += fixture_check_bad(bad_requests, COUNT(bad_requests));
 	different += fixture_check_bad(bad_references, COUNT(bad_references));
 	assert_int_equal(different, 0);
+}
+
+static void test_listen(void **state)
+{
+	static const char *const good[] = {"127.0.0.1:0", "[::1]:9797", "localhost:65535",
+		"unix:/a", "unix:/run/a b.sock", "unix:" PATH_107};
+	struct buf errors = BUF_INIT(1 << 16), yaml = BUF_INIT(1 << 16), expected = BUF_INIT(1024);
+	struct config *config = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		buf_clear(&yaml);
+		buf_appendf(&yaml, "admin: {listen: '%s'}", good[i]);
+		assert_int_equal(fixture_load(yaml.data, &config, &errors), 0);
+		assert_string_equal(config->admin.listen, good[i]);
+		config_free(config);
+	}
+	for (size_t i = 0; i < COUNT(bad_listens); i++) {
+		buf_clear(&yaml);
+		buf_clear(&expected);
+		buf_appendf(&yaml, "admin: {listen: '%s'}", bad_listens[i]);
+		buf_appendf(&expected,
+			"t.yaml:1:17: admin.listen: expected an address and a port (like "
+			"127.0.0.1:9797) or an absolute path of up to 107 bytes (like "
+			"unix:/run/bunshin/admin.sock), got \"%.60s%s\"\n",
+			bad_listens[i], strlen(bad_listens[i]) > 60 ? "..." : "");
+		assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+		assert_string_equal(buf_string(&errors), buf_string(&expected));
+	}
+	buf_free(&errors);
+	buf_free(&yaml);
+	buf_free(&expected);
+}
+
+/* The longest names are taken. */
+static void test_long_names(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(fixture_load("instance: {notices: ec2, lifecycle_hook: " NAME_255
+				      ", autoscaling_group: " NAME_255 "}\n"
+				      "metrics: {namespace: " NAME_255 "}\n",
+				 &config, &errors),
+		0);
+	assert_int_equal(strlen(NAME_255), 255);
+	assert_string_equal(config->instance.lifecycle_hook, NAME_255);
+	assert_string_equal(config->instance.autoscaling_group, NAME_255);
+	assert_string_equal(config->metrics.namespace, NAME_255);
+	config_free(config);
+	buf_free(&errors);
 }
 
 /*
@@ -562,7 +765,8 @@ static void test_every_range(void **state)
 	static const char *const suffixes[] = {[OPTION_INT] = "",
 		[OPTION_DURATION] = "ms",
 		[OPTION_BYTES] = "",
-		[OPTION_RATE] = "/s"};
+		[OPTION_RATE] = "/s",
+		[OPTION_WORKERS] = ""};
 	union {
 		struct config config;
 		struct config_destination destination;
@@ -576,7 +780,7 @@ static void test_every_range(void **state)
 		int64_t step = o->step != 0 ? o->step : 1, value;
 		char text[64];
 
-		if (o->type > OPTION_RATE)
+		if (o->type > OPTION_WORKERS)
 			continue;
 		seen++;
 		assert_int_equal(option_set(o, NULL, &base), o->nullable ? 0 : ERR_SYNTAX);
@@ -594,7 +798,7 @@ static void test_every_range(void **state)
 			assert_int_equal(option_set(o, text, &base), ERR_LIMIT);
 		}
 	}
-	assert_int_equal(seen, 19);
+	assert_int_equal(seen, 22);
 }
 
 static void test_errors_are_bounded(void **state)
@@ -735,6 +939,43 @@ static void test_overrides(void **state)
 	buf_free(&errors);
 }
 
+/* `workers` on the command line is one number or a word, whatever form it has in the file. */
+static void test_workers_override(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t min, max;
+	} good[] = {{"4", 4, 4}, {"1000", 1000, 1000}, {"auto", 0, 0}, {NULL, 2, 8}};
+	static const char *const bad[] = {"0", "1001", "", "{min: 2, max: 8}", "2-8"};
+	struct config_override override = {"workers", NULL, "--workers"};
+	struct buf errors = BUF_INIT(1 << 16), expected = BUF_INIT(1024);
+	struct config *config = NULL;
+
+	(void)state;
+	fixture_write("t.yaml", "workers: {min: 2, max: 8}", 25);
+	for (size_t i = 0; i < COUNT(good); i++) {
+		override.value = good[i].text;
+		assert_int_equal(
+			config_load("t.yaml", &fixture_environment, &override, 1, &config, &errors),
+			0);
+		assert_int_equal(config->workers.min, good[i].min);
+		assert_int_equal(config->workers.max, good[i].max);
+		config_free(config);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		override.value = bad[i];
+		buf_clear(&errors);
+		buf_clear(&expected);
+		buf_appendf(&expected, "--workers: workers: " WORKERS_EXPECTED "\"%s\"\n", bad[i]);
+		assert_int_equal(
+			config_load("t.yaml", &fixture_environment, &override, 1, &config, &errors),
+			ERR_CONFIG);
+		assert_string_equal(buf_string(&errors), buf_string(&expected));
+	}
+	buf_free(&errors);
+	buf_free(&expected);
+}
+
 static void assert_redacted(const char *text, const char *expected)
 {
 	char copy[200];
@@ -841,6 +1082,8 @@ int main(void)
 		cmocka_unit_test(test_destination_defaults),
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_bad_input),
+		cmocka_unit_test(test_listen),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_every_option_refuses_lists),
 		cmocka_unit_test(test_every_range),
 		cmocka_unit_test(test_errors_are_bounded),
@@ -848,6 +1091,7 @@ int main(void)
 		cmocka_unit_test(test_deep_nesting),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_overrides),
+		cmocka_unit_test(test_workers_override),
 		cmocka_unit_test(test_secrets_are_registered),
 		cmocka_unit_test(test_body_context),
 	};

@@ -29,6 +29,13 @@ static const char defaults[] = "queue:\n"
 			       "  base: 1s\n"
 			       "  cap: 5m\n"
 			       "  jitter: full\n"
+			       "workers: auto\n"
+			       "watchdog: 1m\n"
+			       "instance:\n"
+			       "  notices: none\n"
+			       "  lifecycle_hook: null\n"
+			       "  autoscaling_group: null\n"
+			       "  protection: none\n"
 			       "fleet_hosts: 1\n"
 			       "ledger:\n"
 			       "  path: \"/var/lib/bunshin/ledger\"\n"
@@ -36,6 +43,9 @@ static const char defaults[] = "queue:\n"
 			       "  size: 64MiB\n"
 			       "admin:\n"
 			       "  listen: \"127.0.0.1:9797\"\n"
+			       "metrics:\n"
+			       "  emf: off\n"
+			       "  namespace: \"Bunshin\"\n"
 			       "log:\n"
 			       "  level: info\n"
 			       "  format: auto\n"
@@ -102,7 +112,13 @@ static const char full[] =
 	"  ca_file: 'null'\n"
 	"- {name: two, request: {url: 'http://h', body: ''}, rate: 2000/s, retry: {cap: 3s}}\n"
 	"retry: {max_attempts: 3, base: 250ms, cap: 2s, jitter: decorrelated}\n"
+	"workers: {max: 16, min: 2}\n"
+	"watchdog: off\n"
+	"instance: {notices: ec2, lifecycle_hook: drain/it, autoscaling_group: '#a$$b', "
+	"protection: ec2}\n"
 	"fleet_hosts: 12\n"
+	"admin: {listen: 'unix:/run/$$a.sock'}\n"
+	"metrics: {emf: 90s, namespace: 'null'}\n"
 	"ledger: {path: ledger, window: 168h, size: 1536KiB}\n"
 	"log: {level: error, format: text}\n"
 	"drain: {grace: 0s}\n";
@@ -209,13 +225,23 @@ static const char full_printed[] =
 	"  base: 250ms\n"
 	"  cap: 2s\n"
 	"  jitter: decorrelated\n"
+	"workers: {min: 2, max: 16}\n"
+	"watchdog: off\n"
+	"instance:\n"
+	"  notices: ec2\n"
+	"  lifecycle_hook: \"drain/it\"\n"
+	"  autoscaling_group: \"#a$$b\"\n"
+	"  protection: ec2\n"
 	"fleet_hosts: 12\n"
 	"ledger:\n"
 	"  path: \"ledger\"\n"
 	"  window: 168h\n"
 	"  size: 1536KiB\n"
 	"admin:\n"
-	"  listen: \"127.0.0.1:9797\"\n"
+	"  listen: \"unix:/run/$$a.sock\"\n"
+	"metrics:\n"
+	"  emf: 90s\n"
+	"  namespace: \"null\"\n"
 	"log:\n"
 	"  level: error\n"
 	"  format: text\n"
@@ -232,6 +258,30 @@ static void test_full(void **state)
 	load_and_print(full_printed, &out);
 	assert_string_equal(buf_string(&out), full_printed);
 	buf_free(&out);
+}
+
+/* One number is shown as one, however it was written. */
+static void test_workers(void **state)
+{
+	static const struct {
+		const char *yaml, *shown;
+	} cases[] = {
+		{"workers: auto", "\nworkers: auto\n"},
+		{"workers: 8", "\nworkers: 8\n"},
+		{"workers: {min: 8, max: 8}", "\nworkers: 8\n"},
+		{"workers: {min: 1, max: 1000}", "\nworkers: {min: 1, max: 1000}\n"},
+	};
+	struct buf out = BUF_INIT(1 << 16), again = BUF_INIT(1 << 16);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		load_and_print(cases[i].yaml, &out);
+		assert_non_null(strstr(out.data, cases[i].shown));
+		load_and_print(out.data, &again);
+		assert_string_equal(buf_string(&out), buf_string(&again));
+	}
+	buf_free(&out);
+	buf_free(&again);
 }
 
 /* Every character that YAML can hold in a key, in a condition's path. */
@@ -365,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_every_character),
 		cmocka_unit_test(test_every_character_in_a_key),
 		cmocka_unit_test(test_secrets_are_hidden),

@@ -47,6 +47,24 @@ static void reappeared(struct clock_timer *timer)
 	show(message);
 }
 
+static void set_hidden(struct fake_message *message, bool hidden)
+{
+	if (message->hidden == hidden)
+		return;
+	message->hidden = hidden;
+	message->first->hidden_of_group += hidden ? 1 : (size_t)-1;
+}
+
+static struct fake_message *first_of_group(struct fake_message *message)
+{
+	const struct fake_queue *queue = message->queue;
+
+	for (size_t i = 0; queue->fifo && i < queue->count; i++)
+		if (fake_message_same_group(queue->messages[i], message))
+			return queue->messages[i];
+	return message;
+}
+
 static void message_enter(struct fake_message *message)
 {
 	struct fake_queue *queue = message->queue;
@@ -61,6 +79,7 @@ static void message_enter(struct fake_message *message)
 		queue->capacity = capacity;
 	}
 	message->reappear.fire = reappeared;
+	message->first = first_of_group(message);
 	message->index = queue->count;
 	queue->messages[queue->count++] = message;
 	snprintf(message->id, sizeof(message->id), "%c%zu", queue->name, message->index);
@@ -113,6 +132,7 @@ static void delete_message(struct fake_message *message)
 	message->deleted_us = world_now_us(message->queue->world);
 	message->queue->deleted_count++;
 	list_remove(&message->node);
+	set_hidden(message, false);
 	world_timer_clear(message->queue->world, &message->reappear);
 	world_trace(message->queue->world, "%s is deleted", message->id);
 }
@@ -125,6 +145,7 @@ static void hide(struct fake_message *message, unsigned visibility_s)
 	struct world *world = message->queue->world;
 
 	list_remove(&message->node);
+	set_hidden(message, true);
 	if (message->receive_count == message->receipts_capacity) {
 		size_t capacity = message->receipts_capacity ? message->receipts_capacity * 2 : 4;
 
@@ -149,28 +170,16 @@ static void answer_later(struct queue_call *call)
 	world_timer_set(world, &call->timer, world_now_us(world) + call->plan.back_us);
 }
 
-static bool is_among(
-	const struct fake_message *message, struct fake_message *const messages[], size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (messages[i] == message)
-			return true;
-	return false;
-}
-
-/* One of its group is with a receiver, or put back for later; not by the receive that takes it. */
+/* One of its group is hidden, and not by the receive that takes it, which has hidden all it took.
+ */
 static bool is_blocked(const struct fake_queue *queue, const struct fake_message *message,
 	struct fake_message *const taken[], size_t taken_count)
 {
-	for (size_t i = 0; queue->fifo && i < queue->count; i++) {
-		const struct fake_message *other = queue->messages[i];
+	size_t own = 0;
 
-		if (!other->deleted && list_is_empty(&other->node) &&
-			fake_message_same_group(other, message) &&
-			!is_among(other, taken, taken_count))
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < taken_count; i++)
+		own += taken[i]->first == message->first;
+	return queue->fifo && message->first->hidden_of_group > own;
 }
 
 /* What may be handed out next beside what has been taken; NULL: nothing. */
@@ -243,6 +252,7 @@ static void show(struct fake_message *message)
 	struct fake_queue *queue = message->queue;
 
 	message->visible_us = world_now_us(queue->world);
+	set_hidden(message, false);
 	list_append(place_of(message), &message->node);
 	wake_polls(queue);
 }

@@ -41,8 +41,11 @@ struct fake_message {
 	struct queue_attribute attributes[QUEUE_ATTRIBUTES_MAX];
 	size_t attribute_count;
 	char *group_id;
-	const char *refused;	   /* static; NULL: it can be delivered */
-	int64_t deadline_epoch_ms; /* INT64_MAX: none; what the test says that it is */
+	struct fake_message *first; /* of its group, of a FIFO queue; maybe itself */
+	bool hidden;		    /* with a receiver, or put back for later */
+	size_t hidden_of_group;	    /* of the first: how many are */
+	const char *refused;	    /* static; NULL: it can be delivered */
+	int64_t deadline_epoch_ms;  /* INT64_MAX: none; what the test says that it is */
 	int64_t sent_epoch_ms, first_received_epoch_ms;
 	uint32_t receive_count;
 	uint64_t received_us; /* the last time */

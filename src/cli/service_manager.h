@@ -1,0 +1,16 @@
+/*
+ * What the service manager is told (sd_notify(3)), where there is one.
+ */
+#ifndef CLI_SERVICE_MANAGER_H
+#define CLI_SERVICE_MANAGER_H
+
+#include <stdint.h>
+
+/* "READY=1\nSTATUS=receiving". Without a service manager it does nothing. */
+void service_notify(const char *state);
+/* RELOADING=1 with the time that goes with it. */
+void service_notify_reloading(void);
+/* How often it wants to hear WATCHDOG=1, in milliseconds; 0: never. */
+int64_t service_watchdog_ms(void);
+
+#endif

@@ -1,0 +1,129 @@
+"""The installed service in a machine: its units, as an operator handles them."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e"))  # the harness: queue, sink, fakes of AWS
+
+from harness import ACCESS_KEY, REGION, SECRET_KEY, wait_for  # noqa: E402
+
+STATE = "/var/lib/bunshin"
+PROGRAM = "/usr/local/bin/bunshin"
+KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def stage(build, directory):
+    """What `meson install` puts on a machine, in a directory."""
+    done = subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--quiet",
+                           "--destdir", directory], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def install(machine, staged):
+    """Copies it into the machine, and does what a package does after that."""
+    subprocess.run(["cp", "-a", "--no-preserve=ownership", f"{staged}/.", machine.path("/")],
+                   check=True)
+    machine.run("systemd-sysusers")
+    machine.run("systemd-tmpfiles", "--create", "bunshin.conf")
+    machine.run("systemctl", "daemon-reload")
+
+
+def install_program(machine, staged):
+    """The program alone, anew: a file of its own that takes the old one's name, as in an upgrade."""
+    machine.path(PROGRAM + ".new").write_bytes((staged / PROGRAM.lstrip("/")).read_bytes())
+    machine.run("chmod", "755", PROGRAM + ".new")
+    machine.run("mv", PROGRAM + ".new", PROGRAM)
+
+
+class Service:
+    """bunshin.service, or the instance bunshin@NAME.service."""
+
+    def __init__(self, machine, instance=None):
+        self.machine = machine
+        self.unit = f"bunshin@{instance}.service" if instance else "bunshin.service"
+        self.config = f"/etc/bunshin/{instance or 'bunshin'}.yaml"
+
+    def configure(self, queue_url, sink_url, headers=None, destination=None, **sections):
+        """
+        Writes a configuration of one destination, "sink". `destination` is laid over its part;
+        sections are added as they are.
+        """
+        request = {"method": "POST", "url": sink_url + "/push", "headers": headers or {}}
+        value = {
+            "queue": {"url": queue_url, "wait": "1s"},
+            "destinations": [{"name": "sink", "request": request, **(destination or {})}],
+            **sections,
+        }
+        self.write(yaml.safe_dump(value))
+
+    def write(self, text):
+        self.machine.write(self.config, text)
+
+    def drop_in(self, *lines, environment=KEYS):
+        """Settings of the [Service] section, and its environment, as `systemctl edit` makes them."""
+        values = [f"Environment={shlex.quote(f'{name}={value}')}"
+                  for name, value in environment.items()]
+        self.machine.write(f"/etc/systemd/system/{self.unit}.d/test.conf",
+                           "\n".join(["[Service]", *values, *lines, ""]))
+        self.machine.run("systemctl", "daemon-reload")
+
+    def systemctl(self, verb, check=True):
+        """start, stop, restart, reload; a failure shows the journal."""
+        done = self.machine.run("systemctl", verb, self.unit, check=False)
+        if check:
+            assert done.exit == 0, f"systemctl {verb}: {done.err}{self.journal()}"
+        return done
+
+    def show(self, name):
+        return self.machine.run("systemctl", "show", "--value", "-p", name, self.unit).out.strip()
+
+    def state(self):
+        """As "active/running"."""
+        return f"{self.show('ActiveState')}/{self.show('SubState')}"
+
+    def pid(self):
+        """Of the main process, in the machine."""
+        return int(self.show("MainPID"))
+
+    def signal(self, name):
+        """To the main process."""
+        self.machine.run("kill", f"-{name}", self.pid())
+
+    def journal(self):
+        return self.machine.run("journalctl", "--unit", self.unit, "--output", "cat",
+                                "--no-pager").out
+
+    def wait_until_running(self):
+        wait_for(lambda: self.state() == "active/running", f"{self.unit} running")
+
+
+def processes_of(machine, user):
+    """Command lines of a user's processes in the machine."""
+    number = machine.run("id", "-u", user).out.strip()
+    found = []
+    for entry in machine.path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"\nUid:\t{number}\t" in (entry / "status").read_text():
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # gone meanwhile
+    return found
+
+
+def connected_to(port):
+    """
+    The processes, by the numbers of this test's namespace, that have a connection to a port of
+    loopback. In the machine's network.
+    """
+    done = subprocess.run(["ss", "-H", "-tnp", "state", "established", "dst",
+                           f"127.0.0.1:{port}"], capture_output=True, text=True, check=True)
+    words = done.stdout.replace(",", " ").replace(")", " ").split()
+    return {int(word[4:]) for word in words if word.startswith("pid=")} - {os.getpid()}
