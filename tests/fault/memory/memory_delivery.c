@@ -171,10 +171,9 @@ static void build_routes(void)
 		(struct answer){.status = 400, .excerpt = "{\"code\":\"again\"}"});
 	for (int i = 0; i < 6; i++) {
 		const char *body = i % 2 ? other : line;
-		struct fake_message *message =
-			fake_queue_put(&world.queue, body, strlen(body), &campaign, 1);
 
-		message->group_id = world_copy(i < 3 ? "a" : "b", 1);
+		fake_queue_put_grouped(
+			&world.queue, i < 3 ? "a" : "b", body, strlen(body), &campaign, 1);
 	}
 }
 
