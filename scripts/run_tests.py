@@ -58,7 +58,9 @@ STEPS = {
     # Those of the suite "pure" allocate nothing and compute for long: minutes under valgrind.
     "valgrind": ("builds clean with gcc -O3; unit tests but the pure ones under valgrind", "plain",
                  "unit", ALONE, ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
+    "host": ("packages, images, and the service under a real systemd", "plain", "host", WAITS, []),
 }
+HOST_PROGRAMS = ("debootstrap", "systemd-nspawn")
 GIVE_WAY = ["nice", "-n", "10"]
 
 printing = threading.Lock()
@@ -198,7 +200,8 @@ def count_test(tally, step, test):
             show(title, output)
         return
     if result == "SKIP":
-        tally.add(skipped=[f"{step}: {test['name']}"])
+        reason = output.strip().rpartition("\n")[2]
+        tally.add(skipped=[f"{step}: {test['name']}: {reason}"])
         return
     if "[==========]" in output:
         passed, failed, skipped = cmocka_counts(result, output)
@@ -249,6 +252,12 @@ def run_suite(step, gives_way):
     return tally
 
 
+def host_lacks():
+    """What this machine lacks for the step "host", for people; "" if nothing."""
+    lacking = [] if os.geteuid() == 0 else ["root"]
+    return ", ".join(lacking + [name for name in HOST_PROGRAMS if not shutil.which(name)])
+
+
 def run_steps(steps, built, gives_way=False):
     """One after the other; returns their tallies."""
     tallies = []
@@ -256,6 +265,11 @@ def run_steps(steps, built, gives_way=False):
         build_name = STEPS[step][1]
         if not built[build_name]:
             say(step, f"NOT RUN: build/{build_name} failed")
+            continue
+        if step == "host" and (lacking := host_lacks()):
+            say(step, f"NOT RUN: this machine lacks {lacking}")
+            tallies.append(Tally())
+            tallies[-1].add(skipped=[f"{step}: NOT RUN: this machine lacks {lacking}"])
             continue
         started = time.monotonic()
         tallies.append(run_suite(step, gives_way))

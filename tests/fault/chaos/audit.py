@@ -262,8 +262,9 @@ class Audit:
         if earlier.known_s > start_s:
             return earlier.cause or self._excuse_of_delete(message, earlier, later)
         if self.run.ledger:
-            wrong = self._clock_was_wrong(earlier, later.exchange.arrived_s)
-            return CLOCK if wrong else None
+            if self._clock_was_wrong(earlier, later.exchange.arrived_s):
+                return CLOCK
+            return STOPPED if self._was_stopped_after_its_claim(later) else None
         return self._excuse_of_delete(message, earlier, later)
 
     def _clock_was_wrong(self, earlier, until_s):
@@ -273,6 +274,18 @@ class Audit:
         """
         began_s = earlier.exchange.arrived_s - self.run.timeout_s
         return any(shift.overlaps(began_s, until_s) for shift in self.run.shifts)
+
+    def _was_stopped_after_its_claim(self, acceptance):
+        """
+        Its worker had the message, may have claimed it in the ledger, and was stopped before the
+        request left, for so long that the claim ended and another could send it.
+        """
+        receipt, arrived_s = self._receipt_of(acceptance), acceptance.exchange.arrived_s
+        return receipt is not None and any(
+            stop.worker == acceptance.worker
+            and receipt.received_s <= stop.began_s <= arrived_s - self.run.timeout_s
+            and stop.overlaps(arrived_s - START_SLACK_S, arrived_s)
+            for stop in self.run.stops)
 
     def _excuse_of_delete(self, message, earlier, later):
         """Without the ledger: it was received again, because its delete was not confirmed."""
@@ -334,6 +347,8 @@ class Audit:
                 if self.run.ledger and last_s > acceptance.exchange.arrived_s and \
                         self._clock_was_wrong(acceptance, last_s):
                     self.bound[CLOCK] += 1
+                if self.run.ledger and self._was_stopped_after_its_claim(acceptance):
+                    self.bound[STOPPED] += 1
         self.bound[KILLED] = sum(self._in_flight_at(kill) for kill in self.run.kills
                                  if kill.worker is not None)
 

@@ -302,6 +302,17 @@ def test_duplicate_of_a_worker_that_was_stopped():
     assert verdict.duplicates == {audit.STOPPED: 1}
 
 
+@pytest.mark.parametrize("ended_s, cause", [(109, audit.STOPPED), (102, audit.UNEXPLAINED)])
+def test_duplicate_of_a_worker_that_was_stopped_between_claim_and_request(ended_s, cause):
+    """Its claim ends meanwhile. Not long before: it asks the ledger again."""
+    story = Story(ledger=True)
+    story.receive(100, 0)
+    story.fault("stop", "worker 0", 100.1, ended_s, 0, [story.run.stops])
+    verdict = story.delivered(106.1, 1).send(109.1, 0).judge()
+    assert verdict.duplicates == {cause: 1}
+    assert bool(verdict.problems) == (cause == audit.UNEXPLAINED)
+
+
 @pytest.mark.parametrize("ledger, cause", [(False, audit.STALE), (True, audit.UNEXPLAINED)])
 def test_duplicate_by_an_outdated_receipt(ledger, cause):
     """Stopped with a receive's answer unread, it takes the message for its own afterwards."""
