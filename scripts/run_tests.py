@@ -61,7 +61,7 @@ STEPS = {
     "host": ("packages, images, and the service under a real systemd", "plain", "host", WAITS, []),
 }
 HOST_PROGRAMS = ("debootstrap", "systemd-nspawn")
-GIVE_WAY = ["nice", "-n", "10"]
+GIVE_WAY = ["nice", "-n", "5"]
 
 printing = threading.Lock()
 
