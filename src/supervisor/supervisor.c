@@ -19,6 +19,7 @@
 
 #define STATUS_INTERVAL_US UINT64_C(5000000)
 #define GENERATIONS_AT_ONCE 4
+#define PLACES_MIN 64 /* so that a reload may ask for more workers than there are */
 
 struct supervisor {
 	const struct supervisor_options *options;
@@ -37,7 +38,9 @@ struct supervisor {
 
 unsigned supervisor_places(const struct supervisor_plan *plan)
 {
-	return plan->max * GENERATIONS_AT_ONCE;
+	unsigned places = plan->max * GENERATIONS_AT_ONCE;
+
+	return places > PLACES_MIN ? places : PLACES_MIN;
 }
 
 static uint64_t now_us(void)
@@ -261,7 +264,7 @@ static void reload(struct supervisor *supervisor)
 	if (options->load(options->arg, generation, &plan)) {
 		on_event(supervisor, &(struct supervisor_event){
 					     .kind = SUPERVISOR_RELOAD_FAILED, .error = EINVAL});
-	} else if (supervisor_places(&plan) > board_places(options->board)) {
+	} else if (plan.max * 2 > board_places(options->board)) {
 		on_event(supervisor, &(struct supervisor_event){.kind = SUPERVISOR_RELOAD_FAILED,
 					     .error = ENOSPC,
 					     .workers = plan.max});

@@ -105,7 +105,10 @@ struct supervisor_options {
 	void *arg;
 };
 
-/* Places that a board needs for a plan: a generation may start while three others still drain. */
+/*
+ * Places that a board needs for a plan: a generation may start while three others still drain, and
+ * a reload may ask for more workers: for half as many as there are places.
+ */
 unsigned supervisor_places(const struct supervisor_plan *plan);
 
 /*
@@ -116,8 +119,8 @@ unsigned supervisor_places(const struct supervisor_plan *plan);
  * A reload starts the new generation beside the old one and, when as many of it have begun to
  * receive as the plan's min, drains the old one. When a worker of it dies before it has begun, the
  * reload has failed: the new ones are stopped, the old ones stay, which is logged. A SIGHUP during
- * a reload is kept and done after it; one that finds no free places waits for them. A plan that
- * needs more places than the board has is refused: it takes a restart.
+ * a reload is kept and done after it; one that finds no free places waits for them. A plan
+ * for more workers than half of the places is refused: it takes a restart.
  *
  * In a child it does not return: it ends with _exit() after flushing stdio.
  */

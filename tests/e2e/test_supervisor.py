@@ -226,14 +226,14 @@ def test_reload_changes_the_workers(stage):
     process = stage.run()
     before = receiving(process, 3)
     stage.send(500)
-    stage.config(workers=2, destination={"concurrency": 7})
+    stage.config(workers=5, destination={"concurrency": 7})
     process.signal(signal.SIGHUP)
     wait_for(lambda: logged(process, "reloaded"), "the reload")
     wait_for(lambda: not set(before) & set(workers_of(process.pid)), "the old ones gone")
-    after = receiving(process, 2)
+    after = receiving(process, 5)
     assert not set(before) & set(after)
     stage.wait_until_empty()
-    assert metric(process, "bunshin_concurrency_limit") == 14
+    assert metric(process, "bunshin_concurrency_limit") == 35
     assert process.terminate() == 0
     assert accepted(stage.sink) == Counter(bodies(500))
 
