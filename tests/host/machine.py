@@ -18,6 +18,8 @@ from pathlib import Path
 PATIENCE_S = 120  # only ends a hang
 PR_SET_PDEATHSIG = 1
 CLONE_NEWNET = 0x40000000
+GROUP = "bunshin-host"
+PROGRAMS = "systemd-nspawn", "nsenter", "unshare"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,7 +39,10 @@ exec systemd-nspawn --quiet --directory="$2/root" --machine=bunshin --register=n
 def missing():
     """What this machine lacks for one, for people; "" if nothing."""
     lacking = [] if os.geteuid() == 0 else ["root"]
-    lacking += [name for name in ("systemd-nspawn", "nsenter", "unshare") if not shutil.which(name)]
+    lacking += [name for name in PROGRAMS if not shutil.which(name)]
+    if not lacking and subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"],
+                                      stderr=subprocess.DEVNULL).returncode != 0:
+        lacking.append("the right to make namespaces")  # root of a container
     return ", ".join(lacking)
 
 
@@ -54,7 +59,7 @@ class Machine:
     def __init__(self, root, directory):
         self.log = Path(directory) / "console.log"
         self.leader = None
-        self._groups = _make_groups(f"bunshin-host-{os.getpid()}-{time.monotonic_ns()}")
+        self._groups = _make_groups(f"{GROUP}-{os.getpid()}-{time.monotonic_ns()}")
         mounted = Path(directory) / "machine"
         mounted.mkdir()
         with self.log.open("wb") as log:
@@ -194,8 +199,16 @@ def _make_groups(name):
             if controllers in paths:
                 groups.append(Path(point + paths.pop(controllers)) / name)
     for group in groups:
+        _remove_stale(group.parent)
         group.mkdir()
     return groups
+
+
+def _remove_stale(parent):
+    """Groups that a test process left, since it was killed; those in them went with it."""
+    for group in parent.glob(f"{GROUP}-*"):
+        if not os.path.exists(f"/proc/{group.name.split('-')[-2]}"):
+            _remove_group(group)
 
 
 def _remove_group(group):
