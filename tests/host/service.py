@@ -37,7 +37,7 @@ def install(machine, staged):
 
 
 def install_program(machine, staged):
-    """The program alone, anew: a file of its own that takes the old one's name, as in an upgrade."""
+    """The program alone: a file of its own that takes the old name, as in an upgrade."""
     machine.path(PROGRAM + ".new").write_bytes((staged / PROGRAM.lstrip("/")).read_bytes())
     machine.run("chmod", "755", PROGRAM + ".new")
     machine.run("mv", PROGRAM + ".new", PROGRAM)
@@ -68,7 +68,7 @@ class Service:
         self.machine.write(self.config, text)
 
     def drop_in(self, *lines, environment=KEYS):
-        """Settings of the [Service] section, and its environment, as `systemctl edit` makes them."""
+        """[Service] settings, and its environment, as `systemctl edit` makes them."""
         values = [f"Environment={shlex.quote(f'{name}={value}')}"
                   for name, value in environment.items()]
         self.machine.write(f"/etc/systemd/system/{self.unit}.d/test.conf",

@@ -250,7 +250,7 @@ echo '{{"Version":1,"AccessKeyId":"{keys.access_key}","SecretAccessKey":"{keys.s
 
 
 def test_credential_reaches_a_header(machine, bunshin):
-    """A secret from LoadCredential= is in the request, also after a reload, and not in the journal."""
+    """A secret from LoadCredential= is in the request, after a reload too, not in the journal."""
     token = "a-token-that-opens-nothing-5e1f"
     stage = Stage(machine, bunshin)
     machine.write("/etc/bunshin/line-token", token, mode=0o600)
@@ -317,7 +317,7 @@ def test_reload_with_one_worker(machine, bunshin):
 
 
 def test_reload_of_a_bad_file_fails(machine, bunshin):
-    """`systemctl reload` fails, the journal says why, and nothing changes; a bare SIGHUP neither."""
+    """`systemctl reload` fails, the journal says why, nothing changes; a bare SIGHUP neither."""
     stage = Stage(machine, bunshin, "--latency", "20-80")
     pid = start_under_load(stage)
     workers = stage.service.children()
