@@ -14,7 +14,7 @@
 
 struct check {
 	const char *path, *queue_url, *endpoint;
-	bool json, probe;
+	bool json, probe, quiet;
 };
 
 static void print_json_string(const char *text, size_t len)
@@ -92,12 +92,32 @@ static int report_valid(const struct check *check, const struct config *config)
 	return err == 0 ? CLI_DONE : CLI_FAILED;
 }
 
+/* --quiet: what keeps `bunshin run` from starting is wrong here, too. */
+static int report_runnable(const struct check *check, const struct config *config)
+{
+	struct buf notes = BUF_INIT(OUTPUT_MAX_BYTES);
+	bool runnable;
+
+	append_notes(check, config, &notes);
+	runnable = *buf_string(&notes) == '\0';
+	fputs(buf_string(&notes), stderr);
+	buf_free(&notes);
+	return runnable ? CLI_DONE : CLI_USAGE;
+}
+
 static int run_probe(const struct check *check, const struct config *config)
 {
 	if (config->queue.url == NULL)
 		return cli_usage_error("check",
 			"--probe: no queue: set queue.url in %s or give --queue-url", check->path);
 	return probe(config, check->json);
+}
+
+static int report(const struct check *check, const struct config *config)
+{
+	if (check->probe)
+		return run_probe(check, config);
+	return check->quiet ? report_runnable(check, config) : report_valid(check, config);
 }
 
 static int run_check(const struct check *check)
@@ -113,7 +133,7 @@ static int run_check(const struct check *check)
 	int code = CLI_USAGE;
 
 	if (err == 0) {
-		code = check->probe ? run_probe(check, config) : report_valid(check, config);
+		code = report(check, config);
 	} else if (err == ERR_CONFIG || err == ERR_IO) {
 		print_verdict(check->json, false, buf_string(&errors), "");
 	} else {
@@ -138,6 +158,8 @@ int cmd_check(int argc, char **argv)
 			"print the verdict as one JSON object"},
 		{"probe", 0, CLI_FLAG, NULL, &check.probe, 0, 0,
 			"ask AWS as well, and print what it says instead"},
+		{"quiet", 0, CLI_FLAG, NULL, &check.quiet, 0, 0,
+			"print only what keeps `bunshin run` from starting"},
 		{0},
 	};
 	const struct cli_usage usage = {
@@ -155,5 +177,9 @@ int cmd_check(int argc, char **argv)
 	int first, count;
 	int code = cli_parse(&usage, argc, argv, &first, &count);
 
-	return code >= 0 ? code : run_check(&check);
+	if (code >= 0)
+		return code;
+	if (check.quiet && (check.json || check.probe))
+		return cli_usage_error("check", "--quiet goes with neither --json nor --probe");
+	return run_check(&check);
 }

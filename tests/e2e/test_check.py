@@ -100,6 +100,24 @@ def test_what_run_would_miss_is_noted(bunshin):
     assert (verdict["ok"], verdict["errors"], len(verdict["notes"])) == (True, [], 2)
 
 
+def test_quiet_says_only_what_keeps_run_from_starting(bunshin):
+    path = bunshin.config("http://127.0.0.1:9/000000000000/q", "http://127.0.0.1:9")
+    answer = bunshin.run("check", "-c", path, "--quiet")
+    assert (answer.exit, answer.out, answer.err) == (0, "", "")
+
+    path = bunshin.write_config("log: {level: warn}\n")
+    answer = bunshin.run("check", "-c", path, "--quiet")
+    assert (answer.exit, answer.out) == (2, "")
+    assert answer.err == (
+        f"{path}: note: queue.url is not set; bunshin run needs it, or --queue-url\n"
+        f"{path}: note: there are no destinations; bunshin run needs one\n")
+
+    path = bunshin.write_config("lgo: {}\n")
+    answer = bunshin.run("check", "-c", path, "--quiet")
+    assert (answer.exit, answer.out) == (2, "") and ":1:1: lgo:" in answer.err
+    assert bunshin.run("check", "-c", path, "--quiet", "--json").exit == 2
+
+
 WRONG = """\
 queue:
   wait: 20

@@ -1,6 +1,6 @@
 """The installed service in a machine: its units, as an operator handles them."""
 
-import os
+import contextlib
 import shlex
 import subprocess
 import sys
@@ -93,9 +93,15 @@ class Service:
         """Of the main process, in the machine."""
         return int(self.show("MainPID"))
 
-    def signal(self, name):
-        """To the main process."""
-        self.machine.run("kill", f"-{name}", self.pid())
+    def signal(self, name, pid=None):
+        """To a process, by its number in the machine; by default the main one."""
+        self.machine.run("sh", "-c", f"kill -{name} {pid or self.pid()}")
+
+    def children(self):
+        """Of the main process, in the machine."""
+        pid = self.pid()
+        names = self.machine.path(f"/proc/{pid}/task/{pid}/children")
+        return set(map(int, names.read_text().split()))
 
     def journal(self):
         return self.machine.run("journalctl", "--unit", self.unit, "--output", "cat",
@@ -120,10 +126,17 @@ def processes_of(machine, user):
 
 def connected_to(port):
     """
-    The processes, by the numbers of this test's namespace, that have a connection to a port of
-    loopback. In the machine's network.
+    The machine's processes that have a connection to a port of loopback, by their numbers there.
+    In its network.
     """
     done = subprocess.run(["ss", "-H", "-tnp", "state", "established", "dst",
                            f"127.0.0.1:{port}"], capture_output=True, text=True, check=True)
     words = done.stdout.replace(",", " ").replace(")", " ").split()
-    return {int(word[4:]) for word in words if word.startswith("pid=")} - {os.getpid()}
+    found = set()
+    for pid in {word[4:] for word in words if word.startswith("pid=")}:
+        with contextlib.suppress(OSError):  # gone meanwhile
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+            numbers = status.partition("\nNSpid:")[2].partition("\n")[0].split()
+            if len(numbers) > 1:  # else a process of the test
+                found.add(int(numbers[-1]))
+    return found
