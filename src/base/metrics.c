@@ -1,19 +1,18 @@
 #include "base/metrics.h"
 
-#include "base/hash.h"
 #include "base/metrics_arena.h"
+#include "base/siphash.h"
 #include "bunshin/error.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 struct series {
-	enum metric_kind kind;
-	enum metric_rule rule;
-	const char *name, *help, *labels;
-	void *value;  /* struct counter, gauge or histogram, by kind */
-	char *memory; /* ours, which all of them lie in; NULL: they lie in the arena */
+	struct metrics_entry entry;
+	uint64_t hash;
+	void *memory; /* ours, which value and texts lie in; NULL: they lie in the arena */
 };
 
 struct metrics {
@@ -21,24 +20,29 @@ struct metrics {
 	size_t count, capacity;
 	uint32_t *index; /* of series by hash: number and 1; 0: free. A power of two, half empty */
 	size_t index_size;
-	struct metrics_arena *arena; /* NULL: none */
+	uint8_t hash_key[SIPHASH_KEY_BYTES]; /* labels come from outside */
+	struct metrics_arena arena;
+	bool has_arena;
 };
 
 struct metrics *metrics_new(void)
 {
-	return calloc(1, sizeof(struct metrics));
+	struct metrics *metrics = calloc(1, sizeof(*metrics));
+
+	/* Without random bits, before the machine has any, the key is a known one. */
+	if (metrics && getrandom(metrics->hash_key, sizeof(metrics->hash_key), GRND_NONBLOCK) < 0)
+		memset(metrics->hash_key, 0, sizeof(metrics->hash_key));
+	return metrics;
 }
 
 struct metrics *metrics_new_in(void *memory, size_t bytes)
 {
 	struct metrics *metrics = metrics_new();
 
-	if (metrics)
-		metrics->arena = metrics_arena_new(memory, bytes);
-	if (metrics && !metrics->arena) {
-		free(metrics);
+	if (!metrics)
 		return NULL;
-	}
+	metrics_arena_init(&metrics->arena, memory, bytes);
+	metrics->has_arena = true;
 	return metrics;
 }
 
@@ -50,25 +54,36 @@ void metrics_free(struct metrics *metrics)
 		free(metrics->series[i].memory);
 	free(metrics->series);
 	free(metrics->index);
-	free(metrics->arena);
 	free(metrics);
 }
 
-static uint64_t hash_of(const char *name, const char *labels)
+/* Texts are compared by their lengths as known here: those in an arena, others can write to. */
+static bool is_same(const struct metrics_entry *a, const struct metrics_entry *b)
 {
-	return hash_bytes(name, strlen(name)) * 31 + hash_bytes(labels, strlen(labels));
+	return a->name_bytes == b->name_bytes && a->labels_bytes == b->labels_bytes &&
+	       memcmp(a->name, b->name, a->name_bytes) == 0 &&
+	       memcmp(a->labels, b->labels, a->labels_bytes) == 0;
+}
+
+static uint64_t hash_of(const struct metrics *metrics, const struct metrics_entry *entry)
+{
+	uint64_t name[2], labels[2];
+
+	siphash_128(metrics->hash_key, entry->name, entry->name_bytes, name);
+	siphash_128(metrics->hash_key, entry->labels, entry->labels_bytes, labels);
+	return name[0] ^ labels[1];
 }
 
 /* The place in the index where it stands or would stand. */
-static size_t place_of(const struct metrics *metrics, const char *name, const char *labels)
+static size_t place_of(
+	const struct metrics *metrics, const struct metrics_entry *entry, uint64_t hash)
 {
-	size_t mask = metrics->index_size - 1;
-	size_t place = hash_of(name, labels) & mask;
+	size_t mask = metrics->index_size - 1, place = hash & mask;
 
 	for (; metrics->index[place] != 0; place = (place + 1) & mask) {
 		const struct series *series = &metrics->series[metrics->index[place] - 1];
 
-		if (strcmp(series->name, name) == 0 && strcmp(series->labels, labels) == 0)
+		if (series->hash == hash && is_same(&series->entry, entry))
 			break;
 	}
 	return place;
@@ -95,65 +110,52 @@ static bool make_room(struct metrics *metrics)
 	metrics->index = index;
 	metrics->index_size = capacity * 2;
 	for (size_t i = 0; i < metrics->count; i++)
-		index[place_of(metrics, series[i].name, series[i].labels)] = (uint32_t)(i + 1);
+		index[place_of(metrics, &series[i].entry, series[i].hash)] = (uint32_t)(i + 1);
 	return true;
 }
 
-/* In the arena, or where that has no room in memory of its own. */
-static bool series_place(struct metrics *metrics, struct series *series)
-{
-	const struct metrics_entry entry = {.kind = series->kind,
-		.rule = series->rule,
-		.name = series->name,
-		.help = series->help,
-		.labels = series->labels};
-	size_t name = strlen(series->name) + 1, help = strlen(series->help) + 1;
-	size_t labels = strlen(series->labels) + 1;
-	struct metrics_entry placed;
-	char *text;
+/* Where a series may lie. */
+enum site {
+	SITE_ANY,
+	SITE_SHARED, /* with an arena, only in it: elsewhere it would be of no use */
+};
 
-	if (metrics->arena && metrics_arena_add(metrics->arena, &entry, &placed)) {
-		series->name = placed.name;
-		series->help = placed.help;
-		series->labels = placed.labels;
-		series->value = placed.value;
-		return true;
-	}
-	series->memory = calloc(1, metrics_value_bytes(series->kind) + name + help + labels);
+/* 0, ERR_NOMEM, or ERR_LIMIT: the arena has no room. */
+static int series_place(struct metrics *metrics, struct series *series, enum site site)
+{
+	if (metrics->has_arena &&
+		metrics_arena_add(&metrics->arena, &series->entry, &series->entry))
+		return 0;
+	if (metrics->has_arena && site == SITE_SHARED)
+		return ERR_LIMIT;
+	series->memory = malloc(metrics_entry_bytes(&series->entry));
 	if (!series->memory)
-		return false;
-	series->value = series->memory;
-	text = series->memory + metrics_value_bytes(series->kind);
-	series->name = memcpy(text, series->name, name);
-	series->help = memcpy(text + name, series->help, help);
-	series->labels = memcpy(text + name + help, series->labels, labels);
-	return true;
+		return ERR_NOMEM;
+	metrics_entry_place(&series->entry, series->memory, &series->entry);
+	return 0;
 }
 
-/* 0; ERR_NOMEM; ERR_ARGUMENT: the series is known as another kind. */
+/* 0; ERR_NOMEM; ERR_LIMIT; ERR_ARGUMENT: the series is known as another kind. */
 static int register_series(struct metrics *metrics, const struct metrics_entry *entry,
-	struct series **ret, bool *ret_created)
+	enum site site, struct series **ret, bool *ret_created)
 {
-	struct series series = {.kind = entry->kind,
-		.rule = entry->rule,
-		.name = entry->name,
-		.help = entry->help,
-		.labels = entry->labels};
+	struct series series = {.entry = *entry, .hash = hash_of(metrics, entry)};
 	size_t place;
+	int err;
 
-	*ret_created = false;
 	if (!make_room(metrics))
 		return ERR_NOMEM;
-	place = place_of(metrics, entry->name, entry->labels);
-	if (metrics->index[place] != 0) {
+	place = place_of(metrics, entry, series.hash);
+	*ret_created = metrics->index[place] == 0;
+	if (!*ret_created) {
 		*ret = &metrics->series[metrics->index[place] - 1];
-		return (*ret)->kind == entry->kind ? 0 : ERR_ARGUMENT;
+		return (*ret)->entry.kind == entry->kind ? 0 : ERR_ARGUMENT;
 	}
-	if (!series_place(metrics, &series))
-		return ERR_NOMEM;
+	err = series_place(metrics, &series, site);
+	if (err)
+		return err;
 	metrics->series[metrics->count++] = series;
 	metrics->index[place] = (uint32_t)metrics->count;
-	*ret_created = true;
 	*ret = &metrics->series[metrics->count - 1];
 	return 0;
 }
@@ -161,12 +163,20 @@ static int register_series(struct metrics *metrics, const struct metrics_entry *
 static void *value_of(struct metrics *metrics, enum metric_kind kind, enum metric_rule rule,
 	const char *name, const char *help, const char *labels)
 {
-	const struct metrics_entry entry = {
-		.kind = kind, .rule = rule, .name = name, .help = help, .labels = labels};
+	const struct metrics_entry entry = {.kind = kind,
+		.rule = rule,
+		.name = name,
+		.labels = labels,
+		.help = help,
+		.name_bytes = strlen(name),
+		.labels_bytes = strlen(labels),
+		.help_bytes = strlen(help)};
 	struct series *series;
 	bool created;
 
-	return register_series(metrics, &entry, &series, &created) ? NULL : series->value;
+	if (register_series(metrics, &entry, SITE_ANY, &series, &created))
+		return NULL;
+	return series->entry.value;
 }
 
 struct counter *metrics_counter(
@@ -199,13 +209,12 @@ struct histogram *metrics_histogram(
 	return value_of(metrics, METRIC_HISTOGRAM, METRIC_SUM, name, help, labels);
 }
 
-/* ---- what others have, added up */
+/* What others have, added up. Their words are read whole: they may change meanwhile. */
 
-struct collecting {
-	struct metrics *into;
-	bool gauges;
-	bool out_of_memory;
-};
+static uint64_t load(const void *word)
+{
+	return __atomic_load_n((const uint64_t *)word, __ATOMIC_RELAXED);
+}
 
 static void add_gauge(struct gauge *into, int64_t value, enum metric_rule rule, bool created)
 {
@@ -216,61 +225,95 @@ static void add_gauge(struct gauge *into, int64_t value, enum metric_rule rule, 
 		into->value = (int64_t)((uint64_t)into->value + (uint64_t)value);
 }
 
-/* The words may change under the reader: each is read once and whole. */
-static void add_words(uint64_t *into, const uint64_t *from, size_t words)
+static void add_histogram(struct histogram *into, const struct histogram *from)
 {
-	for (size_t i = 0; i < words; i++)
-		into[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		uint64_t values = load(&from->buckets[i]);
+
+		if (values == 0)
+			continue;
+		into->buckets[i] += values;
+		into->count += values;
+	}
+	into->sum += load(&from->sum);
 }
 
-static bool collect_entry(void *arg, const struct metrics_entry *entry)
+static void add_value(struct series *into, const void *value, bool created)
 {
-	struct collecting *collecting = arg;
+	struct counter *counter = into->entry.value;
+
+	switch (into->entry.kind) {
+	case METRIC_COUNTER:
+		counter->value += load(value);
+		break;
+	case METRIC_GAUGE:
+		add_gauge(into->entry.value, (int64_t)load(value), into->entry.rule, created);
+		break;
+	case METRIC_HISTOGRAM:
+		add_histogram(into->entry.value, value);
+		break;
+	}
+}
+
+/* What is left out of it is told of in metrics.h. 0 or ERR_NOMEM. */
+static int add_new(struct metrics *into, const struct metrics_entry *entry, size_t *next)
+{
 	struct series *series;
 	bool created;
-	int err;
+	int err = register_series(into, entry, SITE_SHARED, &series, &created);
 
-	if (entry->kind == METRIC_GAUGE && !collecting->gauges)
-		return true;
-	err = register_series(collecting->into, entry, &series, &created);
-	if (err) {
-		/* One that is known as another kind is left out. */
-		collecting->out_of_memory = err == ERR_NOMEM;
-		return !collecting->out_of_memory;
-	}
-	if (entry->kind == METRIC_GAUGE)
-		add_gauge(series->value,
-			(int64_t)__atomic_load_n((const uint64_t *)entry->value, __ATOMIC_RELAXED),
-			entry->rule, created);
-	else
-		add_words(series->value, entry->value,
-			metrics_value_bytes(entry->kind) / sizeof(uint64_t));
-	return true;
+	if (err)
+		return err == ERR_NOMEM ? err : 0;
+	add_value(series, entry->value, created);
+	*next = (size_t)(series - into->series) + 1;
+	return 0;
 }
 
-int metrics_add(struct metrics *into, const struct metrics *from)
+/*
+ * Workers register the same series in the same order, so the next to come is most often the one
+ * behind the last: found by a comparison, without a hash, a copy or a look at each character.
+ */
+static bool add_next(struct metrics *into, const struct metrics_entry *entry, size_t *next)
 {
-	struct collecting collecting = {.into = into, .gauges = true};
+	struct series *series;
 
-	for (size_t i = 0; i < from->count && !collecting.out_of_memory; i++) {
-		const struct series *series = &from->series[i];
-
-		collect_entry(&collecting, &(struct metrics_entry){.kind = series->kind,
-						   .rule = series->rule,
-						   .name = series->name,
-						   .help = series->help,
-						   .labels = series->labels,
-						   .value = series->value});
-	}
-	return collecting.out_of_memory ? ERR_NOMEM : 0;
+	if (*next >= into->count)
+		return false;
+	series = &into->series[*next];
+	if (series->entry.kind != entry->kind || !is_same(&series->entry, entry))
+		return false;
+	add_value(series, entry->value, false);
+	++*next;
+	return true;
 }
 
 int metrics_collect(struct metrics *into, const void *memory, size_t bytes, bool gauges)
 {
-	struct collecting collecting = {.into = into, .gauges = gauges};
+	char texts[METRICS_TEXTS_MAX + 8];
+	struct metrics_reader reader;
+	struct metrics_entry entry;
+	size_t next = 0;
+	int err = 0;
 
-	metrics_arena_each(memory, bytes, collect_entry, &collecting);
-	return collecting.out_of_memory ? ERR_NOMEM : 0;
+	metrics_reader_init(&reader, memory, bytes);
+	while (!err && metrics_reader_next(&reader, &entry)) {
+		if (entry.kind == METRIC_GAUGE && !gauges)
+			continue;
+		if (!add_next(into, &entry, &next) && metrics_entry_take(&entry, texts))
+			err = add_new(into, &entry, &next);
+	}
+	return err;
+}
+
+int metrics_add(struct metrics *into, const struct metrics *from)
+{
+	size_t next = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < from->count && !err; i++)
+		if (!add_next(into, &from->series[i].entry, &next))
+			err = add_new(into, &from->series[i].entry, &next);
+	return err;
 }
 
 #define SUB_BUCKETS (1u << HISTOGRAM_SUB_BITS)
@@ -336,7 +379,7 @@ void metrics_each(const struct metrics *metrics,
 	void (*visit)(void *arg, const struct metric_series *series), void *arg)
 {
 	for (size_t i = 0; i < metrics->count; i++) {
-		const struct series *from = &metrics->series[i];
+		const struct metrics_entry *from = &metrics->series[i].entry;
 		struct metric_series series = {
 			.name = from->name,
 			.help = from->help,

@@ -15,7 +15,7 @@
 struct metrics;
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
-/* What a gauge of several workers shows: what they have together, or the worst of them. */
+/* What a gauge of several workers shows: what they have together, or the most or least of it. */
 enum metric_rule { METRIC_SUM, METRIC_MAX, METRIC_MIN };
 
 /* Bytes of a name, a help and a set of labels that can lie in shared memory. */
@@ -48,15 +48,23 @@ struct histogram {
 struct metrics *metrics_new(void); /* NULL: out of memory */
 /*
  * A registry whose series, with their names, lie in memory of the caller's, all zero at first and
- * aligned to 64 bytes: others may read it at any time with metrics_collect(). What finds no room
- * there lies in this process's own memory and is seen by nobody else. NULL: out of memory.
+ * aligned to 64 bytes: others may read it at any time with metrics_collect(), also when this
+ * process has died in the middle of anything. What finds no room there, or has a longer text than
+ * the limits above, lies in this process's own memory and is seen by nobody else. Nothing that
+ * others write into the memory makes this registry read or write outside of it. NULL: out of
+ * memory.
  */
 struct metrics *metrics_new_in(void *memory, size_t bytes);
 /*
- * Adds the series that lie in that memory to those of the same name and labels in `into`,
- * registering what is missing: counters and histograms are added up; gauges too when `gauges` is
- * true, by their rule, else they are left out. The memory may change meanwhile and may hold
- * anything: nothing in it is trusted, and what is not well formed ends the reading. 0 or ERR_NOMEM.
+ * Adds the series that lie in that memory, aligned to 8 bytes, to those of the same name and labels
+ * in `into`, registering what is missing: counters and histograms are added up; gauges too when
+ * `gauges` is true, by their rule, else they are left out. A histogram's count is that of its
+ * buckets, so the two agree although the memory changes meanwhile.
+ *
+ * The memory may hold anything. An entry whose lengths are not right ends the reading; one with a
+ * name or labels that the exposition format does not have, with a control character in a text (but
+ * a line feed in the help), or of another kind than in `into`, is left out. So is one that finds no
+ * room in the memory of an `into` from metrics_new_in(). 0 or ERR_NOMEM, with a part added.
  */
 int metrics_collect(struct metrics *into, const void *memory, size_t bytes, bool gauges);
 /* The same with the series of another registry of this process, gauges included. 0 or ERR_NOMEM. */
@@ -68,7 +76,8 @@ void metrics_free(struct metrics *metrics);
  * metrics_free; NULL: out of memory (or the series is known as another kind, a mistake in the
  * caller). The same name and labels give the same handle. `name` is in
  * base units ("bunshin_messages_total", "bunshin_attempt_duration_seconds"); `labels` is "" or
- * the inside of the braces, already escaped (outcome="accepted"); all copied.
+ * the inside of the braces, already escaped (outcome="accepted"); all copied. A gauge keeps the
+ * rule it was registered with first.
  */
 struct counter *metrics_counter(
 	struct metrics *metrics, const char *name, const char *help, const char *labels);

@@ -95,6 +95,8 @@ int credentials_watch_open(
 	if (!watch->renewals || !watch->failures || !watch->expiry_s || !watch->usable ||
 		!watch->failing)
 		return ERR_NOMEM;
+	/* Others may read the metrics from now on: not usable is not to be what they see first. */
+	credentials_watch_show(watch);
 	credentials_observe(credentials, changed, watch);
 	tell(watch, credentials_status(credentials));
 	return 0;

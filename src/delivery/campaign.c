@@ -13,13 +13,18 @@ static const char *const outcome_names[CAMPAIGN_OUTCOMES] = {
 	[CAMPAIGN_EXPIRED] = "expired",
 };
 
-/* As the exposition format wants it: backslash, quote and line feed escaped. */
+/*
+ * As the exposition format wants it: backslash, quote and line feed escaped. It has no way to write
+ * other control characters, of which SQS lets the tab and the carriage return pass.
+ */
 static void escape(char *to, const char *from, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++) {
+		bool is_control = (unsigned char)from[i] < ' ' || from[i] == 0x7f;
+
 		if (from[i] == '\n' || from[i] == '"' || from[i] == '\\')
 			*to++ = '\\';
-		*to++ = from[i] == '\n' ? 'n' : from[i];
+		*to++ = from[i] == '\n' ? 'n' : is_control ? '?' : from[i];
 	}
 	*to = '\0';
 }

@@ -4,6 +4,7 @@
  *
  * The names come from outside: the first CAMPAIGNS_MAX have counters of their own, the rest, and
  * those that are no UTF-8 or longer than CAMPAIGN_NAME_MAX bytes, are counted together as "other".
+ * A control character but the line feed is shown as a question mark.
  */
 #ifndef DELIVERY_CAMPAIGN_H
 #define DELIVERY_CAMPAIGN_H

@@ -1,78 +1,123 @@
+/*
+ * How it lies in memory: what all share, a head for each place, the metrics of the gone ones, then
+ * for each place its checks and metrics, on pages of their own. A page of shared memory is made by
+ * the first who touches it, be it only to read: so a place's pages are looked at only when its head
+ * says that there is something.
+ */
 #include "supervisor/board.h"
 
-#include "base/metrics_arena.h"
 #include "bunshin/error.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PLACES_MAX 8192
-#define PAGE 4096
-#define READ_TRIES 100
-#define CLEAR_PAUSE_NS 50000 /* about as long as a place takes to clear */
+#define GONE_BYTES ((size_t)4 << 20)
+#define TRIES 100
+#define PAUSE_NS 200000
 
-#define WORDS(type) ((sizeof(type) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
+#define SEAT_WORDS 6
+#define REPORT_WORDS 7
+#define BACKLOG_WORDS 4
+#define COUNTS_WORDS 7
+#define CHECK_WORDS ((sizeof(struct board_check) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
+#define CHECKS_WORDS (BOARD_CHECKS_MAX * CHECK_WORDS)
 
-/* A struct of which readers want one moment: odd while it is being written. */
-#define RECORD(type)                         \
-	struct {                             \
-		uint64_t sequence;           \
-		uint64_t words[WORDS(type)]; \
+/*
+ * Words that one process sets and others read. There are two copies, and each set of words is
+ * written over the last but one: so it does not matter how long its writer is stopped, or whether
+ * it dies. The state has how many sets there were, whose lowest bit is the copy, and below
+ * SET_SHIFT how many words the last has.
+ */
+#define RECORD(n)                             \
+	struct {                              \
+		_Atomic uint64_t state;       \
+		_Atomic uint64_t words[n][2]; \
 	}
+#define SET_SHIFT 16
+#define SET(record, from, n) record_set(&(record)->state, (record)->words, from, n)
+#define GET(record, to, n) record_get(&(record)->state, (record)->words, to, n)
+
+struct head {
+	_Alignas(64) RECORD(SEAT_WORDS) seat;
+	RECORD(REPORT_WORDS) report;
+	_Atomic uint64_t checks_state; /* their words are on the place's pages */
+	_Atomic uint64_t has_metrics;
+};
+
+struct shared {
+	_Alignas(64) _Atomic uint64_t clears; /* two for each board_clear(); odd: it is in one */
+	RECORD(BACKLOG_WORDS) backlog;
+	RECORD(COUNTS_WORDS) counts;
+	struct head heads[];
+};
 
 struct checks {
-	uint64_t count;
-	struct board_check rows[BOARD_CHECKS_MAX];
+	_Atomic uint64_t words[CHECKS_WORDS][2];
 };
 
-struct place {
-	RECORD(struct board_seat) seat;
-	RECORD(struct board_report) report;
-	RECORD(struct checks) checks;
-};
-
-/* What is shared; behind it the places, then the arenas: the gone ones' and one a place. */
-struct shared {
-	uint64_t clearing; /* odd while board_clear() moves a worker's counters */
-	RECORD(struct board_backlog) backlog;
-	RECORD(struct board_counts) counts;
-};
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not be shared by processes");
 
 struct board {
 	unsigned places;
-	size_t bytes;
+	size_t bytes, place_bytes;
 	struct shared *shared;
-	struct place *rows;
-	char *arenas;
+	char *gone_memory;
+	char *place_memory;
+	struct metrics *gone; /* in gone_memory; of the process that calls board_clear() */
+	uint64_t clears;      /* its own copy: others could write to the one on the board */
 };
 
-static size_t rounded(size_t bytes)
+static size_t round_up(size_t bytes, size_t page)
 {
-	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
+	return (bytes + page - 1) / page * page;
+}
+
+static int map(struct board *board)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t heads = round_up(sizeof(struct shared) + board->places * sizeof(struct head), page);
+	char *memory;
+
+	board->place_bytes = round_up(sizeof(struct checks), page) + BOARD_METRICS_BYTES;
+	board->bytes = heads + GONE_BYTES + board->places * board->place_bytes;
+	memory = mmap(NULL, board->bytes, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return ERR_NOMEM;
+	/* One huge page a place would be four times what was asked for. */
+	(void)madvise(memory, board->bytes, MADV_NOHUGEPAGE);
+	board->shared = (struct shared *)(void *)memory;
+	board->gone_memory = memory + heads;
+	board->place_memory = memory + heads + GONE_BYTES;
+	return 0;
 }
 
 struct board *board_new(unsigned places)
 {
-	struct board *board = places >= 1 && places <= PLACES_MAX ? malloc(sizeof(*board)) : NULL;
-	size_t head = rounded(sizeof(struct shared)), rows;
-	char *memory;
+	static const struct board_backlog unknown = {.visible = -1, .in_flight = -1, .delayed = -1};
+	struct board *board;
 
+	if (places < 1 || places > PLACES_MAX)
+		return NULL;
+	board = calloc(1, sizeof(*board));
 	if (!board)
 		return NULL;
-	rows = rounded(places * sizeof(struct place));
 	board->places = places;
-	board->bytes = head + rows + (places + 1) * BOARD_METRICS_BYTES;
-	memory = mmap(NULL, board->bytes, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED) {
+	if (map(board)) {
 		free(board);
 		return NULL;
 	}
-	board->shared = (struct shared *)(void *)memory;
-	board->rows = (struct place *)(void *)(memory + head);
-	board->arenas = memory + head + rows;
+	board->gone = metrics_new_in(board->gone_memory, GONE_BYTES);
+	if (!board->gone) {
+		board_free(board);
+		return NULL;
+	}
+	board_backlog_set(board, &unknown);
 	return board;
 }
 
@@ -80,6 +125,7 @@ void board_free(struct board *board)
 {
 	if (!board)
 		return;
+	metrics_free(board->gone);
 	munmap(board->shared, board->bytes);
 	free(board);
 }
@@ -89,97 +135,122 @@ unsigned board_places(const struct board *board)
 	return board->places;
 }
 
-/* ---- records: one writer, any number of readers */
-
-static void record_set(uint64_t *sequence, uint64_t *words, const void *value, size_t bytes)
+static char *memory_of(const struct board *board, unsigned place)
 {
-	uint64_t begun = __atomic_load_n(sequence, __ATOMIC_RELAXED) | 1;
-	size_t count = (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
-
-	__atomic_store_n(sequence, begun, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	for (size_t i = 0; i < count; i++) {
-		uint64_t word = 0;
-		size_t at = i * sizeof(word);
-
-		memcpy(&word, (const char *)value + at,
-			bytes - at < sizeof(word) ? bytes - at : sizeof(word));
-		__atomic_store_n(&words[i], word, __ATOMIC_RELAXED);
-	}
-	__atomic_store_n(sequence, begun + 1, __ATOMIC_RELEASE);
+	return board->place_memory + place * board->place_bytes;
 }
 
-/* False: whoever writes it died in the middle, or never stops. */
-static bool record_get(const uint64_t *sequence, const uint64_t *words, void *ret, size_t bytes)
+static struct checks *checks_of(const struct board *board, unsigned place)
 {
-	size_t count = (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);
-
-	for (unsigned tries = 0; tries < READ_TRIES; tries++) {
-		uint64_t before = __atomic_load_n(sequence, __ATOMIC_ACQUIRE);
-
-		if (before & 1)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			uint64_t word = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
-			size_t at = i * sizeof(word);
-
-			memcpy((char *)ret + at, &word,
-				bytes - at < sizeof(word) ? bytes - at : sizeof(word));
-		}
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(sequence, __ATOMIC_RELAXED) == before)
-			return true;
-	}
-	return false;
+	return (struct checks *)(void *)memory_of(board, place);
 }
 
-#define SET(record, value) record_set(&(record)->sequence, (record)->words, value, sizeof(*(value)))
-#define GET(record, ret) record_get(&(record)->sequence, (record)->words, ret, sizeof(*(ret)))
+static char *metrics_of(const struct board *board, unsigned place)
+{
+	return memory_of(board, place) + board->place_bytes - BOARD_METRICS_BYTES;
+}
+
+/* Records. */
+
+static void record_set(
+	_Atomic uint64_t *state, _Atomic uint64_t (*words)[2], const uint64_t *from, size_t count)
+{
+	uint64_t set = (atomic_load_explicit(state, memory_order_relaxed) >> SET_SHIFT) + 1;
+
+	/* Whoever sees one of these words sees that the set it had been part of was no more last.
+	 */
+	atomic_thread_fence(memory_order_release);
+	for (size_t i = 0; i < count; i++)
+		atomic_store_explicit(&words[i][set & 1], from[i], memory_order_relaxed);
+	atomic_store_explicit(state, set << SET_SHIFT | count, memory_order_release);
+}
+
+/* Returns how many words there are; 0: none were set, or they are set on and on. */
+static size_t record_get(
+	_Atomic uint64_t *state, _Atomic uint64_t (*words)[2], uint64_t *to, size_t room)
+{
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		uint64_t before = atomic_load_explicit(state, memory_order_acquire);
+		size_t count = before & ((1 << SET_SHIFT) - 1), set = before >> SET_SHIFT;
+
+		if (count > room)
+			count = room;
+		for (size_t i = 0; i < count; i++)
+			to[i] = atomic_load_explicit(&words[i][set & 1], memory_order_relaxed);
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(state, memory_order_relaxed) == before)
+			return count;
+	}
+	memset(to, 0, room * sizeof(*to));
+	return 0;
+}
+
+/*
+ * The number of sets goes on, so that a reader in the middle of the last one does not take the
+ * first of the next worker for it.
+ */
+static void record_clear(_Atomic uint64_t *state)
+{
+	record_set(state, NULL, NULL, 0);
+}
 
 void board_seat_set(struct board *board, unsigned place, const struct board_seat *seat)
 {
-	SET(&board->rows[place].seat, seat);
+	const uint64_t words[SEAT_WORDS] = {seat->state, (uint64_t)seat->pid, seat->number,
+		seat->generation, seat->failures_in_row, seat->since_us};
+
+	SET(&board->shared->heads[place].seat, words, SEAT_WORDS);
 }
 
 void board_seat_get(const struct board *board, unsigned place, struct board_seat *ret_seat)
 {
-	if (!GET(&board->rows[place].seat, ret_seat) || ret_seat->state > BOARD_WAITING)
-		*ret_seat = (struct board_seat){.state = BOARD_EMPTY};
+	uint64_t words[SEAT_WORDS] = {0};
+	pid_t pid;
+
+	GET(&board->shared->heads[place].seat, words, SEAT_WORDS);
+	pid = (pid_t)words[1];
+	*ret_seat = (struct board_seat){
+		.state = words[0] <= BOARD_WAITING ? (enum board_state)words[0] : BOARD_EMPTY,
+		.pid = pid > 0 ? pid : 0, /* kill(-1) would be everybody */
+		.number = (unsigned)words[2],
+		.generation = (unsigned)words[3],
+		.failures_in_row = (unsigned)words[4],
+		.since_us = words[5]};
 }
+
+enum { REPORT_BEGUN = 1, REPORT_DRAINING = 2 };
 
 void board_report_set(struct board *board, unsigned place, const struct board_report *report)
 {
-	SET(&board->rows[place].report, report);
-}
+	const uint64_t words[REPORT_WORDS] = {report->heartbeat_us, report->progress_us,
+		(report->begun ? REPORT_BEGUN : 0) | (report->draining ? REPORT_DRAINING : 0),
+		report->held, report->busy, report->slots, report->wanting};
 
-/* The copy may hold anything, and a bool that is neither 0 nor 1 is no value to read. */
-struct report_words {
-	uint64_t words[WORDS(struct board_report)];
-};
+	SET(&board->shared->heads[place].report, words, REPORT_WORDS);
+}
 
 void board_report_get(const struct board *board, unsigned place, struct board_report *ret_report)
 {
-	struct report_words raw;
-	unsigned char flag;
+	uint64_t words[REPORT_WORDS] = {0};
 
-	if (!GET(&board->rows[place].report, &raw)) {
-		*ret_report = (struct board_report){.begun = false};
-		return;
-	}
-	memcpy(&flag, (char *)&raw + offsetof(struct board_report, begun), 1);
-	((char *)&raw)[offsetof(struct board_report, begun)] = flag != 0;
-	memcpy(&flag, (char *)&raw + offsetof(struct board_report, draining), 1);
-	((char *)&raw)[offsetof(struct board_report, draining)] = flag != 0;
-	memcpy(ret_report, &raw, sizeof(*ret_report));
+	GET(&board->shared->heads[place].report, words, REPORT_WORDS);
+	*ret_report = (struct board_report){.heartbeat_us = words[0],
+		.progress_us = words[1],
+		.begun = (words[2] & REPORT_BEGUN) != 0,
+		.draining = (words[2] & REPORT_DRAINING) != 0,
+		.held = words[3],
+		.busy = words[4],
+		.slots = words[5],
+		.wanting = words[6]};
 }
 
-/* Cut to the room there is, between two characters. */
+/* `size` bytes, of which the last is a NUL; what was cut was cut between two characters. */
 static void copy_text(char *to, size_t size, const char *from)
 {
 	size_t len = strnlen(from, size);
 
 	if (len == size)
-		for (len = size - 1; len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80;)
+		for (len--; len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80;)
 			len--;
 	memcpy(to, from, len);
 	memset(to + len, 0, size - len);
@@ -189,147 +260,180 @@ void board_check_fill(
 	struct board_check *check, const char *name, unsigned health, const char *detail)
 {
 	copy_text(check->name, sizeof(check->name), name);
-	copy_text(check->detail, sizeof(check->detail), detail);
 	check->health = health;
+	copy_text(check->detail, sizeof(check->detail), detail);
 }
 
 void board_checks_set(
 	struct board *board, unsigned place, const struct board_check *checks, size_t count)
 {
-	struct checks all = {.count = count < BOARD_CHECKS_MAX ? count : BOARD_CHECKS_MAX};
+	uint64_t words[CHECKS_WORDS] = {0};
 
-	for (size_t i = 0; i < all.count; i++)
-		all.rows[i] = checks[i];
-	SET(&board->rows[place].checks, &all);
+	if (count > BOARD_CHECKS_MAX)
+		count = BOARD_CHECKS_MAX;
+	for (size_t i = 0; i < count; i++)
+		memcpy(&words[i * CHECK_WORDS], &checks[i], sizeof(checks[i]));
+	record_set(&board->shared->heads[place].checks_state, checks_of(board, place)->words, words,
+		count * CHECK_WORDS);
 }
 
 size_t board_checks_get(
 	const struct board *board, unsigned place, struct board_check ret_checks[BOARD_CHECKS_MAX])
 {
-	struct checks all;
+	uint64_t words[CHECKS_WORDS];
+	size_t count = record_get(&board->shared->heads[place].checks_state,
+			       checks_of(board, place)->words, words, CHECKS_WORDS) /
+		       CHECK_WORDS;
 
-	if (!GET(&board->rows[place].checks, &all))
-		return 0;
-	if (all.count > BOARD_CHECKS_MAX)
-		all.count = BOARD_CHECKS_MAX;
-	for (size_t i = 0; i < all.count; i++) {
-		ret_checks[i] = all.rows[i];
-		ret_checks[i].name[BOARD_CHECK_NAME_SIZE - 1] = '\0';
-		ret_checks[i].detail[BOARD_CHECK_DETAIL_SIZE - 1] = '\0';
-		if (ret_checks[i].health > 2)
-			ret_checks[i].health = 2;
+	for (size_t i = 0; i < count; i++) {
+		struct board_check check;
+
+		memcpy(&check, &words[i * CHECK_WORDS], sizeof(check));
+		board_check_fill(&ret_checks[i], check.name, check.health < 2 ? check.health : 2,
+			check.detail);
 	}
-	return (size_t)all.count;
+	return count;
 }
 
-/* ---- metrics */
-
-static char *gone_of(const struct board *board)
-{
-	return board->arenas;
-}
-
-static char *arena_of(const struct board *board, unsigned place)
-{
-	return board->arenas + (place + 1) * BOARD_METRICS_BYTES;
-}
+/* Metrics. */
 
 void *board_metrics(struct board *board, unsigned place)
 {
-	return arena_of(board, place);
+	atomic_store_explicit(&board->shared->heads[place].has_metrics, 1, memory_order_relaxed);
+	return metrics_of(board, place);
 }
 
-/* The counters of the gone ones are read, added to, and written back to where they lie. */
-static void fold(struct board *board, unsigned place)
+static void empty_place(struct board *board, unsigned place)
 {
-	struct metrics *sum = metrics_new(), *gone;
+	struct head *head = &board->shared->heads[place];
+	char *memory = memory_of(board, place);
 
-	if (!sum)
-		return;
-	if (metrics_collect(sum, gone_of(board), BOARD_METRICS_BYTES, false) == 0 &&
-		metrics_collect(sum, arena_of(board, place), BOARD_METRICS_BYTES, false) == 0) {
-		memset(gone_of(board), 0, metrics_arena_used(gone_of(board), BOARD_METRICS_BYTES));
-		gone = metrics_new_in(gone_of(board), BOARD_METRICS_BYTES);
-		if (gone)
-			metrics_add(gone, sum);
-		metrics_free(gone);
-	}
-	metrics_free(sum);
+	record_clear(&head->seat.state);
+	record_clear(&head->report.state);
+	record_clear(&head->checks_state);
+	atomic_store_explicit(&head->has_metrics, 0, memory_order_relaxed);
+	/* All of it: what a worker gone mad has touched is not known. */
+	if (madvise(memory, board->place_bytes, MADV_REMOVE) != 0)
+		memset(memory, 0, board->place_bytes);
 }
 
 void board_clear(struct board *board, unsigned place)
 {
-	uint64_t begun = board->shared->clearing + 1;
-	size_t used = metrics_arena_used(arena_of(board, place), BOARD_METRICS_BYTES);
+	_Atomic uint64_t *clears = &board->shared->clears;
 
-	__atomic_store_n(&board->shared->clearing, begun, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	if (used > 0)
-		fold(board, place);
-	/* Gives the pages back; what cannot be given back is at least all zero. */
-	if (madvise(arena_of(board, place), BOARD_METRICS_BYTES, MADV_REMOVE) != 0)
-		memset(arena_of(board, place), 0, used);
-	memset(&board->rows[place], 0, sizeof(board->rows[place]));
-	__atomic_store_n(&board->shared->clearing, begun + 1, __ATOMIC_RELEASE);
+	atomic_store_explicit(clears, board->clears + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	/* Out of memory, what could not be added is forgotten: there is nobody to keep it. */
+	if (atomic_load_explicit(&board->shared->heads[place].has_metrics, memory_order_relaxed) !=
+		0)
+		(void)metrics_collect(
+			board->gone, metrics_of(board, place), BOARD_METRICS_BYTES, false);
+	empty_place(board, place);
+	board->clears += 2;
+	atomic_store_explicit(clears, board->clears, memory_order_release);
 }
 
-static int collect_all(const struct board *board, struct metrics *into)
+/* Has nothing been cleared since? */
+static bool is_quiet(const struct board *board, uint64_t clears)
 {
-	int err = metrics_collect(into, gone_of(board), BOARD_METRICS_BYTES, false);
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&board->shared->clears, memory_order_relaxed) == clears;
+}
 
-	for (unsigned place = 0; place < board->places && !err; place++)
-		if (metrics_arena_used(arena_of(board, place), BOARD_METRICS_BYTES) > 0)
-			err = metrics_collect(
-				into, arena_of(board, place), BOARD_METRICS_BYTES, true);
+/* 0, ERR_NOMEM, or ERR_PENDING: in between a place was cleared. */
+static int add_up(const struct board *board, uint64_t clears, struct metrics *sum)
+{
+	int err = 0;
+
+	for (unsigned place = 0; place < board->places && !err; place++) {
+		if (atomic_load_explicit(
+			    &board->shared->heads[place].has_metrics, memory_order_relaxed) == 0)
+			continue;
+		err = metrics_collect(sum, metrics_of(board, place), BOARD_METRICS_BYTES, true);
+		if (!err && !is_quiet(board, clears))
+			err = ERR_PENDING;
+	}
+	if (!err)
+		err = metrics_collect(sum, board->gone_memory, GONE_BYTES, false);
+	return err || is_quiet(board, clears) ? err : ERR_PENDING;
+}
+
+static int collect_once(const struct board *board, struct metrics *into)
+{
+	uint64_t clears = atomic_load_explicit(&board->shared->clears, memory_order_acquire);
+	struct metrics *sum;
+	int err;
+
+	if (clears & 1)
+		return ERR_PENDING;
+	sum = metrics_new();
+	err = sum ? add_up(board, clears, sum) : ERR_NOMEM;
+	if (!err)
+		err = metrics_add(into, sum);
+	metrics_free(sum);
 	return err;
 }
 
 int board_collect(const struct board *board, struct metrics *into)
 {
-	for (unsigned tries = 0; tries < READ_TRIES; tries++) {
-		uint64_t before = __atomic_load_n(&board->shared->clearing, __ATOMIC_ACQUIRE);
-		struct metrics *sum;
-		int err;
+	int err = collect_once(board, into);
 
-		if (before & 1) {
-			nanosleep(&(struct timespec){.tv_nsec = CLEAR_PAUSE_NS}, NULL);
-			continue;
-		}
-		sum = metrics_new();
-		err = sum ? collect_all(board, sum) : ERR_NOMEM;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (!err && __atomic_load_n(&board->shared->clearing, __ATOMIC_RELAXED) != before)
-			err = ERR_PENDING;
-		if (!err)
-			err = metrics_add(into, sum);
-		metrics_free(sum);
-		if (err != ERR_PENDING)
-			return err;
+	for (unsigned tries = 1; tries < TRIES && err == ERR_PENDING; tries++) {
+		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+		err = collect_once(board, into);
 	}
-	return ERR_PENDING;
+	return err;
 }
 
-/* ---- what is found out and counted for all */
+/* What is found out and counted for all. */
 
 void board_backlog_set(struct board *board, const struct board_backlog *backlog)
 {
-	SET(&board->shared->backlog, backlog);
+	const uint64_t words[BACKLOG_WORDS] = {(uint64_t)backlog->visible,
+		(uint64_t)backlog->in_flight, (uint64_t)backlog->delayed, backlog->asked_us};
+
+	SET(&board->shared->backlog, words, BACKLOG_WORDS);
+}
+
+static int64_t count_of(uint64_t word)
+{
+	return (int64_t)word < 0 ? -1 : (int64_t)word;
 }
 
 void board_backlog_get(const struct board *board, struct board_backlog *ret_backlog)
 {
-	if (!GET(&board->shared->backlog, ret_backlog) || ret_backlog->asked_us == 0)
-		*ret_backlog =
-			(struct board_backlog){.visible = -1, .in_flight = -1, .delayed = -1};
+	uint64_t words[BACKLOG_WORDS];
+	bool is_known = GET(&board->shared->backlog, words, BACKLOG_WORDS) == BACKLOG_WORDS;
+
+	*ret_backlog = (struct board_backlog){.visible = is_known ? count_of(words[0]) : -1,
+		.in_flight = is_known ? count_of(words[1]) : -1,
+		.delayed = is_known ? count_of(words[2]) : -1,
+		.asked_us = is_known ? words[3] : 0};
 }
+
+enum { COUNTS_STOPPING = 1, COUNTS_RELOADING = 2 };
 
 void board_counts_set(struct board *board, const struct board_counts *counts)
 {
-	SET(&board->shared->counts, counts);
+	const uint64_t words[COUNTS_WORDS] = {counts->started, counts->died, counts->killed,
+		counts->reloads, counts->reloads_failed, counts->wanted,
+		(counts->stopping ? COUNTS_STOPPING : 0) |
+			(counts->reloading ? COUNTS_RELOADING : 0)};
+
+	SET(&board->shared->counts, words, COUNTS_WORDS);
 }
 
 void board_counts_get(const struct board *board, struct board_counts *ret_counts)
 {
-	if (!GET(&board->shared->counts, ret_counts))
-		*ret_counts = (struct board_counts){.wanted = 0};
+	uint64_t words[COUNTS_WORDS] = {0};
+
+	GET(&board->shared->counts, words, COUNTS_WORDS);
+	*ret_counts = (struct board_counts){.started = words[0],
+		.died = words[1],
+		.killed = words[2],
+		.reloads = words[3],
+		.reloads_failed = words[4],
+		.wanted = (unsigned)words[5],
+		.stopping = (words[6] & COUNTS_STOPPING) != 0,
+		.reloading = (words[6] & COUNTS_RELOADING) != 0};
 }

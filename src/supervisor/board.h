@@ -5,7 +5,9 @@
  *
  * Readers trust nothing they find in a place: its worker may be writing just now, or have died in
  * the middle of it, or have gone mad. Every length is bounded, every text ended by the reader, and
- * words of 64 bits are read and written whole. Readers may see values of two moments.
+ * words of 64 bits are read and written whole. What is set is read as it was set last, all of one
+ * moment: a writer that is stopped or dies in the middle leaves what it had set before. Metrics are
+ * read word by word, and may be of two moments.
  *
  * Times are CLOCK_MONOTONIC microseconds, which all processes of a host share.
  */
@@ -83,25 +85,29 @@ void board_check_fill(
 /* The first BOARD_CHECKS_MAX. */
 void board_checks_set(
 	struct board *board, unsigned place, const struct board_check *checks, size_t count);
-/*
- * A consistent set, or, when its worker died while it was writing, none. Returns how many.
- */
+/* How many were set last; none, too, when they are set without a pause while this reads. */
 size_t board_checks_get(
 	const struct board *board, unsigned place, struct board_check ret_checks[BOARD_CHECKS_MAX]);
 
-/* The memory of a place's metrics, BOARD_METRICS_BYTES long, for metrics_new_in(). */
+/*
+ * The memory of a place's metrics, BOARD_METRICS_BYTES long, for metrics_new_in(). Called by the
+ * worker of the place: from then on board_collect() looks there.
+ */
 void *board_metrics(struct board *board, unsigned place);
 
 /*
  * The worker of this place is gone: adds its counters and histograms to those of all that went
- * before, and empties the place for the next. By the supervisor (or the process that runs alone).
+ * before, and empties the place for the next, its seat too; the memory goes back to the system. By
+ * the supervisor (or the process that runs alone), always the same process. Series of the gone ones
+ * that find no room in 4 MiB, or no memory, are forgotten.
  */
 void board_clear(struct board *board, unsigned place);
 /*
  * Adds up the metrics of all workers, the gone ones' counters and histograms included, into `into`
  * (gauges by the rule each was registered with). Never counts a worker twice or not at all while
- * board_clear() runs in another process: it begins anew then, at most 100 times and for about 5 ms.
- * 0; ERR_NOMEM; ERR_PENDING: no quiet moment was found.
+ * board_clear() runs in another process: it begins anew then, at most 100 times with 0.2 ms
+ * between. 0; ERR_NOMEM, with a part added; ERR_PENDING, with nothing added: no quiet moment was
+ * found, or the supervisor died in board_clear().
  */
 int board_collect(const struct board *board, struct metrics *into);
 

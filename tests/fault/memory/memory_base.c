@@ -164,6 +164,47 @@ static int register_metrics(const void *arg)
 	return err;
 }
 
+/* In memory that others read; then as such another does. */
+static int collect_metrics(const void *arg)
+{
+	static _Alignas(64) char memory[1 << 16];
+	struct metrics *metrics, *sum;
+	struct counter *counter = NULL;
+	int err = 0, counted = 0, seen = 0;
+
+	memset(memory, 0, sizeof(memory));
+	sweep_on();
+	metrics = metrics_new_in(memory, sizeof(memory));
+	sum = metrics_new();
+	for (int i = 0; i < MANY_SERIES && metrics; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "m%d", i);
+		counter = metrics_counter(metrics, name, "help", "a=\"1\"");
+		if (counter)
+			counter_add(counter, 1);
+		counted += counter != NULL;
+	}
+	if (!metrics || !sum || counted < MANY_SERIES)
+		err = ERR_NOMEM;
+	if (!err)
+		err = metrics_collect(sum, memory, sizeof(memory), true);
+	if (!err)
+		err = metrics_add(sum, metrics);
+	sweep_off();
+	if (!err)
+		assert_int_equal(metrics_counter(sum, "m39", "help", "a=\"1\"")->value, 2);
+	metrics_free(sum);
+	/* What was registered can be read. */
+	sum = metrics_new();
+	assert_int_equal(metrics_collect(sum, memory, sizeof(memory), true), 0);
+	metrics_each(sum, count_series, &seen);
+	assert_int_equal(seen, counted);
+	metrics_free(sum);
+	metrics_free(metrics);
+	return err;
+}
+
 static void fire(struct clock_timer *timer)
 {
 }
@@ -220,6 +261,7 @@ int main(void)
 		SWEEP("log: secrets", add_secrets),
 		SWEEP("log: lines", log_lines, .allocates_nothing = true),
 		SWEEP("metrics: 40 series", register_metrics),
+		SWEEP("metrics: 40 series in shared memory, collected", collect_metrics),
 		SWEEP("timer_heap: 300 timers", set_timers),
 		SWEEP("loop_clock: a clock and a timer", open_loop_clock),
 	};

@@ -48,8 +48,9 @@ static void each_failure_counts(void **state)
 	assert_int_equal(
 		credentials_new(manual_clock_table(&clock_now), &provider, 1, &credentials), 0);
 	credentials_start(credentials);
+	/* Shown from the start: others may read them before anything else happens. */
 	assert_int_equal(credentials_watch_open(&watch, credentials, metrics), 0);
-	credentials_watch_show(&watch);
+	assert_int_equal(watch.usable->value, 1);
 	assert_int_equal(watch.renewals->value, 1);
 	assert_int_equal(watch.failing->value, 0);
 	assert_int_equal(watch.expiry_s->value, START_EPOCH_MS / 1000 + 3600);

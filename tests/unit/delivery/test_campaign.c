@@ -180,7 +180,7 @@ static void lengths(void **state)
 	assert_int_equal(series(), 4);
 }
 
-/* The exposition format has three bytes that a label must escape. */
+/* The exposition format has three bytes that a label must escape; other control characters go. */
 static void escaping(void **state)
 {
 	char longest[CAMPAIGN_NAME_MAX], labels[256], *at = labels;
@@ -191,12 +191,15 @@ static void escaping(void **state)
 	count("\\n", CAMPAIGN_ACCEPTED);
 	count("\n", CAMPAIGN_ACCEPTED);
 	count("\xe5\x88\x86\t", CAMPAIGN_ACCEPTED);
+	count("\xe5\x88\x86\r", CAMPAIGN_ACCEPTED);
+	count("\x01\x1f\x7f \xc2\x80", CAMPAIGN_ACCEPTED);
 	assert_int_equal(value_of(metrics, "campaign=\"a\\\"b\",outcome=\"accepted\""), 1);
 	assert_int_equal(value_of(metrics, "campaign=\"a\\\\b\",outcome=\"accepted\""), 1);
 	assert_int_equal(value_of(metrics, "campaign=\"a\\nb\",outcome=\"accepted\""), 1);
 	assert_int_equal(value_of(metrics, "campaign=\"\\\\n\",outcome=\"accepted\""), 1);
 	assert_int_equal(value_of(metrics, "campaign=\"\\n\",outcome=\"accepted\""), 1);
-	assert_int_equal(value_of(metrics, "campaign=\"\xe5\x88\x86\t\",outcome=\"accepted\""), 1);
+	assert_int_equal(value_of(metrics, "campaign=\"\xe5\x88\x86?\",outcome=\"accepted\""), 2);
+	assert_int_equal(value_of(metrics, "campaign=\"??? \xc2\x80\",outcome=\"accepted\""), 1);
 	/* All of it escaped: twice as long, and whole. */
 	memset(longest, '"', sizeof(longest));
 	count_bytes(longest, sizeof(longest), CAMPAIGN_SUPPRESSED);
