@@ -19,8 +19,9 @@ struct seat {
 	unsigned failures; /* deaths in a row soon after the start */
 	uint64_t since_us;
 	uint64_t started_us;
-	uint64_t due_us; /* WAITING: of the next start; STOPPING: of the kill */
-	bool killed;	 /* for want of progress, or past its grace */
+	uint64_t sign_us; /* of life and progress, the last that was seen; 0: none yet */
+	uint64_t due_us;  /* WAITING: of the next start; STOPPING: of the kill */
+	bool killed;	  /* for want of progress, or past its grace */
 	bool is_monitor;
 };
 
@@ -185,6 +186,7 @@ static void start(struct fleet *fleet, struct seat *seat, uint64_t now_us)
 	}
 	seat->pid = pid;
 	seat->started_us = now_us;
+	seat->sign_us = 0;
 	seat->killed = false;
 	move(fleet, seat, seat->is_monitor ? BOARD_RUNNING : BOARD_STARTING, now_us);
 	tell(fleet, SUPERVISOR_STARTED, seat, (struct supervisor_event){.delay_ms = 0});
@@ -335,16 +337,24 @@ void fleet_stop(struct fleet *fleet, unsigned level, uint64_t now_us)
 
 /* ---- watching */
 
-static bool is_stalled(const struct fleet *fleet, const struct seat *seat,
-	const struct board_report *report, uint64_t now_us)
+/* What the worker says of itself; where that cannot be read, what it said before holds. */
+static void note_sign(struct seat *seat, const struct board_report *report)
 {
-	uint64_t stall_us = (uint64_t)plan_of(fleet, seat)->stall_ms * 1000;
 	uint64_t sign_us = report->heartbeat_us < report->progress_us ? report->heartbeat_us
 								      : report->progress_us;
 
+	if (report->heartbeat_us != 0)
+		seat->sign_us = sign_us;
+}
+
+static bool is_stalled(const struct fleet *fleet, const struct seat *seat, uint64_t now_us)
+{
+	uint64_t stall_us = (uint64_t)plan_of(fleet, seat)->stall_ms * 1000;
+	uint64_t sign_us = seat->sign_us;
+
 	if (stall_us == 0)
 		return false;
-	if (report->heartbeat_us == 0) {
+	if (sign_us == 0) {
 		sign_us = seat->started_us;
 		stall_us += FLEET_START_MAX_US;
 	}
@@ -364,7 +374,8 @@ static void watch(struct fleet *fleet, struct seat *seat, struct scale_load *loa
 		fleet->ever_begun = true;
 		move(fleet, seat, BOARD_RUNNING, now_us);
 	}
-	if (is_stalled(fleet, seat, &report, now_us))
+	note_sign(seat, &report);
+	if (is_stalled(fleet, seat, now_us))
 		kill_seat(fleet, seat, SUPERVISOR_STALLED);
 	if (seat->generation != fleet->generation)
 		return;
@@ -627,14 +638,12 @@ void fleet_get_status(const struct fleet *fleet, struct fleet_status *ret_status
 
 	for (unsigned i = 0; i < fleet->places; i++) {
 		const struct seat *seat = &fleet->seats[i];
-		struct board_report report;
 
 		if (seat->failures >= FLEET_CRASH_LOOP)
 			status.crash_loops++;
-		if (!is_alive(seat) || status.progressing)
-			continue;
-		fleet->ops->observe(fleet->ops->arg, seat->place, &report);
-		status.progressing = !is_stalled(fleet, seat, &report, fleet->stepped_us);
+		status.progressing =
+			status.progressing ||
+			(is_alive(seat) && !is_stalled(fleet, seat, fleet->stepped_us));
 	}
 	status.progressing = status.progressing || status.wanted == 0;
 	*ret_status = status;

@@ -189,6 +189,23 @@ static void what_was_slept_through_counts_for_nothing(void **state)
 	assert_int_equal(world.events[SUPERVISOR_STALLED], 3);
 }
 
+/* Whatever lies in its place for a moment: one that has worked for an hour is not one that never
+ * did. */
+static void a_report_that_cannot_be_read_is_no_verdict(void **state)
+{
+	int pid = world_worker(&world, 2);
+
+	world_begin(&world);
+	world_run(&world, 3600 * SECOND);
+	world.lively = false;
+	world.processes[pid - 1].report = (struct board_report){.heartbeat_us = 0};
+	world_run(&world, 30 * SECOND);
+	assert_int_equal(world.events[SUPERVISOR_STALLED], 0);
+	/* But silence is. */
+	world_run(&world, 31 * SECOND);
+	assert_true(world.processes[pid - 1].killed);
+}
+
 /* Credentials may take long to be had, but not for ever. */
 static void one_that_never_starts_is_killed_in_the_end(void **state)
 {
@@ -494,6 +511,7 @@ int main(void)
 		TEST(one_that_gets_nothing_done_is_killed),
 		TEST(a_loop_that_turns_in_vain_is_killed),
 		TEST(what_was_slept_through_counts_for_nothing),
+		TEST(a_report_that_cannot_be_read_is_no_verdict),
 		TEST(one_that_never_starts_is_killed_in_the_end),
 		TEST(a_stop_tells_all_at_once_and_the_monitor_last),
 		TEST(what_dies_while_all_stop_is_not_replaced),
