@@ -21,7 +21,7 @@
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_NS 10000000L
 
-static const char *path_of(const char *address)
+const char *admin_socket_path(const char *address)
 {
 	size_t len = strlen(UNIX_PREFIX);
 
@@ -134,7 +134,7 @@ static int open_unix(const char *path, int *ret_fd, struct admin_file *ret_file)
 static int open_any(const char *listen, int *ret_fd, char ret_address[ADMIN_ADDRESS_SIZE],
 	struct admin_file *ret_file)
 {
-	const char *path = path_of(listen);
+	const char *path = admin_socket_path(listen);
 	char address[LISTEN_TEXT_MAX];
 	int family, err;
 
@@ -174,7 +174,7 @@ int admin_socket_open(const char *listen, int *ret_fd, char ret_address[ADMIN_AD
 
 void admin_socket_close(int fd, const char *address, const struct admin_file *file)
 {
-	const char *path = path_of(address);
+	const char *path = admin_socket_path(address);
 	struct stat status;
 	int lock;
 

@@ -16,6 +16,8 @@ struct admin_file {
 	ino_t ino;
 };
 
+/* The path in "unix:/run/bunshin/admin.sock", borrowed; NULL: an address of another kind. */
+const char *admin_socket_path(const char *address);
 /*
  * listen: "127.0.0.1:9797", "[::1]:0", "unix:/run/bunshin/admin.sock", or NULL: none, then *ret_fd
  * is -1. 0 also with -1 when the address is in use by another: that is logged as a warning, since

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "bunshin/error.h"
+#include "cli/admin_socket.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "http/get.h"
@@ -16,7 +17,6 @@
 
 #define ANSWER_MAX_BYTES ((size_t)64 << 10)
 #define ADDRESS_DEFAULT "127.0.0.1:9797"
-#define UNIX_PREFIX "unix:"
 
 struct health {
 	const char *path, *admin;
@@ -48,17 +48,10 @@ static int find_address(const struct health *health, struct buf *address, struct
 	return address->err;
 }
 
-static const char *unix_path(const char *address)
-{
-	size_t len = strlen(UNIX_PREFIX);
-
-	return strncmp(address, UNIX_PREFIX, len) == 0 ? address + len : NULL;
-}
-
 /* "0.0.0.0:9797" is where it listens; from here that is this machine. */
 static void write_url(const char *address, const char *page, struct buf *url)
 {
-	if (unix_path(address))
+	if (admin_socket_path(address))
 		buf_append_string(url, "http://localhost");
 	else if (strncmp(address, "0.0.0.0:", 8) == 0)
 		buf_appendf(url, "http://127.0.0.1:%s", address + 8);
@@ -196,7 +189,8 @@ static int ask(struct health *health, const char *address)
 
 	health->asked = address;
 	write_url(address, health->ready ? "/readyz" : "/healthz", &url);
-	answer.status = http_get(buf_string(&url), unix_path(address), health->timeout_ms, &body);
+	answer.status =
+		http_get(buf_string(&url), admin_socket_path(address), health->timeout_ms, &body);
 	answer.body = buf_string(&body);
 	answer.body_bytes = body.len;
 	answer.good = answer.status == 200;

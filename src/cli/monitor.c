@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/admin_socket.h"
 #include "cli/backlog.h"
 #include "cli/connect.h"
 #include "cli/monitor_instance.h"
@@ -95,8 +96,7 @@ static int open_admin(struct monitor *monitor, struct buf *error)
 		return err;
 	}
 	snprintf(url, sizeof(url), "%s%s",
-		strncmp(options->admin_address, "unix:", 5) == 0 ? "" : "http://",
-		options->admin_address);
+		admin_socket_path(options->admin_address) ? "" : "http://", options->admin_address);
 	log_info("admin port", LOG_STR("url", url));
 	return 0;
 }

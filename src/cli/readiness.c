@@ -51,7 +51,7 @@ static enum rank rank_of(const struct worker_view *view)
 static bool is_looping(const struct board_seat *seat)
 {
 	return (seat->state == BOARD_STARTING || seat->state == BOARD_WAITING) &&
-	       seat->failures_in_row >= READINESS_CRASH_LOOP;
+	       seat->failures_in_row >= BOARD_CRASH_LOOP;
 }
 
 static void add(struct readiness_sum *sum, const struct worker_view *view)

@@ -17,7 +17,6 @@
 
 #define READINESS_FRESH_US UINT64_C(10000000)
 #define READINESS_ALIVE_US UINT64_C(60000000)
-#define READINESS_CRASH_LOOP 5 /* deaths in a row soon after the start */
 #define READINESS_CHECKS_MAX (BOARD_CHECKS_MAX + 1)
 
 /* Workers by what they do, and what those report whose report is fresh, added up. */

@@ -278,7 +278,7 @@ static void reload(struct alone *alone)
 	alone->generations++;
 	alone->counts.reloading = true;
 	board_counts_set(alone->board, &alone->counts);
-	service_notify_reloading();
+	service_notify("RELOADING=1");
 	err = load_next(alone, &errors);
 	if (!err) {
 		alone->coming.place = 1 - alone->current.place;

@@ -1,7 +1,7 @@
 #include "cli/service_manager.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -10,21 +10,17 @@
 void service_notify(const char *state)
 {
 #ifdef HAVE_SYSTEMD
-	sd_notify(0, state);
-#else
-	(void)state;
-#endif
-}
-
-void service_notify_reloading(void)
-{
-	char state[64];
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-		(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-	service_notify(state);
+	if (strcmp(state, "RELOADING=1") == 0)
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+			(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	else
+		sd_notify(0, state);
+#else
+	(void)state;
+#endif
 }
 
 int64_t service_watchdog_ms(void)

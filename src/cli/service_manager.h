@@ -6,10 +6,11 @@
 
 #include <stdint.h>
 
-/* "READY=1\nSTATUS=receiving". Without a service manager it does nothing. */
+/*
+ * "READY=1\nSTATUS=receiving"; "RELOADING=1" gets the time that must go with it. Without a service
+ * manager it does nothing.
+ */
 void service_notify(const char *state);
-/* RELOADING=1 with the time that goes with it. */
-void service_notify_reloading(void);
 /* How often it wants to hear WATCHDOG=1, in milliseconds; 0: never. */
 int64_t service_watchdog_ms(void);
 

@@ -45,6 +45,8 @@ enum board_state {
 	BOARD_WAITING,	/* died; its successor is started after a back-off */
 };
 
+#define BOARD_CRASH_LOOP 5 /* deaths in a row, each soon after the start */
+
 /* Who sits in a place. Written by the supervisor alone. */
 struct board_seat {
 	enum board_state state;

@@ -249,7 +249,7 @@ static void die(struct fleet *fleet, struct seat *seat, int status, uint64_t now
 	if (!seat->is_monitor)
 		fleet->ops->clear(fleet->ops->arg, seat->place);
 	tell(fleet, SUPERVISOR_DIED, seat, event);
-	if (seat->failures == FLEET_CRASH_LOOP)
+	if (seat->failures == BOARD_CRASH_LOOP)
 		tell(fleet, SUPERVISOR_CRASH_LOOP, seat, event);
 	seat->pid = 0;
 	wait_for_start(fleet, seat, now_us);
@@ -639,7 +639,7 @@ void fleet_get_status(const struct fleet *fleet, struct fleet_status *ret_status
 	for (unsigned i = 0; i < fleet->places; i++) {
 		const struct seat *seat = &fleet->seats[i];
 
-		if (seat->failures >= FLEET_CRASH_LOOP)
+		if (seat->failures >= BOARD_CRASH_LOOP)
 			status.crash_loops++;
 		status.progressing =
 			status.progressing ||

@@ -16,7 +16,6 @@
 #include <sys/types.h>
 
 #define FLEET_STARTING_MAX 64		   /* workers that start at the same time */
-#define FLEET_CRASH_LOOP 5		   /* deaths in a row */
 #define FLEET_PROVEN_US UINT64_C(60000000) /* after so much work a death is no failure to start */
 #define FLEET_START_MAX_US UINT64_C(300000000) /* without a first sign of life */
 #define FLEET_KILL_AFTER_US UINT64_C(10000000) /* after the grace of a drain */

@@ -4,7 +4,6 @@
 #include "supervisor/fleet.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -242,16 +241,6 @@ static void reap(struct supervisor *supervisor)
 		fleet_exited(supervisor->fleet, pid, status, now_us());
 }
 
-static void tell_reloading(struct supervisor *supervisor)
-{
-	char state[64];
-
-	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
-	notify(supervisor, state);
-	supervisor->counts.reloading = true;
-	tell(supervisor, SUPERVISOR_RELOADING);
-}
-
 static void reload(struct supervisor *supervisor)
 {
 	const struct supervisor_options *options = supervisor->options;
@@ -260,7 +249,9 @@ static void reload(struct supervisor *supervisor)
 
 	supervisor->hangup = false;
 	generation = ++supervisor->generations;
-	tell_reloading(supervisor);
+	notify(supervisor, "RELOADING=1");
+	supervisor->counts.reloading = true;
+	tell(supervisor, SUPERVISOR_RELOADING);
 	if (options->load(options->arg, generation, &plan)) {
 		on_event(supervisor, &(struct supervisor_event){
 					     .kind = SUPERVISOR_RELOAD_FAILED, .error = EINVAL});

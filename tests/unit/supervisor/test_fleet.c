@@ -114,7 +114,7 @@ static void a_crash_loop_is_told_once_and_leaves_the_others_alone(void **state)
 
 	world_begin(&world);
 	for (unsigned deaths = 1; deaths <= 8; deaths++) {
-		assert_int_equal(world.events[SUPERVISOR_CRASH_LOOP], deaths > FLEET_CRASH_LOOP);
+		assert_int_equal(world.events[SUPERVISOR_CRASH_LOOP], deaths > BOARD_CRASH_LOOP);
 		world_end(&world, world_worker(&world, 1), SIGNALLED(SIGABRT));
 		world_run(&world, SECOND);
 	}
