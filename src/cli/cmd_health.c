@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "bunshin/error.h"
-#include "cli/admin_socket.h"
 #include "cli/cli.h"
+#include "cli/run/admin_socket.h"
 #include "config/config.h"
 #include "http/get.h"
 

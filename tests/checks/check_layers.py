@@ -179,7 +179,7 @@ PLANTED = [
     ("src/delivery/x.c", "#include <uv.h>\n", 1),
     ("src/delivery/x.c", "\t#include <curl/curl.h>\n", 1),
     ("src/delivery/x.c", "\n" '#include "base/loop.h"\n', 1),
-    ("src/campaign/x.c", '#include "cli/run.h"\n', 1),
+    ("src/campaign/x.c", '#include "cli/run/run.h"\n', 1),
     ("src/campaign/x.c", '#include "delivery/core.h"\n', 1),
     ("src/cli/x.c", "#include <ncurses.h>\n", 1),
     ("src/cli/x.c", '#include "missing/x.h"\n', 1),

@@ -5,8 +5,8 @@
 #include "base/loop_clock.h"
 #include "bunshin/error.h"
 #include "cli/event_file.h"
-#include "cli/event_log.h"
-#include "cli/worker.h"
+#include "cli/run/event_log.h"
+#include "cli/run/worker.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The admin port's socket: where it may be, what it replaces and what it leaves alone. */
 #include "base/log.h"
 #include "bunshin/error.h"
-#include "cli/admin_socket.h"
+#include "cli/run/admin_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* How often the queue is asked for what it holds, and what the board then says. */
 #include "base/log.h"
 #include "bunshin/error.h"
-#include "cli/backlog.h"
+#include "cli/run/backlog.h"
 #include "fake_sqs.h"
 
 #include <setjmp.h>

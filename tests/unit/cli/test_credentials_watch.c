@@ -1,7 +1,7 @@
 /* What /metrics says of keys whose renewal fails again and again. */
 #include "base/manual_clock.h"
 #include "bunshin/error.h"
-#include "cli/credentials_watch.h"
+#include "cli/run/credentials_watch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

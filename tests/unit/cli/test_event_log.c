@@ -1,7 +1,7 @@
 /* The delivery's events as log lines: their fields, and how many are written. */
 #include "base/log.h"
 #include "base/manual_clock.h"
-#include "cli/event_log.h"
+#include "cli/run/event_log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/manual_clock.h"
 #include "bunshin/error.h"
-#include "cli/host.h"
+#include "cli/run/host.h"
 #include "config/options.h"
 #include "failmalloc.h"
 

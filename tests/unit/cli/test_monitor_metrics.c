@@ -1,7 +1,7 @@
 /* What the monitor makes of the board, to the byte. */
 #include "admin/admin.h"
 #include "bunshin/error.h"
-#include "cli/monitor_metrics.h"
+#include "cli/run/monitor_metrics.h"
 #include "failmalloc.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* Many workers made into one answer. */
 #include "admin/admin.h"
 #include "base/utf8.h"
-#include "cli/readiness.h"
+#include "cli/run/readiness.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
