@@ -1,48 +1,15 @@
 #include "supervisor/fleet.h"
 
+#include "supervisor/seat.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#define BACKOFF_BASE_US UINT64_C(200000)
-#define BACKOFF_CAP_US UINT64_C(30000000)
 #define BUSY_STEP_US UINT64_C(50000) /* while something changes */
 #define QUIET_STEP_US UINT64_C(1000000)
 #define ASLEEP_US UINT64_C(5000000)
-
-/* A worker or the monitor, or an empty chair. */
-struct seat {
-	enum board_state state;
-	pid_t pid;
-	unsigned place, number, generation;
-	unsigned failures; /* deaths in a row soon after the start */
-	uint64_t since_us;
-	uint64_t started_us;
-	uint64_t sign_us; /* of life and progress, the last that was seen; 0: none yet */
-	uint64_t due_us;  /* WAITING: of the next start; STOPPING: of the kill */
-	bool killed;	  /* for want of progress, or past its grace */
-	bool is_monitor;
-};
-
-struct fleet {
-	const struct fleet_ops *ops;
-	unsigned places;
-	bool until_done;
-	struct seat *seats; /* one a place */
-	bool *taken;	    /* scratch: numbers, 1 to places */
-	struct seat monitor;
-	struct supervisor_plan plan, coming_plan;
-	unsigned generation, coming; /* coming: FLEET_NO_GENERATION when there is no reload */
-	struct scale scale;
-	unsigned target;   /* workers of the current generation */
-	uint64_t wanting;  /* what the last step saw */
-	unsigned stopping; /* level */
-	int code;
-	bool ever_begun, reported;
-	uint64_t stepped_us; /* the last step */
-	uint64_t awake_us;   /* since then this process has run without a break */
-};
 
 struct fleet *fleet_new(const struct fleet_options *options)
 {
@@ -78,181 +45,35 @@ void fleet_free(struct fleet *fleet)
 	free(fleet);
 }
 
-static bool is_alive(const struct seat *seat)
-{
-	return seat->pid > 0;
-}
-
-/* Counts as one of its generation: it works, will soon, or will again. */
-static bool is_active(const struct seat *seat)
-{
-	return seat->state == BOARD_STARTING || seat->state == BOARD_RUNNING ||
-	       seat->state == BOARD_WAITING;
-}
-
-static const struct supervisor_plan *plan_of(const struct fleet *fleet, const struct seat *seat)
-{
-	return seat->generation == fleet->coming ? &fleet->coming_plan : &fleet->plan;
-}
-
-static void tell(struct fleet *fleet, enum supervisor_event_kind kind, const struct seat *seat,
-	struct supervisor_event event)
-{
-	event.kind = kind;
-	if (seat) {
-		event.is_monitor = seat->is_monitor;
-		event.number = seat->number;
-		event.pid = seat->pid;
-		event.failures_in_row = seat->failures;
-	}
-	fleet->ops->event(fleet->ops->arg, &event);
-}
-
-static void move(struct fleet *fleet, struct seat *seat, enum board_state state, uint64_t now_us)
-{
-	seat->state = state;
-	seat->since_us = now_us;
-	if (seat->is_monitor)
-		return;
-	fleet->ops->seat(fleet->ops->arg, seat->place,
-		&(struct board_seat){.state = state,
-			.pid = seat->pid,
-			.number = seat->number,
-			.generation = seat->generation,
-			.failures_in_row = seat->failures,
-			.since_us = now_us});
-}
-
-static bool has_process(const struct fleet *fleet, unsigned generation)
-{
-	if (fleet->monitor.state != BOARD_EMPTY && fleet->monitor.generation == generation)
-		return true;
-	for (unsigned i = 0; i < fleet->places; i++)
-		if (fleet->seats[i].state != BOARD_EMPTY &&
-			fleet->seats[i].generation == generation)
-			return true;
-	return false;
-}
-
-/* A generation that nothing needs any more is told of once: when its last seat is emptied. */
-static void vacate(struct fleet *fleet, struct seat *seat, uint64_t now_us)
-{
-	unsigned generation = seat->generation;
-
-	move(fleet, seat, BOARD_EMPTY, now_us);
-	if (!seat->is_monitor)
-		fleet->ops->clear(fleet->ops->arg, seat->place);
-	seat->failures = 0;
-	if (generation != fleet->generation && generation != fleet->coming &&
-		!has_process(fleet, generation))
-		fleet->ops->unload(fleet->ops->arg, generation);
-}
-
-/* ---- starting and dying */
-
-/* Full jitter, so that many that died of one cause do not come back as one. */
-static uint64_t backoff_us(struct fleet *fleet, unsigned failures)
-{
-	uint64_t bound = BACKOFF_CAP_US;
-
-	if (failures == 0)
-		return 0;
-	if (failures <= 8 && BACKOFF_BASE_US << (failures - 1) < bound)
-		bound = BACKOFF_BASE_US << (failures - 1);
-	return fleet->ops->random(fleet->ops->arg) % (bound + 1);
-}
-
-/* It waits for its next start. */
-static void wait_for_start(struct fleet *fleet, struct seat *seat, uint64_t now_us)
-{
-	seat->due_us = now_us + backoff_us(fleet, seat->failures);
-	move(fleet, seat, BOARD_WAITING, now_us);
-}
-
-static void start(struct fleet *fleet, struct seat *seat, uint64_t now_us)
-{
-	const struct fleet_ops *ops = fleet->ops;
-	pid_t pid = seat->is_monitor
-			    ? ops->start_monitor(ops->arg, seat->generation)
-			    : ops->start(ops->arg, seat->place, seat->number, seat->generation);
-
-	if (pid < 0) {
-		seat->failures++;
-		wait_for_start(fleet, seat, now_us);
-		tell(fleet, SUPERVISOR_CANNOT_FORK, seat,
-			(struct supervisor_event){.error = -(int)pid,
-				.delay_ms = (int64_t)((seat->due_us - now_us) / 1000)});
-		return;
-	}
-	seat->pid = pid;
-	seat->started_us = now_us;
-	seat->sign_us = 0;
-	seat->killed = false;
-	move(fleet, seat, seat->is_monitor ? BOARD_RUNNING : BOARD_STARTING, now_us);
-	tell(fleet, SUPERVISOR_STARTED, seat, (struct supervisor_event){.delay_ms = 0});
-}
-
-static void stop_seat(struct fleet *fleet, struct seat *seat, uint64_t now_us)
-{
-	if (seat->state == BOARD_WAITING) {
-		vacate(fleet, seat, now_us);
-		return;
-	}
-	if (!is_alive(seat) || seat->state == BOARD_STOPPING)
-		return;
-	seat->due_us =
-		now_us + (uint64_t)plan_of(fleet, seat)->grace_ms * 1000 + FLEET_KILL_AFTER_US;
-	fleet->ops->signal(fleet->ops->arg, seat->pid, SIGTERM);
-	move(fleet, seat, BOARD_STOPPING, now_us);
-}
-
-static void kill_seat(struct fleet *fleet, struct seat *seat, enum supervisor_event_kind why)
-{
-	if (seat->killed)
-		return;
-	seat->killed = true;
-	tell(fleet, why, seat, (struct supervisor_event){.delay_ms = 0});
-	fleet->ops->signal(fleet->ops->arg, seat->pid, SIGKILL);
-}
-
 static void stop_generation(struct fleet *fleet, unsigned generation, uint64_t now_us)
 {
 	for (unsigned i = 0; i < fleet->places; i++)
 		if (fleet->seats[i].generation == generation)
-			stop_seat(fleet, &fleet->seats[i], now_us);
+			seat_stop(fleet, &fleet->seats[i], now_us);
 }
 
 /* It is neither the current one nor the coming one any more. */
 static void retire(struct fleet *fleet, unsigned generation, uint64_t now_us)
 {
-	if (has_process(fleet, generation))
+	if (fleet_has(fleet, generation))
 		stop_generation(fleet, generation, now_us);
 	else
 		fleet->ops->unload(fleet->ops->arg, generation);
 }
 
-/* The new configuration cannot work: as if it had never been. */
-static void abandon_reload(struct fleet *fleet, uint64_t now_us)
+/* The new configuration goes as if it had never been. */
+static void drop_coming(struct fleet *fleet, uint64_t now_us)
 {
 	unsigned generation = fleet->coming;
 
 	fleet->coming = FLEET_NO_GENERATION;
-	tell(fleet, SUPERVISOR_RELOAD_FAILED, NULL, (struct supervisor_event){.delay_ms = 0});
 	retire(fleet, generation, now_us);
 }
 
-static void die(struct fleet *fleet, struct seat *seat, int status, uint64_t now_us)
+static void abandon_reload(struct fleet *fleet, uint64_t now_us)
 {
-	struct supervisor_event event = {.wait_status = status};
-
-	seat->failures = now_us - seat->started_us >= FLEET_PROVEN_US ? 0 : seat->failures + 1;
-	if (!seat->is_monitor)
-		fleet->ops->clear(fleet->ops->arg, seat->place);
-	tell(fleet, SUPERVISOR_DIED, seat, event);
-	if (seat->failures == BOARD_CRASH_LOOP)
-		tell(fleet, SUPERVISOR_CRASH_LOOP, seat, event);
-	seat->pid = 0;
-	wait_for_start(fleet, seat, now_us);
+	drop_coming(fleet, now_us);
+	fleet_tell(fleet, SUPERVISOR_RELOAD_FAILED, NULL, (struct supervisor_event){.delay_ms = 0});
 }
 
 /* What ends the whole run: a script's end, or a start that can never work. */
@@ -269,21 +90,21 @@ static void worker_exited(struct fleet *fleet, struct seat *seat, int status, ui
 
 	if (told || fleet->stopping > 0) {
 		seat->pid = 0;
-		vacate(fleet, seat, now_us);
+		seat_vacate(fleet, seat, now_us);
 	} else if (fleet->until_done && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		seat->pid = 0;
-		vacate(fleet, seat, now_us);
+		seat_vacate(fleet, seat, now_us);
 		if (--fleet->target == 0)
 			fleet_stop(fleet, 1, now_us);
 	} else if (ends_all(fleet, status)) {
 		seat->pid = 0;
-		vacate(fleet, seat, now_us);
+		seat_vacate(fleet, seat, now_us);
 		fleet->code = WEXITSTATUS(status);
 		fleet_stop(fleet, 1, now_us);
 	} else {
 		bool is_coming = seat->generation == fleet->coming;
 
-		die(fleet, seat, status, now_us);
+		seat_die(fleet, seat, status, now_us);
 		if (is_coming)
 			abandon_reload(fleet, now_us);
 	}
@@ -296,9 +117,9 @@ static void monitor_exited(struct fleet *fleet, int status, uint64_t now_us)
 
 	if (monitor->state == BOARD_STOPPING) {
 		monitor->pid = 0;
-		vacate(fleet, monitor, now_us);
+		seat_vacate(fleet, monitor, now_us);
 	} else {
-		die(fleet, monitor, status, now_us);
+		seat_die(fleet, monitor, status, now_us);
 	}
 }
 
@@ -321,7 +142,7 @@ void fleet_stop(struct fleet *fleet, unsigned level, uint64_t now_us)
 	if (level <= fleet->stopping)
 		return;
 	if (fleet->coming != FLEET_NO_GENERATION)
-		abandon_reload(fleet, now_us);
+		drop_coming(fleet, now_us);
 	fleet->stopping = level;
 	for (unsigned i = 0; i < fleet->places; i++) {
 		struct seat *seat = &fleet->seats[i];
@@ -331,38 +152,11 @@ void fleet_stop(struct fleet *fleet, unsigned level, uint64_t now_us)
 			seat->due_us = now_us + FLEET_KILL_AFTER_US;
 			fleet->ops->signal(fleet->ops->arg, seat->pid, SIGTERM);
 		}
-		stop_seat(fleet, seat, now_us);
+		seat_stop(fleet, seat, now_us);
 	}
 }
 
 /* ---- watching */
-
-/* What the worker says of itself; where that cannot be read, what it said before holds. */
-static void note_sign(struct seat *seat, const struct board_report *report)
-{
-	uint64_t sign_us = report->heartbeat_us < report->progress_us ? report->heartbeat_us
-								      : report->progress_us;
-
-	if (report->heartbeat_us != 0)
-		seat->sign_us = sign_us;
-}
-
-static bool is_stalled(const struct fleet *fleet, const struct seat *seat, uint64_t now_us)
-{
-	uint64_t stall_us = (uint64_t)plan_of(fleet, seat)->stall_ms * 1000;
-	uint64_t sign_us = seat->sign_us;
-
-	if (stall_us == 0)
-		return false;
-	if (sign_us == 0) {
-		sign_us = seat->started_us;
-		stall_us += FLEET_START_MAX_US;
-	}
-	/* What this process slept through says nothing about the others. */
-	if (sign_us < fleet->awake_us)
-		sign_us = fleet->awake_us;
-	return now_us > sign_us && now_us - sign_us > stall_us;
-}
 
 static void watch(struct fleet *fleet, struct seat *seat, struct scale_load *load, uint64_t now_us)
 {
@@ -372,11 +166,11 @@ static void watch(struct fleet *fleet, struct seat *seat, struct scale_load *loa
 	fleet->reported = fleet->reported || report.heartbeat_us != 0;
 	if (seat->state == BOARD_STARTING && report.begun) {
 		fleet->ever_begun = true;
-		move(fleet, seat, BOARD_RUNNING, now_us);
+		seat_move(fleet, seat, BOARD_RUNNING, now_us);
 	}
-	note_sign(seat, &report);
-	if (is_stalled(fleet, seat, now_us))
-		kill_seat(fleet, seat, SUPERVISOR_STALLED);
+	seat_note_sign(seat, &report);
+	if (seat_is_stalled(fleet, seat, now_us))
+		seat_kill(fleet, seat, SUPERVISOR_STALLED);
 	if (seat->generation != fleet->generation)
 		return;
 	if (seat->state == BOARD_STARTING)
@@ -396,10 +190,10 @@ static void watch_all(struct fleet *fleet, struct scale_load *load, uint64_t now
 	for (unsigned i = 0; i < fleet->places; i++) {
 		struct seat *seat = &fleet->seats[i];
 
-		if (!is_alive(seat))
+		if (!seat_is_alive(seat))
 			continue;
 		if (seat->state == BOARD_STOPPING && now_us >= seat->due_us)
-			kill_seat(fleet, seat, SUPERVISOR_GRACE_OVER);
+			seat_kill(fleet, seat, SUPERVISOR_GRACE_OVER);
 		else if (seat->state != BOARD_STOPPING)
 			watch(fleet, seat, load, now_us);
 	}
@@ -417,7 +211,7 @@ static unsigned count_active(const struct fleet *fleet, unsigned generation)
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < fleet->places; i++)
-		if (is_active(&fleet->seats[i]) && fleet->seats[i].generation == generation)
+		if (seat_is_active(&fleet->seats[i]) && fleet->seats[i].generation == generation)
 			count++;
 	return count;
 }
@@ -448,12 +242,13 @@ static void mark_numbers(const struct fleet *fleet, unsigned generation)
 {
 	memset(fleet->taken, 0, fleet->places + 1);
 	for (unsigned i = 0; i < fleet->places; i++)
-		if (is_active(&fleet->seats[i]) && fleet->seats[i].generation == generation)
+		if (seat_is_active(&fleet->seats[i]) && fleet->seats[i].generation == generation)
 			fleet->taken[fleet->seats[i].number] = true;
 }
 
 /* As many more as there are empty seats for; each has the least number that is free. */
-static void add(struct fleet *fleet, unsigned generation, unsigned count, uint64_t now_us)
+static void add(struct fleet *fleet, unsigned generation, const struct supervisor_plan *plan,
+	unsigned count, uint64_t now_us)
 {
 	unsigned number = 1;
 
@@ -465,10 +260,7 @@ static void add(struct fleet *fleet, unsigned generation, unsigned count, uint64
 			continue;
 		while (fleet->taken[number])
 			number++;
-		seat->generation = generation;
-		seat->number = number++;
-		seat->failures = 0;
-		wait_for_start(fleet, seat, now_us);
+		seat_take(fleet, seat, generation, number++, plan, now_us);
 		count--;
 	}
 }
@@ -481,21 +273,22 @@ static struct seat *last_of(struct fleet *fleet, unsigned generation)
 	for (unsigned i = 0; i < fleet->places; i++) {
 		struct seat *seat = &fleet->seats[i];
 
-		if (is_active(seat) && seat->generation == generation &&
+		if (seat_is_active(seat) && seat->generation == generation &&
 			(!last || seat->number > last->number))
 			last = seat;
 	}
 	return last;
 }
 
-static void reach(struct fleet *fleet, unsigned generation, unsigned wanted, uint64_t now_us)
+static void reach(struct fleet *fleet, unsigned generation, const struct supervisor_plan *plan,
+	unsigned wanted, uint64_t now_us)
 {
 	unsigned active = count_active(fleet, generation);
 
 	for (; active > wanted; active--)
-		stop_seat(fleet, last_of(fleet, generation), now_us);
+		seat_stop(fleet, last_of(fleet, generation), now_us);
 	if (active < wanted)
-		add(fleet, generation, wanted - active, now_us);
+		add(fleet, generation, plan, wanted - active, now_us);
 }
 
 static void start_due(struct fleet *fleet, uint64_t now_us)
@@ -507,7 +300,7 @@ static void start_due(struct fleet *fleet, uint64_t now_us)
 
 		if (seat->state != BOARD_WAITING || now_us < seat->due_us)
 			continue;
-		start(fleet, seat, now_us);
+		seat_start(fleet, seat, now_us);
 		starting++;
 	}
 }
@@ -522,16 +315,13 @@ static void settle_monitor(struct fleet *fleet, uint64_t now_us)
 		wanted = wanted && monitor->state != BOARD_EMPTY &&
 			 (count_state(fleet, BOARD_EMPTY) < fleet->places);
 	if (monitor->state != BOARD_EMPTY && (!wanted || monitor->generation != fleet->generation))
-		stop_seat(fleet, monitor, now_us);
+		seat_stop(fleet, monitor, now_us);
 	if (monitor->state == BOARD_STOPPING && now_us >= monitor->due_us)
-		kill_seat(fleet, monitor, SUPERVISOR_GRACE_OVER);
-	if (monitor->state == BOARD_EMPTY && wanted) {
-		monitor->generation = fleet->generation;
-		monitor->failures = 0;
-		wait_for_start(fleet, monitor, now_us);
-	}
+		seat_kill(fleet, monitor, SUPERVISOR_GRACE_OVER);
+	if (monitor->state == BOARD_EMPTY && wanted)
+		seat_take(fleet, monitor, fleet->generation, 0, &fleet->plan, now_us);
 	if (monitor->state == BOARD_WAITING && now_us >= monitor->due_us)
-		start(fleet, monitor, now_us);
+		seat_start(fleet, monitor, now_us);
 }
 
 static void switch_generation(struct fleet *fleet, uint64_t now_us)
@@ -543,7 +333,8 @@ static void switch_generation(struct fleet *fleet, uint64_t now_us)
 	fleet->coming = FLEET_NO_GENERATION;
 	fleet->target = fleet->plan.min;
 	scale_init(&fleet->scale, fleet->plan.min, fleet->plan.max);
-	tell(fleet, SUPERVISOR_RELOADED, NULL, (struct supervisor_event){.workers = fleet->target});
+	fleet_tell(fleet, SUPERVISOR_RELOADED, NULL,
+		(struct supervisor_event){.workers = fleet->target});
 	retire(fleet, before, now_us);
 }
 
@@ -557,7 +348,7 @@ static void adapt(struct fleet *fleet, const struct scale_load *load, uint64_t n
 	wanted = scale_step(&fleet->scale, load, now_us);
 	if (wanted == fleet->target)
 		return;
-	tell(fleet, SUPERVISOR_SCALED, NULL,
+	fleet_tell(fleet, SUPERVISOR_SCALED, NULL,
 		(struct supervisor_event){.workers = wanted, .workers_before = fleet->target});
 	fleet->target = wanted;
 }
@@ -595,9 +386,10 @@ uint64_t fleet_step(struct fleet *fleet, uint64_t now_us)
 		switch_generation(fleet, now_us);
 	if (fleet->stopping == 0) {
 		adapt(fleet, &load, now_us);
-		reach(fleet, fleet->generation, fleet->target, now_us);
+		reach(fleet, fleet->generation, &fleet->plan, fleet->target, now_us);
 		if (fleet->coming != FLEET_NO_GENERATION)
-			reach(fleet, fleet->coming, fleet->coming_plan.min, now_us);
+			reach(fleet, fleet->coming, &fleet->coming_plan, fleet->coming_plan.min,
+				now_us);
 		start_due(fleet, now_us);
 	}
 	settle_monitor(fleet, now_us);
@@ -643,7 +435,7 @@ void fleet_get_status(const struct fleet *fleet, struct fleet_status *ret_status
 			status.crash_loops++;
 		status.progressing =
 			status.progressing ||
-			(is_alive(seat) && !is_stalled(fleet, seat, fleet->stepped_us));
+			(seat_is_alive(seat) && !seat_is_stalled(fleet, seat, fleet->stepped_us));
 	}
 	status.progressing = status.progressing || status.wanted == 0;
 	*ret_status = status;

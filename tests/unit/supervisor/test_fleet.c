@@ -314,6 +314,24 @@ static void a_reload_drains_the_old_when_the_new_receive(void **state)
 	assert_int_equal(process(world_monitor(&world))->generation, 1);
 }
 
+/* The old ones drain by the configuration that they were started with. */
+static void a_reload_leaves_the_old_their_grace(void **state)
+{
+	struct supervisor_plan plan = three;
+
+	world_begin(&world);
+	plan.grace_ms = 0;
+	fleet_reload(world.fleet, 1, &plan);
+	world_run(&world, SECOND);
+	world_begin(&world);
+	assert_int_equal(world.events[SUPERVISOR_RELOADED], 1);
+	world_run(&world, 30 * SECOND + FLEET_KILL_AFTER_US - 1);
+	assert_int_equal(world_alive(&world, 0), 3);
+	assert_int_equal(process(1)->killed + process(2)->killed + process(3)->killed, 0);
+	world_run(&world, 1);
+	assert_true(process(1)->killed && process(2)->killed && process(3)->killed);
+}
+
 static void a_reload_whose_worker_dies_changes_nothing(void **state)
 {
 	world_begin(&world);
@@ -371,6 +389,7 @@ static void a_stop_ends_a_reload(void **state)
 	world_begin(&world);
 	reload(1, 2);
 	fleet_stop(world.fleet, 1, world.now_us);
+	assert_int_equal(world.events[SUPERVISOR_RELOAD_FAILED], 0);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(world.processes[i].terms, i != 3);
 	world_obey(&world);
@@ -518,6 +537,7 @@ int main(void)
 		TEST(one_that_does_not_stop_is_killed_after_its_grace),
 		TEST(a_second_stop_is_passed_on),
 		TEST(a_reload_drains_the_old_when_the_new_receive),
+		TEST(a_reload_leaves_the_old_their_grace),
 		TEST(a_reload_whose_worker_dies_changes_nothing),
 		TEST(a_death_of_the_old_does_not_end_a_reload),
 		TEST(reloads_wait_for_each_other_and_for_places),
