@@ -8,8 +8,9 @@ import json
 import urllib.parse
 
 from fake_aws import FakeAws
-from fake_http import Answer, Part, request_id
+from fake_http import Answer, Part
 from fake_keys import REGION, Refused, Verifier
+from fake_query import QueryPart
 
 NAMESPACE = "http://autoscaling.amazonaws.com/doc/2011-01-01/"
 INSTANCE = "i-0123456789abcdef0"
@@ -65,11 +66,14 @@ class ApiError(Exception):
         self.code, self.message = "ValidationError", message
 
 
-class AutoScaling(Part):
+class AutoScaling(QueryPart):
     """
     CompleteLifecycleAction, RecordLifecycleActionHeartbeat and SetInstanceProtection for the one
     instance of the one group, as the API reference documents them.
     """
+
+    prefix, version = "autoscaling", "2011-01-01"
+    namespace = NAMESPACE
 
     def __init__(self, ring, metadata, region=REGION):
         self.verifier = Verifier(ring, "autoscaling", region)
@@ -89,16 +93,6 @@ class AutoScaling(Part):
         self.waiting = True
         self.metadata.lifecycle = "Terminated"
 
-    def claims(self, request):
-        return request.method == "POST" and b"Version=2011-01-01" in request.body
-
-    @staticmethod
-    def _form(request):
-        return dict(urllib.parse.parse_qsl(request.body.decode(), keep_blank_values=True))
-
-    def action(self, request):
-        return "autoscaling." + self._form(request).get("Action", "")
-
     def refuse(self, request):
         try:
             self.verifier.check(request)
@@ -108,7 +102,7 @@ class AutoScaling(Part):
 
     def serve(self, request):
         name = request.action.partition(".")[2]
-        form = self._form(request)
+        form = self.form(request)
         try:
             if name not in self._actions:
                 raise ApiError(f"Could not find operation {name}")
@@ -117,20 +111,7 @@ class AutoScaling(Part):
             self._actions[name](form)
         except ApiError as error:
             return self.error(400, error.code, error.message)
-        return self._xml(200, f'<{name}Response xmlns="{NAMESPACE}">\n  <{name}Result/>\n'
-                         f"  <ResponseMetadata>\n    <RequestId>{request_id()}</RequestId>\n"
-                         f"  </ResponseMetadata>\n</{name}Response>\n")
-
-    def error(self, status, code, message):
-        fault = "Receiver" if status >= 500 else "Sender"
-        return self._xml(status, f'<ErrorResponse xmlns="{NAMESPACE}">\n  <Error>\n'
-                         f"    <Type>{fault}</Type>\n    <Code>{code}</Code>\n"
-                         f"    <Message>{message}</Message>\n  </Error>\n"
-                         f"  <RequestId>{request_id()}</RequestId>\n</ErrorResponse>\n", code)
-
-    @staticmethod
-    def _xml(status, text, code=""):
-        return Answer(status, text.encode(), "text/xml", {"x-amzn-RequestId": request_id()}, code)
+        return self.result(name)
 
     def _check_action(self, form):
         if form.get("LifecycleHookName") != self.hook or form.get("InstanceId") != INSTANCE or \

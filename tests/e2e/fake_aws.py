@@ -11,14 +11,13 @@ import asyncio
 import json
 import re
 import secrets
-import urllib.parse
 from dataclasses import dataclass
 
-from fake_http import Answer, Clock, FakeServer, Part, request_id
+from fake_http import Answer, Clock, FakeServer, Part
 from fake_keys import ACCOUNT, REGION, KeyRing, KeySource, Refused, Verifier, iso8601
+from fake_query import QueryPart
 from fake_sqs import Sqs
 
-STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 TTL_MAX_S = 21600
 
 
@@ -189,8 +188,11 @@ class StsError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-class Sts(Part):
+class Sts(QueryPart):
     """AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity; answers as AWS documents them."""
+
+    prefix, version = "sts", "2011-06-15"
+    namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
     def __init__(self, ring, region=REGION):
         self.ring = ring
@@ -205,16 +207,6 @@ class Sts(Part):
         role = Role(f"arn:aws:iam::{account}:role/{name}", **details)
         self.roles[role.arn] = role
         return role
-
-    def claims(self, request):
-        return request.method == "POST" and b"Version=2011-06-15" in request.body
-
-    @staticmethod
-    def _form(request):
-        return dict(urllib.parse.parse_qsl(request.body.decode(), keep_blank_values=True))
-
-    def action(self, request):
-        return "sts." + self._form(request).get("Action", "")
 
     def refuse(self, request):
         if request.action == "sts.AssumeRoleWithWebIdentity":
@@ -231,24 +223,10 @@ class Sts(Part):
         try:
             if act is None:
                 raise StsError(400, "InvalidAction", f"Could not find operation {name}")
-            result = act(self._form(request), getattr(request, "caller", None))
+            result = act(self.form(request), getattr(request, "caller", None))
         except StsError as error:
             return self.error(error.status, error.code, error.message)
-        return self._xml(200, f'<{name}Response xmlns="{STS_NAMESPACE}">\n'
-                         f"  <{name}Result>\n{result}  </{name}Result>\n"
-                         f"  <ResponseMetadata>\n    <RequestId>{request_id()}</RequestId>\n"
-                         f"  </ResponseMetadata>\n</{name}Response>\n")
-
-    def error(self, status, code, message):
-        fault = "Receiver" if status >= 500 else "Sender"
-        return self._xml(status, f'<ErrorResponse xmlns="{STS_NAMESPACE}">\n  <Error>\n'
-                         f"    <Type>{fault}</Type>\n    <Code>{code}</Code>\n"
-                         f"    <Message>{message}</Message>\n  </Error>\n"
-                         f"  <RequestId>{request_id()}</RequestId>\n</ErrorResponse>\n", code)
-
-    @staticmethod
-    def _xml(status, text, code=""):
-        return Answer(status, text.encode(), "text/xml", {"x-amzn-RequestId": request_id()}, code)
+        return self.result(name, result)
 
     def _assume(self, form, caller):
         role = self._role(form)

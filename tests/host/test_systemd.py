@@ -19,9 +19,10 @@ import service as services
 from service import PROGRAM, ROOT, STATE, Service
 # After service, which knows where these are.
 from fake_aws import FakeAws
-from fake_http import Answer, FakeServer, Part
+from fake_http import FakeServer
 from fake_tls import make_authority
 from harness import Bunshin, wait_for
+from world import Provider
 
 PROGRAM_BUILT = Path(os.environ.get("BUNSHIN", ROOT / "build/plain/src/cli/bunshin")).resolve()
 BUILD = PROGRAM_BUILT.parents[2]
@@ -179,23 +180,6 @@ def test_stop_drains(machine, bunshin):
     assert delivered and set(delivered.values()) == {1}
     assert len(delivered) + visible == 100
     assert services.processes_of(machine, "bunshin") == []
-
-
-class Provider(Part):
-    """Takes everything."""
-
-    def __init__(self):
-        self.bodies = []
-
-    def claims(self, request):
-        return True
-
-    def action(self, request):
-        return "push"
-
-    def serve(self, request):
-        self.bodies.append(request.body.decode())
-        return Answer(200)
 
 
 @pytest.fixture

@@ -1,35 +1,14 @@
 #include "instance_world.h"
 
+#include "variables.h"
+
 #include "bunshin/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define VARIABLES_MAX 8
 #define EPOCH_MS 1767323045000
-
-static struct {
-	const char *name, *value;
-} variables[VARIABLES_MAX];
-
-static const char *lookup(const char *name)
-{
-	for (size_t i = 0; i < VARIABLES_MAX; i++)
-		if (variables[i].name != NULL && strcmp(variables[i].name, name) == 0)
-			return variables[i].value;
-	return NULL;
-}
-
-void instance_world_set(const char *name, const char *value)
-{
-	size_t i = 0;
-
-	while (variables[i].name != NULL && strcmp(variables[i].name, name) != 0)
-		assert_in_range(++i, 0, VARIABLES_MAX - 1);
-	variables[i].name = name;
-	variables[i].value = value;
-}
 
 static void say(struct instance_world *world, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -201,7 +180,7 @@ void instance_world_open(struct instance_world *world)
 	static char agent[96];
 
 	memset(world, 0, sizeof(*world));
-	memset(variables, 0, sizeof(variables));
+	variables_clear();
 	buf_init(&world->transcript, 1 << 20);
 	assert_int_equal(uv_loop_init(&world->loop), 0);
 	manual_clock_init(&world->clock, 1, EPOCH_MS);
@@ -210,11 +189,11 @@ void instance_world_open(struct instance_world *world)
 	snprintf(world->endpoint, sizeof(world->endpoint), "http://%s",
 		http_server_address(world->server));
 	snprintf(agent, sizeof(agent), "%s/agent", world->endpoint);
-	instance_world_set("AWS_CONFIG_FILE", "/nonexistent");
-	instance_world_set("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
-	instance_world_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", world->endpoint);
-	instance_world_set("AWS_ENDPOINT_URL_AUTO_SCALING", world->endpoint);
-	instance_world_set("ECS_AGENT_URI", agent);
+	variables_set("AWS_CONFIG_FILE", "/nonexistent");
+	variables_set("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
+	variables_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", world->endpoint);
+	variables_set("AWS_ENDPOINT_URL_AUTO_SCALING", world->endpoint);
+	variables_set("ECS_AGENT_URI", agent);
 	assert_int_equal(credentials_static("AKID", "secret", NULL, &provider), 0);
 	assert_int_equal(credentials_new(manual_clock_table(&world->clock), &provider, 1,
 				 &world->credentials),
@@ -236,7 +215,7 @@ int instance_world_start(struct instance_world *world, struct buf *error)
 {
 	struct buf own = BUF_INIT(1024);
 
-	int err = aws_settings_load(lookup, &world->settings, &own);
+	int err = aws_settings_load(variables_get, &world->settings, &own);
 
 	if (err == ERR_NOMEM)
 		return err;

@@ -12,6 +12,8 @@
 #ifndef TESTS_INSTANCE_WORLD_H
 #define TESTS_INSTANCE_WORLD_H
 
+#include "variables.h"
+
 #include "aws/instance/instance.h"
 #include "base/manual_clock.h"
 #include "http/server.h"
@@ -62,8 +64,6 @@ struct instance_world {
  * eu-west-1, group "workers".
  */
 void instance_world_open(struct instance_world *world);
-/* A variable of the environment, before instance_world_start(); NULL unsets it. */
-void instance_world_set(const char *name, const char *value);
 /* With world->options; what instance_new() says. */
 int instance_world_start(struct instance_world *world, struct buf *error);
 /* Demands that the loop closes clean, with no timer left. */

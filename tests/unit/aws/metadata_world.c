@@ -1,5 +1,7 @@
 #include "metadata_world.h"
 
+#include "variables.h"
+
 #include "bunshin/error.h"
 #include "failmalloc.h"
 
@@ -24,28 +26,6 @@ void __wrap_http_exchange_set_timeout(struct http_exchange *exchange, int64_t ti
 			(i < open_world->step_count && open_world->steps[i].kind != WORLD_SILENCE);
 
 	__real_http_exchange_set_timeout(exchange, answered ? PATIENCE_MS : timeout_ms);
-}
-
-static struct {
-	const char *name, *value;
-} variables[VARIABLES_MAX];
-
-static const char *lookup(const char *name)
-{
-	for (size_t i = 0; i < VARIABLES_MAX; i++)
-		if (variables[i].name != NULL && strcmp(variables[i].name, name) == 0)
-			return variables[i].value;
-	return NULL;
-}
-
-void world_set(const char *name, const char *value)
-{
-	size_t i = 0;
-
-	while (variables[i].name != NULL && strcmp(variables[i].name, name) != 0)
-		assert_in_range(++i, 0, VARIABLES_MAX - 1);
-	variables[i].name = name;
-	variables[i].value = value;
 }
 
 static char *header_of(const struct http_call *call, const char *name)
@@ -106,16 +86,16 @@ void world_open(struct world *world)
 
 	memset(world, 0, sizeof(*world));
 	open_world = world;
-	memset(variables, 0, sizeof(variables));
+	variables_clear();
 	assert_int_equal(uv_loop_init(&world->loop), 0);
 	manual_clock_init(&world->clock, 1, WORLD_EPOCH_MS);
 	assert_int_equal(http_client_new(&world->loop, &client, &world->client), 0);
 	assert_int_equal(http_server_new(&world->loop, &server, &world->server), 0);
 	snprintf(world->endpoint, sizeof(world->endpoint), "http://%s",
 		http_server_address(world->server));
-	world_set("AWS_CONFIG_FILE", "/nonexistent");
-	world_set("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
-	world_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", world->endpoint);
+	variables_set("AWS_CONFIG_FILE", "/nonexistent");
+	variables_set("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
+	variables_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", world->endpoint);
 	world->context = (struct credentials_context){.loop = &world->loop,
 		.clock = manual_clock_table(&world->clock),
 		.metadata = world->client};
@@ -125,7 +105,7 @@ void world_load(struct world *world)
 {
 	struct buf error = BUF_INIT(1024);
 
-	if (aws_settings_load(lookup, &world->settings, &error) != 0)
+	if (aws_settings_load(variables_get, &world->settings, &error) != 0)
 		fail_msg("%s", buf_string(&error));
 	buf_free(&error);
 	world->context.settings = world->settings;
@@ -259,7 +239,7 @@ static unsigned long sweep_once(unsigned long k,
 	world_open(&world);
 	world.respond = respond;
 	if (variable != NULL)
-		world_set(variable, world.endpoint);
+		variables_set(variable, world.endpoint);
 	world_load(&world);
 	failmalloc_arm(k);
 	err = make(&world.context, &provider);

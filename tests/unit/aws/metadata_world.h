@@ -5,6 +5,8 @@
 #ifndef TESTS_METADATA_WORLD_H
 #define TESTS_METADATA_WORLD_H
 
+#include "variables.h"
+
 #include "aws/credentials/provider.h"
 #include "base/manual_clock.h"
 #include "http/server.h"
@@ -55,8 +57,6 @@ void world_open(struct world *world);
 void world_load(struct world *world);
 /* Demands that what was scripted was asked for, and that the loop closes clean. */
 void world_close(struct world *world);
-/* A variable of the environment that the settings see; both borrowed; NULL unsets it. */
-void world_set(const char *name, const char *value);
 
 /* What the next request not yet scripted gets. */
 void world_answer(struct world *world, int status, const char *body);

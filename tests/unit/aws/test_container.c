@@ -25,9 +25,9 @@ static struct credentials_provider open_all(
 
 	world_open(world);
 	snprintf(full_uri, sizeof(full_uri), "%s%s", world->endpoint, path);
-	world_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", full_uri);
+	variables_set("AWS_CONTAINER_CREDENTIALS_FULL_URI", full_uri);
 	if (name != NULL)
-		world_set(name, value);
+		variables_set(name, value);
 	world_load(world);
 	assert_int_equal(credentials_container(&world->context, &provider), 0);
 	return provider;
@@ -118,7 +118,7 @@ static void test_not_in_a_container(void **state)
 	close_all(&world, &provider);
 	/* A token alone does not make it one. */
 	provider = open_all(&world, "", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "");
-	world_set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "t");
+	variables_set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "t");
 	world_get(&world, &provider, &outcome);
 	assert_int_equal(outcome.err, ERR_NOT_FOUND);
 	close_all(&world, &provider);
@@ -305,7 +305,7 @@ static void test_token_of_a_file(void **state)
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/token", directory);
 	provider = open_all(&world, "/", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path);
-	world_set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "loses");
+	variables_set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "loses");
 	for (int i = 0; i < 2; i++) {
 		write_file(path, i ? "second" : "first", i ? 6 : 5);
 		world_answer(&world, 200, KEYS);

@@ -438,7 +438,7 @@ static void get_from(const char *endpoint, struct outcome *outcome)
 	struct imds *imds;
 
 	world_open(&world);
-	world_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint);
+	variables_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint);
 	world_load(&world);
 	assert_int_equal(imds_new(&world.context, &imds), 0);
 	get(&world, imds, outcome);
@@ -516,7 +516,7 @@ static void test_switched_off_by_a_variable(void **state)
 	struct outcome outcome;
 
 	world_open(&world);
-	world_set("AWS_EC2_METADATA_DISABLED", "true");
+	variables_set("AWS_EC2_METADATA_DISABLED", "true");
 	world_load(&world);
 	assert_int_equal(imds_new(&world.context, &imds), 0);
 	get(&world, imds, &outcome);
@@ -532,7 +532,7 @@ static struct imds *open_v1(struct world *world)
 	struct imds *imds;
 
 	world_open(world);
-	world_set("AWS_EC2_METADATA_V1_DISABLED", "false");
+	variables_set("AWS_EC2_METADATA_V1_DISABLED", "false");
 	world_load(world);
 	assert_int_equal(imds_new(&world->context, &imds), 0);
 	return imds;

@@ -273,14 +273,14 @@ static void test_not_on_ec2(void **state)
 	struct world_outcome outcome;
 
 	world_open(&world);
-	world_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
+	variables_set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
 	world_load(&world);
 	assert_int_equal(credentials_instance(&world.context, &provider), 0);
 	world_get(&world, &provider, &outcome);
 	assert_failed(&outcome, ERR_NOT_FOUND, "this is no EC2 instance");
 	close_all(&world, &provider);
 	world_open(&world);
-	world_set("AWS_EC2_METADATA_DISABLED", "true");
+	variables_set("AWS_EC2_METADATA_DISABLED", "true");
 	world_load(&world);
 	assert_int_equal(credentials_instance(&world.context, &provider), 0);
 	world_get(&world, &provider, &outcome);

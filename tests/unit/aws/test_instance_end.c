@@ -742,7 +742,7 @@ static void settings_that_cannot_be_used(void **state)
 		int err;
 
 		instance_world_open(&world);
-		instance_world_set(cases[i].variable, cases[i].value);
+		variables_set(cases[i].variable, cases[i].value);
 		world.options.protection = cases[i].protection;
 		world.options.allow_insecure_endpoint = cases[i].insecure;
 		err = instance_world_start(&world, &error);
