@@ -54,14 +54,15 @@ STEPS = {
     "fault": ("allocations failed in turn; processes killed, stopped and cut off", "asan", "fault",
               WAITS, ["--timeout-multiplier=4"]),
     "e2e": ("real processes, ASan and UBSan", "asan", "e2e", WAITS, []),
+    "host": ("packages, images, and the service under a real systemd", "plain", "host", WAITS, []),
     "clang": ("builds clean with clang -O3; unit tests", "clang", "unit", ALONE, []),
     # Those of the suite "pure" allocate nothing and compute for long: minutes under valgrind.
     "valgrind": ("builds clean with gcc -O3; unit tests but the pure ones under valgrind", "plain",
                  "unit", ALONE, ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
-    "host": ("packages, images, and the service under a real systemd", "plain", "host", WAITS, []),
 }
 HOST_PROGRAMS = ("debootstrap", "systemd-nspawn")
 GIVE_WAY = ["nice", "-n", "5"]
+WAITING_AT_ONCE = 2  # steps
 
 printing = threading.Lock()
 
@@ -293,16 +294,16 @@ def run_all(steps):
     phases = [list(phase) for _, phase in
               itertools.groupby(steps, lambda step: STEPS[step][3] == ALONE)]
     built, tallies = {}, []
-    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+    with concurrent.futures.ThreadPoolExecutor(WAITING_AT_ONCE) as beside:
         for phase, following in itertools.zip_longest(phases, phases[1:], fillvalue=[]):
             waits = [step for step in phase if STEPS[step][3] == WAITS]
             build_for(phase, built)
-            waiting = beside.submit(run_steps, waits, built)
+            waiting = [beside.submit(run_steps, [step], built) for step in waits]
             tallies += run_steps([step for step in phase if step not in waits], built,
                                  gives_way=bool(waits))
             if waits:
                 build_for(following, built, gives_way=True)
-            tallies += waiting.result()
+            tallies += [tally for each in waiting for tally in each.result()]
     for name, worked in built.items():
         if not worked:
             tallies.append(Tally())
