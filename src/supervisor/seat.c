@@ -84,7 +84,7 @@ static uint64_t backoff_us(struct fleet *fleet, unsigned failures)
 }
 
 /* It waits for its next start. */
-void seat_wait(struct fleet *fleet, struct seat *seat, uint64_t now_us)
+static void wait_for_start(struct fleet *fleet, struct seat *seat, uint64_t now_us)
 {
 	seat->due_us = now_us + backoff_us(fleet, seat->failures);
 	seat_move(fleet, seat, BOARD_WAITING, now_us);
@@ -97,7 +97,7 @@ void seat_take(struct fleet *fleet, struct seat *seat, unsigned generation, unsi
 	seat->number = number;
 	seat->plan = *plan;
 	seat->failures = 0;
-	seat_wait(fleet, seat, now_us);
+	wait_for_start(fleet, seat, now_us);
 }
 
 void seat_start(struct fleet *fleet, struct seat *seat, uint64_t now_us)
@@ -109,7 +109,7 @@ void seat_start(struct fleet *fleet, struct seat *seat, uint64_t now_us)
 
 	if (pid < 0) {
 		seat->failures++;
-		seat_wait(fleet, seat, now_us);
+		wait_for_start(fleet, seat, now_us);
 		fleet_tell(fleet, SUPERVISOR_CANNOT_FORK, seat,
 			(struct supervisor_event){.error = -(int)pid,
 				.delay_ms = (int64_t)((seat->due_us - now_us) / 1000)});
@@ -156,7 +156,7 @@ void seat_die(struct fleet *fleet, struct seat *seat, int status, uint64_t now_u
 	if (seat->failures == BOARD_CRASH_LOOP)
 		fleet_tell(fleet, SUPERVISOR_CRASH_LOOP, seat, event);
 	seat->pid = 0;
-	seat_wait(fleet, seat, now_us);
+	wait_for_start(fleet, seat, now_us);
 }
 
 /* What the worker says of itself; where that cannot be read, what it said before holds. */

@@ -57,8 +57,6 @@ void seat_vacate(struct fleet *fleet, struct seat *seat, uint64_t now_us);
  */
 void seat_take(struct fleet *fleet, struct seat *seat, unsigned generation, unsigned number,
 	const struct supervisor_plan *plan, uint64_t now_us);
-/* It waits for its next start: as long as its failures say. */
-void seat_wait(struct fleet *fleet, struct seat *seat, uint64_t now_us);
 /* Forks it; where that fails it waits. */
 void seat_start(struct fleet *fleet, struct seat *seat, uint64_t now_us);
 /* Tells it to stop, and when it is to be killed. One that waits is emptied. */
