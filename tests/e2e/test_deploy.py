@@ -131,8 +131,13 @@ def test_hook_of_the_group_is_the_worker_s():
     assert hook["HeartbeatTimeout"] > 60, "longer than two of the worker's heartbeats"
 
 
-def test_configuration_is_accepted(bunshin):
-    result = bunshin.run("check", "-c", AWS / "bunshin.yaml", env=QUEUES)
+@pytest.mark.parametrize("instance", [None, {"protection": "ecs"}])
+def test_configuration_is_accepted(bunshin, instance):
+    """As it stands, and as its comment says that a task has it."""
+    value = yaml.safe_load((AWS / "bunshin.yaml").read_text())
+    assert "{protection: ecs}" in (AWS / "bunshin.yaml").read_text()
+    path = bunshin.write_config({**value, **({"instance": instance} if instance else {})})
+    result = bunshin.run("check", "-c", path if instance else AWS / "bunshin.yaml", env=QUEUES)
     assert result.exit == 0, result
 
 
