@@ -56,7 +56,8 @@ STEPS = {
     "e2e": ("real processes, ASan and UBSan", "asan", "e2e", WAITS, []),
     "host": ("packages, images, and the service under a real systemd", "plain", "host", WAITS, []),
     "clang": ("builds clean with clang -O3; unit tests", "clang", "unit", ALONE, []),
-    # Those of the suite "pure" allocate nothing and compute for long: minutes under valgrind.
+    # Those of the suite "pure" compute for long, or step through themselves: minutes under valgrind.
+    # What they call is called by others too.
     "valgrind": ("builds clean with gcc -O3; unit tests but the pure ones under valgrind", "plain",
                  "unit", ALONE, ["--timeout-multiplier=30", f"--wrapper={VALGRIND}"]),
 }
