@@ -1,6 +1,7 @@
 #include "bunshin/error.h"
 #include "http/client_impl.h"
 #include "http/token.h"
+#include "http/trust.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,8 +115,11 @@ static int set_transport(CURL *easy, const struct http_client *client)
 	SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (options->ca_file != NULL)
-		SET(easy, CURLOPT_CAINFO, options->ca_file);
+	/* What is trusted comes from trust_apply() alone. */
+	SET(easy, CURLOPT_CAINFO, (const char *)NULL);
+	SET(easy, CURLOPT_CAPATH, (const char *)NULL);
+	SET(easy, CURLOPT_SSL_CTX_FUNCTION, trust_apply);
+	SET(easy, CURLOPT_SSL_CTX_DATA, client->ca_file);
 	SET(easy, CURLOPT_PIPEWAIT, 1L); /* counts for HTTP/2 only */
 	/* Without a proxy to find there curl need not search the environment for every request. */
 	if (!client->may_proxy)

@@ -1,6 +1,7 @@
 #include "bunshin/error.h"
 #include "http/client_impl.h"
 #include "http/token.h"
+#include "http/trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,6 +278,8 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 	response->sent = request_bytes > 0 || exchange->sends > 0;
 	response->detail = exchange->error[0] ? exchange->error : curl_easy_strerror(code);
 	response->err = easy_error(code);
+	if (code == CURLE_SSL_CACERT_BADFILE)
+		response->detail = trust_words();
 	if (exchange->answer.err == ERR_NOMEM || exchange->given_up) {
 		response->err = ERR_NOMEM;
 	} else if (exchange->too_large || is_endless_line(exchange, code)) {

@@ -16,7 +16,7 @@ import tempfile
 LAYERS = {
     "base": ([], ["uv.h"]),
     "config": (["base"], ["yaml.h"]),
-    "http": (["config", "base"], ["uv.h", "curl", "microhttpd.h"]),
+    "http": (["config", "base"], ["uv.h", "curl", "microhttpd.h", "openssl"]),
     "aws": (["http", "base"], ["uv.h", "openssl", "cjson", "expat.h"]),
     "delivery": (["base"], []),
     "localq": (["http", "base"], ["uv.h", "openssl", "cjson", "sqlite3.h"]),

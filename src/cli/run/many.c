@@ -12,6 +12,7 @@
 #include "cli/run/totals.h"
 #include "cli/runtime.h"
 #include "http/client.h"
+#include "http/trust.h"
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
@@ -228,6 +229,26 @@ static int monitor(void *arg, unsigned generation)
 
 /* ---- in the supervisor */
 
+static bool is_https(const char *url)
+{
+	return url && strncmp(url, "https:", 6) == 0;
+}
+
+/* What TLS trusts is read before the workers are forked: 1.6 MiB that they share. */
+static void prepare_trust(const struct config *config)
+{
+	const char *bundle = getenv("AWS_CA_BUNDLE");
+
+	if (is_https(config->queue.endpoint ? config->queue.endpoint : config->queue.url))
+		trust_prepare(bundle && *bundle ? bundle : NULL);
+	for (size_t i = 0; i < config->destination_count; i++) {
+		const struct config_destination *destination = &config->destinations[i];
+
+		if (is_https(template_source(destination->request.url)))
+			trust_prepare(destination->ca_file);
+	}
+}
+
 static int load(void *arg, unsigned number, struct supervisor_plan *ret_plan)
 {
 	struct many *many = arg;
@@ -240,10 +261,12 @@ static int load(void *arg, unsigned number, struct supervisor_plan *ret_plan)
 		buf_append_string(&errors, "too many former configurations are still in use\n");
 		err = ERR_LIMIT;
 	}
-	if (err)
+	if (err) {
 		run_log_errors("reload failed: nothing was changed", &errors);
-	else
+	} else {
+		prepare_trust(generation->config);
 		plan_of(generation, ret_plan);
+	}
 	buf_free(&errors);
 	return err;
 }
@@ -391,6 +414,7 @@ int run_many(const struct run_request *request, struct generation *generation)
 	if (!many.board || http_client_prepare()) {
 		cli_error("run", "%s", error_message(ERR_NOMEM));
 	} else {
+		prepare_trust(generation->config);
 		run_log_started(generation);
 		code = supervise(&many, &plan);
 		run_report(request, many.board);

@@ -2,12 +2,15 @@
 #include "world.h"
 
 #include "bunshin/error.h"
+#include "http/trust.h"
 #include "tls_files.h"
 
 #include <microhttpd.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *bytes, size_t *len, void **request)
@@ -133,6 +136,112 @@ static void test_auto_without_http2(void **state)
 	tls_files_remove(&files);
 }
 
+/* Bundles that were read. */
+static unsigned loads;
+int __real_X509_STORE_load_file(X509_STORE *store, const char *file);
+int __wrap_X509_STORE_load_file(X509_STORE *store, const char *file);
+
+int __wrap_X509_STORE_load_file(X509_STORE *store, const char *file)
+{
+	loads++;
+	return __real_X509_STORE_load_file(store, file);
+}
+
+/* However many connections, shards and clients: one reading. */
+static void test_bundle_is_read_once(void **state)
+{
+	struct tls_files files;
+	struct https https;
+	struct http_client_options options = {.shard_connections = 1};
+
+	tls_files_make(&files, "localhost");
+	https_open(&https, &files);
+	options.ca_file = files.ca;
+	loads = 0;
+	trust_prepare(files.ca);
+	assert_int_equal(loads, 1);
+	for (int client = 0; client < 2; client++) {
+		struct outcome outcomes[5] = {0};
+		struct world world;
+
+		world_open(&world);
+		world_client(&world, &options);
+		for (int i = 0; i < 5; i++) {
+			struct http_exchange *exchange = http_exchange_new(world.client);
+
+			buf_appendf(
+				http_exchange_url(exchange), "https://localhost:%d/", https.port);
+			assert_int_equal(
+				http_exchange_start(exchange, outcome_done, &outcomes[i]), 0);
+		}
+		for (int i = 0; i < 5; i++) {
+			world_until(&world, &outcomes[i].calls, 1);
+			assert_int_equal(outcomes[i].err, 0);
+			outcome_free(&outcomes[i]);
+		}
+		assert_int_equal(http_client_connections_opened(world.client), 5);
+		world_close(&world);
+	}
+	assert_int_equal(loads, 1);
+	https_close(&https);
+	tls_files_remove(&files);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char *text = read_file(from);
+	FILE *file = fopen(to, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	free(text);
+}
+
+static void get_anew(const struct https *https, const char *ca_file, int err, const char *words)
+{
+	const struct http_client_options options = {.ca_file = ca_file};
+	struct world world;
+
+	world_open(&world);
+	world_client(&world, &options);
+	get(&world, https, "localhost");
+	assert_int_equal(world.last.err, err);
+	assert_non_null(strstr(world.last.detail, words));
+	world_close(&world);
+}
+
+/* A bundle that is renewed while the process runs counts for the next connection. */
+static void test_bundle_is_renewed(void **state)
+{
+	struct tls_files files, others;
+	struct https https;
+	char bundle[128];
+
+	tls_files_make(&files, "localhost");
+	tls_files_make(&others, "localhost");
+	https_open(&https, &files);
+	snprintf(bundle, sizeof(bundle), "%s/bundle.pem", others.directory);
+	get_anew(&https, bundle, ERR_TLS, bundle);
+	get_anew(&https, bundle, ERR_TLS, "No such file or directory");
+	copy_file(others.ca, bundle);
+	get_anew(&https, bundle, ERR_TLS, "");
+	assert_int_equal(unlink(bundle), 0);
+	copy_file(files.ca, bundle);
+	get_anew(&https, bundle, 0, "");
+	/* While it is being replaced, what was read last counts. */
+	assert_int_equal(unlink(bundle), 0);
+	get_anew(&https, bundle, 0, "");
+	copy_file(files.key, bundle);
+	get_anew(&https, bundle, 0, "");
+	copy_file(others.ca, bundle);
+	get_anew(&https, bundle, ERR_TLS, "");
+	assert_int_equal(unlink(bundle), 0);
+	https_close(&https);
+	tls_files_remove(&files);
+	tls_files_remove(&others);
+}
+
 static void refused(const struct tls_files *files, const char *ca_file, const char *host, bool sent)
 {
 	const struct http_client_options options = {.ca_file = ca_file};
@@ -192,6 +301,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_own_authority),
 		cmocka_unit_test(test_auto_without_http2),
+		cmocka_unit_test(test_bundle_is_read_once),
+		cmocka_unit_test(test_bundle_is_renewed),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_no_tls_at_all),
 	};
