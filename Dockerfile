@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="bunshin" \
 RUN --mount=type=bind,from=build,source=/out/libraries,target=/libraries \
 	apt-get update -q \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-		ca-certificates $(cat /libraries) \
+		ca-certificates tzdata $(cat /libraries) \
 	&& apt-get clean \
 	&& rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/ldconfig/* \
 		/var/log/apt /var/log/dpkg.log /var/log/alternatives.log

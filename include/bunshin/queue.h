@@ -96,7 +96,8 @@ struct queue_send {
 	size_t body_bytes;
 	const struct queue_attribute *attributes;
 	size_t attribute_count;
-	unsigned delay_s;	      /* 0-900 */
+	unsigned delay_s;	      /* 0-900; 0: the queue's own delay, which is mostly none */
+	bool no_delay;		      /* with delay_s 0: none at all; not on a FIFO queue */
 	const char *group_id;	      /* NULL: none */
 	const char *deduplication_id; /* NULL: none */
 };

@@ -9,6 +9,7 @@
 
 #include "bunshin/queue.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ struct target_result {
 	const char *excerpt;	/* start of the answer's body, at most TARGET_EXCERPT_MAX bytes */
 	size_t excerpt_bytes;
 	uint64_t duration_us; /* from start to the end of the answer */
+	/* With err: the request went out, or a part of it, so the provider may have accepted it. */
+	bool unanswered;
 };
 
 typedef void target_done(void *arg, const struct target_result *result);

@@ -15,7 +15,9 @@
 #include "aws/sigv4.h"
 #include "aws/sqs_client.h"
 #include "aws/sqs_codec.h"
+#include "aws/sqs_redrive.h"
 #include "aws/sqs_retry.h"
+#include "aws/sqs_tags.h"
 #include "aws/uuid.h"
 #include "base/buf.h"
 #include "base/list.h"
@@ -63,6 +65,8 @@ struct queue_call {
 		sqs_batch_done *batch;
 		sqs_attributes_done *attributes;
 		sqs_url_done *url;
+		sqs_redrive_done *redrive;
+		sqs_tags_done *tags;
 	} done;
 	void *arg;
 	size_t count;		      /* entries of a batch */
@@ -171,6 +175,20 @@ int sqs_receive_with(struct sqs_client *client, const char *queue_url,
 int sqs_receive_renew_id(struct queue_call *call);
 /* Decodes what came and tells `done`. outcome->err 0: a 2xx answer; else answer may be NULL. */
 void sqs_call_complete(struct queue_call *call, struct sqs_decoder *decoder,
+	struct sqs_outcome *outcome, const struct buf *answer);
+/*
+ * A 2xx answer that did not decode: err (0: it did, nothing happens) goes into the outcome, and
+ * `words`, which are written, become its detail.
+ */
+void sqs_outcome_fail(const struct queue_call *call, struct sqs_outcome *outcome, int err,
+	const struct buf *answer, char words[SQS_DETAIL_SIZE]);
+
+/* sqs_redrive.c: sqs_call_complete() of its operations. */
+void sqs_redrive_complete(struct queue_call *call, struct sqs_decoder *decoder,
+	struct sqs_outcome *outcome, const struct buf *answer);
+
+/* sqs_tags.c: sqs_call_complete() of its operations. */
+void sqs_tags_complete(struct queue_call *call, struct sqs_decoder *decoder,
 	struct sqs_outcome *outcome, const struct buf *answer);
 
 #endif

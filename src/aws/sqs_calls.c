@@ -136,8 +136,7 @@ int sqs_create_queue(struct sqs_client *client, const char *queue_name, sqs_url_
 	return url_call(client, SQS_CREATE, queue_name, done, arg, ret_call);
 }
 
-/* A 2xx answer that did not decode. `words` becomes the outcome's detail. */
-static void outcome_fail(const struct queue_call *call, struct sqs_outcome *outcome, int err,
+void sqs_outcome_fail(const struct queue_call *call, struct sqs_outcome *outcome, int err,
 	const struct buf *answer, char words[SQS_DETAIL_SIZE])
 {
 	char attempts[SQS_ATTEMPTS_SIZE];
@@ -167,7 +166,7 @@ static void receive_complete(struct queue_call *call, struct sqs_decoder *decode
 		int err = sqs_decode_receive(decoder, buf_string(&call->queue_url), call->unwrap,
 			buf_string(answer), answer->len, &batch, &dropped);
 
-		outcome_fail(call, outcome, err, answer, words);
+		sqs_outcome_fail(call, outcome, err, answer, words);
 	}
 	if (outcome->err == 0) {
 		outcome->dropped = dropped.corrupted + dropped.malformed;
@@ -190,7 +189,7 @@ static void batch_complete(struct queue_call *call, struct sqs_decoder *decoder,
 
 		if (err == 0)
 			outcome->detail = words;
-		outcome_fail(call, outcome, err, answer, words);
+		sqs_outcome_fail(call, outcome, err, answer, words);
 	}
 	for (size_t i = 0; outcome->err != 0 && i < call->count; i++)
 		results[i] = outcome->err;
@@ -204,7 +203,7 @@ static void attributes_complete(struct queue_call *call, struct sqs_decoder *dec
 	char words[SQS_DETAIL_SIZE];
 
 	if (outcome->err == 0)
-		outcome_fail(call, outcome,
+		sqs_outcome_fail(call, outcome,
 			sqs_decode_attributes(decoder, buf_string(answer), answer->len, &counts),
 			answer, words);
 	call->done.attributes(call->arg, outcome, outcome->err == 0 ? &counts : NULL);
@@ -217,7 +216,7 @@ static void url_complete(struct queue_call *call, struct sqs_decoder *decoder,
 	char words[SQS_DETAIL_SIZE];
 
 	if (outcome->err == 0)
-		outcome_fail(call, outcome,
+		sqs_outcome_fail(call, outcome,
 			sqs_decode_queue_url(decoder, buf_string(answer), answer->len, &url),
 			answer, words);
 	call->done.url(call->arg, outcome, url);
@@ -241,6 +240,19 @@ void sqs_call_complete(struct queue_call *call, struct sqs_decoder *decoder,
 	case SQS_GET_URL:
 	case SQS_CREATE:
 		url_complete(call, decoder, outcome, answer);
+		break;
+	case SQS_DESCRIBE:
+	case SQS_LIST_SOURCES:
+	case SQS_START_MOVE:
+	case SQS_LIST_MOVES:
+	case SQS_CANCEL_MOVE:
+	case SQS_PURGE:
+		sqs_redrive_complete(call, decoder, outcome, answer);
+		break;
+	case SQS_LIST_TAGS:
+	case SQS_TAG:
+	case SQS_UNTAG:
+		sqs_tags_complete(call, decoder, outcome, answer);
 		break;
 	}
 }

@@ -13,6 +13,8 @@
 #include "aws/sqs_batch.h"
 #include "aws/sqs_client.h"
 #include "aws/sqs_error.h"
+#include "aws/sqs_redrive.h"
+#include "aws/sqs_tags.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "bunshin/queue.h"
@@ -34,6 +36,21 @@ int sqs_encode_visibility_batch(struct buf *body, const char *queue_url,
 int sqs_encode_get_attributes(struct buf *body, const char *queue_url);
 /* For both GetQueueUrl and CreateQueue. */
 int sqs_encode_queue_name(struct buf *body, const char *queue_name);
+/* sqs_tags_codec.c */
+int sqs_encode_list_tags(struct buf *body, const char *queue_url);
+int sqs_encode_tag(
+	struct buf *body, const char *queue_url, const struct sqs_tag tags[], size_t count);
+int sqs_encode_untag(
+	struct buf *body, const char *queue_url, const char *const keys[], size_t count);
+
+/* Of sqs_redrive.h. */
+int sqs_encode_describe(struct buf *body, const char *queue_url);
+int sqs_encode_list_sources(struct buf *body, const char *queue_url);
+int sqs_encode_start_move(struct buf *body, const char *source_arn, const char *destination_arn,
+	unsigned messages_per_s);
+int sqs_encode_list_moves(struct buf *body, const char *source_arn);
+int sqs_encode_cancel_move(struct buf *body, const char *task_handle);
+int sqs_encode_purge(struct buf *body, const char *queue_url);
 
 /* What SQS has to answer that it stored; "" for no attributes. */
 struct sqs_sent_digests {
@@ -108,6 +125,30 @@ int sqs_decode_attributes(struct sqs_decoder *decoder, const char *text, size_t 
 /* ret_url is borrowed until the next decoding. */
 int sqs_decode_queue_url(
 	struct sqs_decoder *decoder, const char *text, size_t len, const char **ret_url);
+/*
+ * sqs_tags_codec.c. No Tags is none; more than SQS_TAGS_MAX, or a text longer than a tag's can be,
+ * is ERR_PROTOCOL. Keys are distinct but in hostile answers. Texts are borrowed until the next
+ * decoding.
+ */
+int sqs_decode_list_tags(
+	struct sqs_decoder *decoder, const char *text, size_t len, struct sqs_tags *ret_tags);
+
+/*
+ * sqs_decode_redrive.c: the answers of sqs_redrive.h. Each fills its own member of the answer in;
+ * the texts in it are borrowed until the next decoding.
+ */
+int sqs_decode_describe(struct sqs_decoder *decoder, const char *text, size_t len,
+	struct sqs_redrive_answer *ret_answer);
+/* More than SQS_SOURCES_MAX are cut, `more` being set. */
+int sqs_decode_list_sources(struct sqs_decoder *decoder, const char *text, size_t len,
+	struct sqs_redrive_answer *ret_answer);
+int sqs_decode_start_move(struct sqs_decoder *decoder, const char *text, size_t len,
+	struct sqs_redrive_answer *ret_answer);
+/* More than SQS_MOVES_MAX is ERR_PROTOCOL, and so is a status that SQS does not have. */
+int sqs_decode_list_moves(struct sqs_decoder *decoder, const char *text, size_t len,
+	struct sqs_redrive_answer *ret_answer);
+int sqs_decode_cancel_move(struct sqs_decoder *decoder, const char *text, size_t len,
+	struct sqs_redrive_answer *ret_answer);
 
 /*
  * A failed call: status and body of the answer, its x-amzn-query-error header (NULL: none), and

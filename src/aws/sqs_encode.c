@@ -182,7 +182,7 @@ static void append_send(struct buf *body, const struct queue_send *entry)
 	buf_append_json(body, entry->body, entry->body_bytes);
 	buf_append_char(body, '"');
 	/* Absent is the queue's own delay; 0 would override it. */
-	if (entry->delay_s > 0)
+	if (entry->delay_s > 0 || entry->no_delay)
 		buf_appendf(body, ",\"DelaySeconds\":%u", entry->delay_s);
 	if (entry->attribute_count > 0)
 		append_attributes(body, entry);
@@ -243,5 +243,69 @@ int sqs_encode_queue_name(struct buf *body, const char *queue_name)
 	if (!sqs_queue_name_is_valid(queue_name))
 		return ERR_ARGUMENT;
 	append_string_member(body, "{\"QueueName\":\"", queue_name);
+	return buf_append_char(body, '}');
+}
+
+int sqs_encode_describe(struct buf *body, const char *queue_url)
+{
+	if (!url_is_valid(queue_url))
+		return ERR_ARGUMENT;
+	append_string_member(body, "{\"QueueUrl\":\"", queue_url);
+	return buf_append_string(body,
+		",\"AttributeNames\":[\"QueueArn\",\"RedrivePolicy\","
+		"\"ApproximateNumberOfMessages\",\"ApproximateNumberOfMessagesNotVisible\","
+		"\"ApproximateNumberOfMessagesDelayed\",\"VisibilityTimeout\"]}");
+}
+
+int sqs_encode_list_sources(struct buf *body, const char *queue_url)
+{
+	if (!url_is_valid(queue_url))
+		return ERR_ARGUMENT;
+	append_string_member(body, "{\"QueueUrl\":\"", queue_url);
+	return buf_appendf(body, ",\"MaxResults\":%d}", SQS_SOURCES_MAX);
+}
+
+static bool word_is_valid(const char *word, size_t max)
+{
+	size_t len = strnlen(word, max + 1);
+
+	return len > 0 && len <= max && sqs_text_is_valid(word, len);
+}
+
+int sqs_encode_start_move(struct buf *body, const char *source_arn, const char *destination_arn,
+	unsigned messages_per_s)
+{
+	if (!word_is_valid(source_arn, SQS_ARN_MAX) || messages_per_s > SQS_MOVE_RATE_MAX ||
+		(destination_arn != NULL && !word_is_valid(destination_arn, SQS_ARN_MAX)))
+		return ERR_ARGUMENT;
+	append_string_member(body, "{\"SourceArn\":\"", source_arn);
+	if (destination_arn != NULL)
+		append_string_member(body, ",\"DestinationArn\":\"", destination_arn);
+	if (messages_per_s > 0)
+		buf_appendf(body, ",\"MaxNumberOfMessagesPerSecond\":%u", messages_per_s);
+	return buf_append_char(body, '}');
+}
+
+int sqs_encode_list_moves(struct buf *body, const char *source_arn)
+{
+	if (!word_is_valid(source_arn, SQS_ARN_MAX))
+		return ERR_ARGUMENT;
+	append_string_member(body, "{\"SourceArn\":\"", source_arn);
+	return buf_appendf(body, ",\"MaxResults\":%d}", SQS_MOVES_MAX);
+}
+
+int sqs_encode_cancel_move(struct buf *body, const char *task_handle)
+{
+	if (!word_is_valid(task_handle, SQS_TASK_HANDLE_MAX))
+		return ERR_ARGUMENT;
+	append_string_member(body, "{\"TaskHandle\":\"", task_handle);
+	return buf_append_char(body, '}');
+}
+
+int sqs_encode_purge(struct buf *body, const char *queue_url)
+{
+	if (!url_is_valid(queue_url))
+		return ERR_ARGUMENT;
+	append_string_member(body, "{\"QueueUrl\":\"", queue_url);
 	return buf_append_char(body, '}');
 }

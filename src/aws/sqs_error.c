@@ -72,6 +72,15 @@ const char *sqs_operation_name(enum sqs_operation operation)
 		[SQS_GET_ATTRIBUTES] = "GetQueueAttributes",
 		[SQS_GET_URL] = "GetQueueUrl",
 		[SQS_CREATE] = "CreateQueue",
+		[SQS_DESCRIBE] = "GetQueueAttributes",
+		[SQS_LIST_SOURCES] = "ListDeadLetterSourceQueues",
+		[SQS_START_MOVE] = "StartMessageMoveTask",
+		[SQS_LIST_MOVES] = "ListMessageMoveTasks",
+		[SQS_CANCEL_MOVE] = "CancelMessageMoveTask",
+		[SQS_PURGE] = "PurgeQueue",
+		[SQS_LIST_TAGS] = "ListQueueTags",
+		[SQS_TAG] = "TagQueue",
+		[SQS_UNTAG] = "UntagQueue",
 	};
 
 	return names[operation];

@@ -23,6 +23,15 @@ enum sqs_operation {
 	SQS_GET_ATTRIBUTES,
 	SQS_GET_URL,
 	SQS_CREATE,
+	SQS_DESCRIBE, /* GetQueueAttributes, too: what sqs_redrive.h wants to know */
+	SQS_LIST_SOURCES,
+	SQS_START_MOVE,
+	SQS_LIST_MOVES,
+	SQS_CANCEL_MOVE,
+	SQS_PURGE,
+	SQS_LIST_TAGS,
+	SQS_TAG,
+	SQS_UNTAG,
 };
 
 /* "ReceiveMessage"; static. */

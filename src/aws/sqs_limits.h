@@ -14,6 +14,9 @@
 #define SQS_QUEUE_URL_MAX 1024 /* ours; SQS's own are far shorter */
 #define SQS_DELAY_MAX_S 900
 #define SQS_WAIT_MAX_S 20
+#define SQS_ARN_MAX 512		 /* ours; SQS's own are far shorter */
+#define SQS_TASK_HANDLE_MAX 1024 /* the same */
+#define SQS_MOVE_RATE_MAX 500
 
 /* UTF-8 of U+9, U+A, U+D, U+20-U+D7FF, U+E000-U+FFFD, U+10000-U+10FFFF. */
 bool sqs_text_is_valid(const char *text, size_t len);

@@ -19,6 +19,18 @@ bool sqs_skew_measure(const struct sqs_skew_sample *sample, int64_t *ret_offset_
 	return true;
 }
 
+bool sqs_skew_bounds(
+	const struct sqs_skew_sample *sample, int64_t *ret_least_ms, int64_t *ret_most_ms)
+{
+	int64_t midpoint_ms;
+
+	if (!sqs_skew_measure(sample, &midpoint_ms))
+		return false;
+	*ret_least_ms = sample->date_epoch_ms - sample->received_epoch_ms;
+	*ret_most_ms = sample->date_epoch_ms + 999 - sample->sent_epoch_ms;
+	return true;
+}
+
 int64_t sqs_skew_adopt(int64_t in_force_ms, int64_t measured_ms)
 {
 	if (is_tolerable(measured_ms - in_force_ms))

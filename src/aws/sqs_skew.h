@@ -22,6 +22,12 @@ struct sqs_skew_sample {
  */
 bool sqs_skew_measure(const struct sqs_skew_sample *sample, int64_t *ret_offset_ms);
 /*
+ * Between which two the offset lies, given that a Date has whole seconds and was made at any moment
+ * of the exchange. False as above.
+ */
+bool sqs_skew_bounds(
+	const struct sqs_skew_sample *sample, int64_t *ret_least_ms, int64_t *ret_most_ms);
+/*
  * The offset to sign by from now on, given the one in force: the measured one when they differ by
  * SQS_SKEW_TOLERATED_MS or more, 0 in its place when it is less than that itself.
  */

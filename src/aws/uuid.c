@@ -50,6 +50,35 @@ int uuid_v5(const unsigned char space[16], const char *part1, size_t part1_bytes
 	return err;
 }
 
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int uuid_parse(const char *text, unsigned char ret_bytes[16])
+{
+	unsigned char bytes[16];
+
+	for (size_t i = 0; i < 16; i++) {
+		int high, low;
+
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
+			return ERR_SYNTAX;
+		high = hex_value(*text++);
+		low = high < 0 ? -1 : hex_value(*text++);
+		if (low < 0)
+			return ERR_SYNTAX;
+		bytes[i] = (unsigned char)(high << 4 | low);
+	}
+	if (*text)
+		return ERR_SYNTAX;
+	memcpy(ret_bytes, bytes, 16);
+	return 0;
+}
+
 void uuid_v4(uint64_t random1, uint64_t random2, char ret_text[UUID_TEXT_SIZE])
 {
 	unsigned char bytes[16];

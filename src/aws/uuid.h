@@ -20,6 +20,8 @@ int uuid_v5(const unsigned char space[16], const char *part1, size_t part1_bytes
 /* The same with a "SHA1" digest of the caller's, for use once a message. */
 int uuid_v5_with(struct digest *sha1, const unsigned char space[16], const char *part1,
 	size_t part1_bytes, const char *part2, size_t part2_bytes, char ret_text[UUID_TEXT_SIZE]);
+/* The 16 bytes of such a text, upper case too. 0, or ERR_SYNTAX. */
+int uuid_parse(const char *text, unsigned char ret_bytes[16]);
 /* Version 4 from 128 random bits. */
 void uuid_v4(uint64_t random1, uint64_t random2, char ret_text[UUID_TEXT_SIZE]);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define FIRST_CAPACITY 64
+#define JSON_PIECE ((size_t)512) /* bytes that are escaped at once */
 
 void buf_init(struct buf *buf, size_t max_bytes)
 {
@@ -140,21 +141,67 @@ static size_t escape(unsigned char c, char out[6])
 	return 6;
 }
 
-int buf_append_json(struct buf *buf, const char *bytes, size_t len)
+/* Eight bytes none of which is escaped. */
+static bool are_eight_plain(const char *bytes)
 {
-	size_t run = 0; /* start of what needs no escape */
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t block, quote, backslash, found;
 
+	memcpy(&block, bytes, sizeof(block));
+	quote = block ^ ones * '"';
+	backslash = block ^ ones * '\\';
+	/* "Determine if a word has a byte less than n" and "a zero byte" (Bit Twiddling Hacks). */
+	found = ((block - ones * 0x20) & ~block) | ((quote - ones) & ~quote) |
+		((backslash - ones) & ~backslash);
+	return (found & ones * 0x80) == 0;
+}
+
+/* Straight into the buffer, which has room for six bytes of each. */
+static void escape_into(struct buf *buf, const char *bytes, size_t len)
+{
+	char *out = buf->data + buf->len;
+
+	for (size_t i = 0, n; i < len;) {
+		if (len - i >= 8 && are_eight_plain(bytes + i)) {
+			memcpy(out, bytes + i, 8);
+			i += 8;
+			out += 8;
+			continue;
+		}
+		n = escape((unsigned char)bytes[i], out);
+		if (n == 0)
+			*out = bytes[i];
+		out += n ? n : 1;
+		i++;
+	}
+	buf_advance(buf, (size_t)(out - buf->data) - buf->len);
+}
+
+/* Near the end of what the buffer may hold, where each byte counts. */
+static int append_json_slowly(struct buf *buf, const char *bytes, size_t len)
+{
 	for (size_t i = 0; i < len && !buf->err; i++) {
 		char escaped[6];
 		size_t n = escape((unsigned char)bytes[i], escaped);
 
-		if (n == 0)
-			continue;
-		buf_append(buf, bytes + run, i - run);
-		buf_append(buf, escaped, n);
-		run = i + 1;
+		buf_append(buf, n ? escaped : bytes + i, n ? n : 1);
 	}
-	return run < len ? buf_append(buf, bytes + run, len - run) : buf->err;
+	return buf->err;
+}
+
+int buf_append_json(struct buf *buf, const char *bytes, size_t len)
+{
+	while (len > 0 && !buf->err) {
+		size_t piece = len < JSON_PIECE ? len : JSON_PIECE;
+
+		if (buf->max - buf->len < 6 * piece)
+			return append_json_slowly(buf, bytes, len);
+		if (make_room(buf, 6 * piece) == 0)
+			escape_into(buf, bytes, piece);
+		bytes += piece;
+		len -= piece;
+	}
+	return buf->err;
 }
 
 char *buf_reserve(struct buf *buf, size_t extra)

@@ -103,6 +103,29 @@ int units_parse_int(const char *text, int64_t *ret)
 	return 0;
 }
 
+int units_parse_rate(const char *text, int64_t *ret_count, int64_t *ret_per_ms)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"/s", 1000}, {"/m", 60000}, {"/h", 3600000}};
+	uint64_t count;
+	bool fits;
+
+	if (!take_digits(&text, &count, &fits) || count == 0)
+		return ERR_SYNTAX;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(text, units[i].unit) != 0)
+			continue;
+		if (!fits || count > INT64_MAX)
+			return ERR_LIMIT;
+		*ret_count = (int64_t)count;
+		*ret_per_ms = units[i].ms;
+		return 0;
+	}
+	return ERR_SYNTAX;
+}
+
 /* Exactly `width` digits. */
 static bool take_fixed(const char **text, int width, int *ret)
 {

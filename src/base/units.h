@@ -15,6 +15,8 @@ int units_parse_duration_ms(const char *text, int64_t *ret_ms);
 int units_parse_bytes(const char *text, uint64_t *ret_bytes);
 /* Decimal digits with an optional leading minus. */
 int units_parse_int(const char *text, int64_t *ret);
+/* "2000/s", "100/m", "50/h": how many in how many milliseconds; both at least 1. */
+int units_parse_rate(const char *text, int64_t *ret_count, int64_t *ret_per_ms);
 /* RFC 3339 ("2026-11-23T08:00:00+09:00", fraction optional) to milliseconds since 1970 UTC. */
 int units_parse_rfc3339(const char *text, int64_t *ret_epoch_ms);
 

@@ -70,28 +70,76 @@ static int copy_all(int from, int to)
 	}
 }
 
-static int spool(struct list_file *file, struct buf *error)
+/* A file beside `keep` that is to become it. */
+static int open_unfinished(const char *keep, char *path, size_t size)
 {
-	int fd = open_temporary();
+	if (snprintf(path, size, "%s.tmp", keep) >= (int)size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+/* So that the name is on the disk as well. */
+static int sync_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[4096];
+	int fd, rc;
+
+	snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+		slash ? path : ".");
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+/*
+ * If the process dies before the rename there is no copy, but for one that says it is unfinished;
+ * the next run writes over that. After it there is a whole one.
+ */
+static int copy_to(struct list_file *file, int fd, const char *unfinished, const char *keep)
+{
+	if (copy_all(file->fd, fd) < 0)
+		return -1;
+	if (!keep)
+		return 0;
+	if (fsync(fd) < 0 || rename(unfinished, keep) < 0)
+		return -1;
+	return sync_directory(keep);
+}
+
+static int spool(struct list_file *file, const char *keep, struct buf *error)
+{
+	char unfinished[4096];
+	int fd = keep ? open_unfinished(keep, unfinished, sizeof(unfinished)) : open_temporary();
 
 	if (fd < 0)
-		return complain(error, "cannot make a temporary file for", file->name);
-	if (copy_all(file->fd, fd) < 0) {
+		return complain(error, "cannot make a file for a copy of", file->name);
+	if (copy_to(file, fd, unfinished, keep) < 0) {
 		complain(error, "cannot copy", file->name);
 		close(fd);
+		if (keep)
+			unlink(unfinished);
 		return ERR_IO;
 	}
-	list_file_close(file);
+	if (file->fd > STDIN_FILENO)
+		close(file->fd);
 	file->fd = fd;
 	return 0;
 }
 
-int list_file_open(struct list_file *file, const char *path, struct buf *error)
+int list_file_open(struct list_file *file, const char *path, const char *keep, struct buf *error)
 {
 	bool standard_input = strcmp(path, "-") == 0;
 	struct stat info;
 
-	*file = (struct list_file){.name = standard_input ? "<stdin>" : path};
+	*file = (struct list_file){.name = standard_input ? "<stdin>" : path, .fd = -1};
+	if (digest_init(&file->sha256, "SHA256"))
+		return ERR_NOMEM;
 	file->fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	if (file->fd < 0 || fstat(file->fd, &info) < 0)
 		return complain(error, "cannot read", file->name);
@@ -100,14 +148,22 @@ int list_file_open(struct list_file *file, const char *path, struct buf *error)
 		return ERR_ARGUMENT;
 	}
 	/* A regular standard input may have been read in part already, hence the copy. */
-	return S_ISREG(info.st_mode) && !standard_input ? 0 : spool(file, error);
+	return S_ISREG(info.st_mode) && !standard_input ? 0 : spool(file, keep, error);
 }
 
 void list_file_close(struct list_file *file)
 {
+	gunzip_free(file->gunzip);
+	file->gunzip = NULL;
+	digest_free(&file->sha256);
 	if (file->fd > STDIN_FILENO)
 		close(file->fd);
 	file->fd = -1;
+}
+
+const unsigned char *list_file_sha256(const struct list_file *file)
+{
+	return file->hashed ? file->hash : NULL;
 }
 
 static ssize_t read_at(const struct list_file *file, char *bytes, size_t size, uint64_t offset)
@@ -120,30 +176,86 @@ static ssize_t read_at(const struct list_file *file, char *bytes, size_t size, u
 	return n;
 }
 
-static int list_file_read(void *arg, char *bytes, size_t size, size_t *ret_len)
+/* Of every pass: the last one has to be over the same bytes as the first. */
+static int hash(struct list_file *file, const char *bytes, size_t len)
+{
+	int err = file->offset == 0 ? digest_begin(&file->sha256) : 0;
+
+	if (err)
+		return err;
+	if (file->hashed)
+		return 0; /* asked once more for what has ended */
+	if (len > 0)
+		return digest_update(&file->sha256, bytes, len);
+	err = digest_end(&file->sha256, file->hash);
+	file->hashed = !err;
+	return err;
+}
+
+static int read_plain(void *arg, char *bytes, size_t size, size_t *ret_len)
 {
 	struct list_file *file = arg;
 	ssize_t n = read_at(file, bytes, size, file->offset);
+	int err;
 
 	if (n < 0) {
 		snprintf(file->reason, sizeof(file->reason), "cannot read: %s", strerror(errno));
 		return ERR_IO;
 	}
+	err = hash(file, bytes, (size_t)n);
 	file->offset += (uint64_t)n;
 	*ret_len = (size_t)n;
-	return 0;
+	return err;
+}
+
+static int read_gzip(struct list_file *file, char *bytes, size_t size, size_t *ret_len)
+{
+	int err = gunzip_read(file->gunzip, bytes, size, ret_len);
+
+	if (err == ERR_SYNTAX)
+		snprintf(file->reason, sizeof(file->reason), "%s", gunzip_reason(file->gunzip));
+	return err;
+}
+
+/* Whether it is gzip is seen when the first bytes are wanted. */
+static int begin_pass(struct list_file *file)
+{
+	const struct recipients_input plain = {read_plain, file};
+	char start[2];
+	ssize_t n = read_at(file, start, sizeof(start), 0);
+
+	return n > 0 && gunzip_is_gzip(start, (size_t)n) ? gunzip_new(&plain, &file->gunzip) : 0;
+}
+
+static int list_file_read(void *arg, char *bytes, size_t size, size_t *ret_len)
+{
+	struct list_file *file = arg;
+	int err = file->offset == 0 && !file->gunzip ? begin_pass(file) : 0;
+
+	if (err)
+		return err;
+	return file->gunzip ? read_gzip(file, bytes, size, ret_len)
+			    : read_plain(file, bytes, size, ret_len);
 }
 
 struct recipients_input list_file_rewind(struct list_file *file)
 {
+	gunzip_free(file->gunzip);
+	file->gunzip = NULL;
 	file->offset = 0;
+	file->hashed = false;
+	file->reason[0] = '\0';
 	return (struct recipients_input){list_file_read, file};
 }
 
-enum recipients_format list_file_format(const struct list_file *file)
+enum recipients_format list_file_format(struct list_file *file)
 {
+	struct recipients_input input = list_file_rewind(file);
 	char start[4096];
-	ssize_t n = read_at(file, start, sizeof(start), 0);
+	size_t len = 0;
 
-	return recipients_guess_format(file->name, start, n > 0 ? (size_t)n : 0);
+	if (input.read(input.arg, start, sizeof(start), &len))
+		len = 0;
+	list_file_rewind(file);
+	return recipients_guess_format(file->name, start, len);
 }

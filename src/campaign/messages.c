@@ -15,16 +15,22 @@ enum { ATTRIBUTES_MAX = 4, REASON_MAX = 4096 };
 struct messages {
 	struct recipients *recipients;
 	const struct template *template;
-	unsigned char run_id[16];
+	unsigned char key_space[16];
+	enum messages_key key_kind;
+	char *key_column, *group_column;
+	bool fifo;
 	char campaign[MESSAGES_NAME_MAX + 1];
 	char destination[MESSAGES_NAME_MAX + 1];
 	char deadline[24];
 	char key[UUID_TEXT_SIZE];
 	struct queue_attribute attributes[ATTRIBUTES_MAX]; /* [0]: IdempotencyKey, made per row */
 	size_t attribute_count;
-	struct buf body, reason;
+	struct digest sha1;
+	struct buf body, recipient_key, group, reason;
 	struct recipients_error error;
 	bool columns_checked, ended;
+	bool (*skip)(void *arg, uint64_t row);
+	void *skip_arg;
 };
 
 static void add_attribute(struct messages *messages, const char *name, const char *type,
@@ -49,10 +55,20 @@ int messages_new(struct recipients *recipients, const struct messages_options *o
 
 	if (!messages)
 		return ERR_NOMEM;
+	if (digest_init(&messages->sha1, "SHA1")) {
+		free(messages);
+		return ERR_NOMEM;
+	}
 	messages->recipients = recipients;
 	messages->template = options->template;
-	memcpy(messages->run_id, options->run_id, sizeof(messages->run_id));
+	memcpy(messages->key_space, options->key_space, sizeof(messages->key_space));
+	messages->key_kind = options->key;
+	messages->skip = options->skip;
+	messages->skip_arg = options->skip_arg;
 	buf_init(&messages->body, MESSAGE_MAX_BYTES);
+	messages->fifo = options->fifo;
+	buf_init(&messages->recipient_key, RECIPIENTS_ROW_MAX_BYTES * 2);
+	buf_init(&messages->group, RECIPIENTS_ROW_MAX_BYTES);
 	buf_init(&messages->reason, REASON_MAX);
 	add_attribute(messages, "IdempotencyKey", "String", messages->key, UUID_TEXT_SIZE - 1);
 	add_text(messages, "Campaign", messages->campaign, options->campaign);
@@ -63,8 +79,26 @@ int messages_new(struct recipients *recipients, const struct messages_options *o
 
 		add_attribute(messages, "Deadline", "Number", messages->deadline, (size_t)len);
 	}
+	if (options->key == MESSAGES_KEY_COLUMN)
+		messages->key_column = strdup(options->key_column);
+	if (options->group_column)
+		messages->group_column = strdup(options->group_column);
+	if ((options->key == MESSAGES_KEY_COLUMN && !messages->key_column) ||
+		(options->group_column && !messages->group_column)) {
+		messages_free(messages);
+		return ERR_NOMEM;
+	}
 	*ret_messages = messages;
 	return 0;
+}
+
+int campaign_key_space(const char *name, unsigned char ret_space[16])
+{
+	static const char prefix[] = "bunshin:campaign:";
+	char text[UUID_TEXT_SIZE];
+	int err = uuid_v5(uuid_namespace_url, prefix, sizeof(prefix) - 1, name, strlen(name), text);
+
+	return err ? err : uuid_parse(text, ret_space);
 }
 
 void messages_free(struct messages *messages)
@@ -72,7 +106,12 @@ void messages_free(struct messages *messages)
 	if (!messages)
 		return;
 	buf_free(&messages->body);
+	buf_free(&messages->recipient_key);
+	buf_free(&messages->group);
 	buf_free(&messages->reason);
+	free(messages->key_column);
+	free(messages->group_column);
+	digest_free(&messages->sha1);
 	free(messages);
 }
 
@@ -107,14 +146,6 @@ bool message_text_fits(const char *text, size_t len, const char **ret_reason)
 	else
 		return true;
 	return false;
-}
-
-static void make_key(struct messages *messages, uint64_t row)
-{
-	char number[24];
-	int len = snprintf(number, sizeof(number), "%" PRIu64, row);
-
-	uuid_v5(messages->run_id, number, (size_t)len, "", 0, messages->key);
 }
 
 static int invalid(struct messages *messages)
@@ -152,6 +183,75 @@ static int render(struct messages *messages)
 	return invalid(messages);
 }
 
+/* What the recipient is known by: RECIPIENTS_ROW, RECIPIENTS_INVALID or ERR_NOMEM. */
+static int find_key(struct messages *messages)
+{
+	struct template_value value;
+
+	buf_clear(&messages->recipient_key);
+	buf_clear(&messages->reason);
+	if (messages->key_kind == MESSAGES_KEY_NUMBER)
+		buf_appendf(&messages->recipient_key, "%" PRIu64, messages_place(messages).row);
+	else if (messages->key_kind == MESSAGES_KEY_ROW)
+		recipients_append_json(messages->recipients, &messages->recipient_key);
+	else if (recipients_lookup(messages->recipients, messages->key_column, &value))
+		buf_append(&messages->recipient_key, value.text, value.text_bytes);
+	if (messages->recipient_key.err)
+		return ERR_NOMEM;
+	if (messages->recipient_key.len > 0)
+		return RECIPIENTS_ROW;
+	buf_appendf(
+		&messages->reason, "its key, \"%s\", is missing or empty", messages->key_column);
+	return invalid(messages);
+}
+
+/* The column's value as a MessageGroupId: as find_key(). */
+static int find_group(struct messages *messages)
+{
+	struct buf *group = &messages->group;
+	struct template_value value;
+
+	if (!messages->group_column)
+		return RECIPIENTS_ROW;
+	buf_clear(group);
+	buf_clear(&messages->reason);
+	if (recipients_lookup(messages->recipients, messages->group_column, &value))
+		buf_append(group, value.text, value.text_bytes);
+	if (group->err)
+		return ERR_NOMEM;
+	if (group->len == strlen(buf_string(group)) && sqs_group_id_is_valid(buf_string(group)))
+		return RECIPIENTS_ROW;
+	buf_appendf(&messages->reason,
+		"its group, \"%s\", is no MessageGroupId (1 to 128 ASCII characters without "
+		"spaces)",
+		messages->group_column);
+	return invalid(messages);
+}
+
+/* Of a message of a FIFO queue: nobody else's, unless there is a column for it. */
+static const char *group_of(const struct messages *messages)
+{
+	const char *key = buf_string(&messages->recipient_key);
+
+	if (messages->group_column)
+		return buf_string(&messages->group);
+	if (!messages->fifo)
+		return NULL;
+	if (messages->key_kind != MESSAGES_KEY_NUMBER &&
+		strlen(key) == messages->recipient_key.len && sqs_group_id_is_valid(key))
+		return key;
+	return messages->key;
+}
+
+/* 0 or ERR_NOMEM. */
+static int make_idempotency_key(struct messages *messages)
+{
+	const struct buf *key = &messages->recipient_key;
+
+	return uuid_v5_with(
+		&messages->sha1, messages->key_space, key->data, key->len, "", 0, messages->key);
+}
+
 /* Notes the first variable that no row of this list can have. */
 static void visit_variable(void *arg, const char *name, bool has_default)
 {
@@ -166,11 +266,20 @@ static void visit_variable(void *arg, const char *name, bool has_default)
 /* Once: a column that is missing is one error of the list, not one of every row. */
 static bool has_all_columns(struct messages *messages)
 {
-	if (messages->columns_checked || !messages->template)
+	if (messages->columns_checked)
 		return true;
 	messages->columns_checked = true;
 	buf_clear(&messages->reason);
-	template_each_variable(messages->template, visit_variable, messages);
+	if (messages->template)
+		template_each_variable(messages->template, visit_variable, messages);
+	if (messages->reason.len == 0 && messages->key_column &&
+		!recipients_may_have(messages->recipients, messages->key_column))
+		buf_appendf(&messages->reason, "the list does not have the key column \"%s\"",
+			messages->key_column);
+	if (messages->reason.len == 0 && messages->group_column &&
+		!recipients_may_have(messages->recipients, messages->group_column))
+		buf_appendf(&messages->reason, "the list does not have the group column \"%s\"",
+			messages->group_column);
 	if (messages->reason.len == 0)
 		return true;
 	messages->ended = true;
@@ -178,59 +287,51 @@ static bool has_all_columns(struct messages *messages)
 	return false;
 }
 
+/* The next row that is not passed over. What breaks the list itself always counts. */
+static int next_row(struct messages *messages)
+{
+	struct recipients *recipients = messages->recipients;
+	int event;
+
+	do
+		event = recipients_next(recipients);
+	while (event > RECIPIENTS_END && messages->skip &&
+		!(event == RECIPIENTS_INVALID && recipients_error(recipients)->fatal) &&
+		messages->skip(messages->skip_arg, recipients_place(recipients).row));
+	return event;
+}
+
 int messages_next(struct messages *messages, struct campaign_message *ret_message)
 {
-	int event = messages->ended ? RECIPIENTS_END : recipients_next(messages->recipients);
+	int event = messages->ended ? RECIPIENTS_END : next_row(messages);
 
 	if (event == RECIPIENTS_INVALID)
 		messages->error = *recipients_error(messages->recipients);
 	if (event == RECIPIENTS_ROW)
 		event = has_all_columns(messages) ? render(messages) : RECIPIENTS_INVALID;
+	if (event == RECIPIENTS_ROW)
+		event = find_key(messages);
+	if (event == RECIPIENTS_ROW)
+		event = find_group(messages);
+	if (event == RECIPIENTS_ROW && make_idempotency_key(messages))
+		event = ERR_NOMEM;
 	if (event != RECIPIENTS_ROW)
 		return event;
-	make_key(messages, messages_place(messages).row);
 	*ret_message = (struct campaign_message){
 		.body = buf_string(&messages->body),
 		.body_bytes = messages->body.len,
 		.attributes = messages->attributes,
 		.attribute_count = messages->attribute_count,
 		.place = messages_place(messages),
+		.idempotency_key = messages->key,
+		.group_id = group_of(messages),
+		.deduplication_id = messages->fifo ? messages->key : NULL,
 	};
-	return RECIPIENTS_ROW;
-}
-
-int messages_check(struct messages *messages,
-	void (*report)(void *arg, const struct recipients_error *error), void *arg,
-	struct messages_check *ret_check)
-{
-	struct messages_check check = {0};
-	size_t entries = QUEUE_BATCH_MAX, bytes = 0;
-	struct campaign_message message;
-	int event;
-
-	while ((event = messages_next(messages, &message)) > RECIPIENTS_END) {
-		if (event == RECIPIENTS_INVALID) {
-			check.invalid++;
-			check.fatal = messages->error.fatal;
-			if (report)
-				report(arg, &messages->error);
-			continue;
-		}
-		check.valid++;
-		bytes += message_bytes(
-			message.body_bytes, message.attributes, message.attribute_count);
-		if (entries++ < QUEUE_BATCH_MAX && bytes <= MESSAGE_MAX_BYTES)
-			continue;
-		check.requests++;
-		entries = 1;
-		bytes = message_bytes(
-			message.body_bytes, message.attributes, message.attribute_count);
+	if (messages->key_kind != MESSAGES_KEY_NUMBER) {
+		ret_message->key = buf_string(&messages->recipient_key);
+		ret_message->key_bytes = messages->recipient_key.len;
 	}
-	if (event < 0)
-		return event;
-	check.rows = messages_place(messages).row;
-	*ret_check = check;
-	return 0;
+	return RECIPIENTS_ROW;
 }
 
 int message_template_compile(

@@ -3,8 +3,9 @@
  * reads: the same list, run and template give the same messages.
  *
  * A body is the template filled with the row, or without a template the row as a JSON object.
- * Every message carries the attribute IdempotencyKey, UUIDv5 of the run and the row's number, so
- * that however often it has to be sent, workers can tell that it is one message.
+ * Every message carries the attribute IdempotencyKey, UUIDv5 of a namespace and the recipient's
+ * key, so that however often it has to be sent, in this run or a later one, workers can tell that
+ * it is one message.
  */
 #ifndef CAMPAIGN_MESSAGES_H
 #define CAMPAIGN_MESSAGES_H
@@ -17,16 +18,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_MAX_BYTES ((size_t)1 << 20) /* body and attributes together (SQS quota) */
-#define MESSAGES_NAME_MAX 256		    /* bytes of a campaign's or destination's name */
+#define MESSAGE_MAX_BYTES ((size_t)1 << 20)	/* body and attributes together (SQS quota) */
+#define MESSAGES_CHUNK_BYTES ((size_t)64 << 10) /* of a request, billed as one (SQS pricing) */
+#define MESSAGES_NAME_MAX 256			/* bytes of a campaign's or destination's name */
+
+/* What a recipient is known by. */
+enum messages_key {
+	MESSAGES_KEY_NUMBER, /* nothing: the row's number; campaign_message.key is then NULL */
+	MESSAGES_KEY_ROW,    /* the whole row, as JSON */
+	MESSAGES_KEY_COLUMN,
+};
 
 struct messages_options {
 	const struct template *template; /* borrowed; NULL: the row as JSON */
 	const char *campaign;		 /* attribute Campaign; NULL: none */
 	const char *destination;	 /* attribute Destination; NULL: none */
 	int64_t deadline_epoch_ms;	 /* attribute Deadline; 0: none */
-	unsigned char run_id[16];	 /* unlike any other run's */
+	unsigned char key_space[16];	 /* a campaign's (campaign_key_space), or random bytes */
+	enum messages_key key;
+	const char *key_column;	  /* of MESSAGES_KEY_COLUMN */
+	const char *group_column; /* MessageGroupId; NULL: see `fifo` */
+	/*
+	 * The queue is a FIFO one: each message has a MessageDeduplicationId, its idempotency key,
+	 * and a MessageGroupId, without a column for it the recipient's key where it can be one,
+	 * else the idempotency key.
+	 */
+	bool fifo;
+	/* Rows that are passed over as if they were not there; NULL: none. */
+	bool (*skip)(void *arg, uint64_t row);
+	void *skip_arg;
 };
+
+/* UUIDv5(URL namespace, "bunshin:campaign:" NAME), as bytes. Pure. 0 or ERR_NOMEM. */
+int campaign_key_space(const char *name, unsigned char ret_space[16]);
 
 /* Borrowed until the next messages_next. */
 struct campaign_message {
@@ -35,6 +59,10 @@ struct campaign_message {
 	const struct queue_attribute *attributes;
 	size_t attribute_count;
 	struct recipients_place place;
+	const char *key; /* the recipient's, maybe holding NULs in JSON escapes only; or NULL */
+	size_t key_bytes;
+	const char *idempotency_key;		 /* as in the attributes */
+	const char *group_id, *deduplication_id; /* NULL: none */
 };
 
 struct messages;
@@ -46,29 +74,13 @@ void messages_free(struct messages *messages); /* NULL is fine */
 
 /*
  * As recipients_next: RECIPIENTS_ROW with *ret_message filled in; RECIPIENTS_INVALID when the row,
- * or what the template makes of it, is no message (messages_error() says why); RECIPIENTS_END; or
- * a negative code. A CSV list without a column that the template needs is a fatal error.
+ * or what the template makes of it, is no message, or its key is missing or empty,
+ * or its group no MessageGroupId (messages_error() says why); RECIPIENTS_END; or a negative code. A
+ * CSV list without a column that the template, the key or the group needs is a fatal error.
  */
 int messages_next(struct messages *messages, struct campaign_message *ret_message);
 const struct recipients_error *messages_error(const struct messages *messages);
 struct recipients_place messages_place(const struct messages *messages);
-
-/* What a whole list comes to. */
-struct messages_check {
-	uint64_t rows;	   /* read */
-	uint64_t valid;	   /* of them, messages */
-	uint64_t invalid;  /* of them, not */
-	uint64_t requests; /* SendMessageBatch calls that the valid ones take when nothing fails */
-	bool fatal;	   /* the list itself is broken: rows behind the last one were not read */
-};
-
-/*
- * Reads everything to the end, sending nothing. `report` (may be NULL) is called for each error,
- * in order. 0, or recipients_next's negative code.
- */
-int messages_check(struct messages *messages,
-	void (*report)(void *arg, const struct recipients_error *error), void *arg,
-	struct messages_check *ret_check);
 
 /* What SQS counts: the body, and every attribute's name, type and value. */
 size_t message_bytes(size_t body_bytes, const struct queue_attribute *attributes, size_t count);

@@ -3,6 +3,9 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "bunshin/error.h"
+#include "campaign/group_order.h"
+#include "campaign/pace.h"
+#include "campaign/schedule.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,7 +15,8 @@
 
 /* A message that was pulled and is not settled. */
 struct entry {
-	struct list node; /* in producer->ready; self-linked while in a flight */
+	struct list node; /* in producer->ready; self-linked while in a flight or held */
+	struct group_item item;
 	struct recipients_place place;
 	unsigned attempts;
 	bool unconfirmed;  /* an attempt ended without the queue's own word on this entry */
@@ -22,6 +26,7 @@ struct entry {
 	size_t held;	   /* as memory counts them */
 	const char *body;
 	size_t body_bytes;
+	const char *group_id, *deduplication_id; /* NULL: none */
 	size_t attribute_count;
 	struct queue_attribute attributes[];
 };
@@ -32,6 +37,7 @@ struct flight {
 	struct producer *producer;
 	struct queue_call *call; /* NULL while backing off */
 	struct clock_timer retry;
+	uint64_t launched_us;
 	size_t count;
 	struct entry *entries[QUEUE_BATCH_MAX];
 };
@@ -54,7 +60,10 @@ struct producer {
 	int err; /* what stopped it; nothing is tried again */
 	struct buf reason;
 	uint64_t progress_us; /* the start, then the last success */
-	struct clock_timer start;
+	uint64_t failing_us;  /* the launch of the first failure since; 0: none failed since */
+	struct pace pace;
+	struct group_order *order; /* NULL: none is kept */
+	struct clock_timer start, pace_timer;
 };
 
 const struct producer_options producer_defaults = {
@@ -66,6 +75,7 @@ const struct producer_options producer_defaults = {
 	.cap_ms = 20000,
 	.patience_ms = 120000,
 	.first_patience_ms = 10000,
+	.held_back = 10000,
 };
 
 static void advance(struct producer *producer);
@@ -82,6 +92,16 @@ static char *put(char **cursor, const char *bytes, size_t len)
 	return copy;
 }
 
+static size_t text_size(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+static const char *put_text(char **cursor, const char *text)
+{
+	return text ? put(cursor, text, strlen(text)) : NULL;
+}
+
 /* One block: the struct, its attributes, and all the bytes they point to. */
 static struct entry *entry_new(const struct campaign_message *message)
 {
@@ -89,7 +109,8 @@ static struct entry *entry_new(const struct campaign_message *message)
 		message_bytes(message->body_bytes, message->attributes, message->attribute_count);
 	size_t size = sizeof(struct entry) +
 		      message->attribute_count * sizeof(struct queue_attribute) + text + 1 +
-		      3 * message->attribute_count;
+		      3 * message->attribute_count + text_size(message->group_id) +
+		      text_size(message->deduplication_id);
 	struct entry *entry = malloc(size);
 	char *cursor;
 
@@ -114,6 +135,8 @@ static struct entry *entry_new(const struct campaign_message *message)
 		to->value = put(&cursor, from->value, from->value_bytes);
 		to->value_bytes = from->value_bytes;
 	}
+	entry->group_id = put_text(&cursor, message->group_id);
+	entry->deduplication_id = put_text(&cursor, message->deduplication_id);
 	return entry;
 }
 
@@ -121,18 +144,6 @@ static void entry_free(struct producer *producer, struct entry *entry)
 {
 	producer->held_bytes -= entry->held;
 	free(entry);
-}
-
-static void settle(struct producer *producer, struct entry *entry, int err, const char *reason)
-{
-	if (err == 0)
-		producer->totals.accepted++;
-	else
-		producer->totals.failed++;
-	if (producer->events.settled)
-		producer->events.settled(producer->events.arg, entry->place, err,
-			err != 0 && entry->unconfirmed, reason);
-	entry_free(producer, entry);
 }
 
 static void ready_append(struct producer *producer, struct entry *entry)
@@ -154,20 +165,88 @@ static void ready_remove(struct producer *producer, struct entry *entry)
 	producer->ready_count--;
 }
 
+/* the end of an entry */
+
+enum verdict { ACCEPTED, TRY_AGAIN, REFUSED, HOPELESS };
+
+static enum verdict judge(int result)
+{
+	if (result == 0)
+		return ACCEPTED;
+	if (result == ERR_LIMIT) /* the client's own limit of requests under way */
+		return TRY_AGAIN;
+	if (result == ERR_QUEUE_MISSING)
+		return HOPELESS;
+	switch (error_class(result)) {
+	case ERROR_TRANSIENT:
+	case ERROR_THROTTLED:
+		return TRY_AGAIN;
+	case ERROR_PERMANENT:
+		return REFUSED;
+	default:
+		return HOPELESS;
+	}
+}
+
+/* It was never sent, and is not going to be. */
+static void give_back(struct producer *producer, struct entry *entry)
+{
+	struct recipients_place *unsent = &producer->totals.unsent;
+
+	if (unsent->row == 0 || entry->place.row < unsent->row)
+		*unsent = entry->place;
+	producer->totals.untried++;
+	entry_free(producer, entry);
+}
+
+/* Those held that will not be sent; all: whatever has become of the one before. */
+static void give_back_held(struct producer *producer, bool all)
+{
+	struct group_item *item;
+
+	while (producer->order && (item = group_order_take(producer->order, all)))
+		give_back(producer, list_entry(item, struct entry, item));
+}
+
+/* The next of its group may go; or none, when this one would come behind them. */
+static void leave_group(struct producer *producer, struct entry *entry, int err)
+{
+	struct group_item *next;
+
+	if (!producer->order || !entry->item.group)
+		return;
+	if (err == 0 || judge(err) == REFUSED) {
+		next = group_order_next(producer->order, &entry->item);
+		if (next)
+			ready_append(producer, list_entry(next, struct entry, item));
+		return;
+	}
+	group_order_block(producer->order, &entry->item);
+	give_back_held(producer, false);
+}
+
+static void settle(struct producer *producer, struct entry *entry, int err, const char *reason)
+{
+	if (err == 0)
+		producer->totals.accepted++;
+	else
+		producer->totals.failed++;
+	if (producer->events.settled)
+		producer->events.settled(producer->events.arg, entry->place, err,
+			err != 0 && entry->unconfirmed, reason);
+	leave_group(producer, entry, err);
+	entry_free(producer, entry);
+}
+
 /* stopping */
 
 /* Entries that were sent before are settled as failed; those that never were are unsent. */
 static void give_up(struct producer *producer, struct entry *entry)
 {
-	struct recipients_place *unsent = &producer->totals.unsent;
-
-	if (entry->attempts > 0) {
+	if (entry->attempts > 0)
 		settle(producer, entry, producer->err, buf_string(&producer->reason));
-		return;
-	}
-	if (unsent->row == 0 || entry->place.row < unsent->row)
-		*unsent = entry->place;
-	entry_free(producer, entry);
+	else
+		give_back(producer, entry);
 }
 
 static void give_up_flight(struct producer *producer, struct flight *flight)
@@ -190,6 +269,7 @@ static void fail(struct producer *producer, int err, const char *reason)
 	producer->stopping = true;
 	producer->totals.failing = true;
 	buf_append_string(&producer->reason, *reason ? reason : error_message(err));
+	give_back_held(producer, true);
 	while ((entry = ready_first(producer))) {
 		ready_remove(producer, entry);
 		give_up(producer, entry);
@@ -200,27 +280,6 @@ static void fail(struct producer *producer, int err, const char *reason)
 }
 
 /* the answer of a batch */
-
-enum verdict { ACCEPTED, TRY_AGAIN, REFUSED, HOPELESS };
-
-static enum verdict judge(int result)
-{
-	if (result == 0)
-		return ACCEPTED;
-	if (result == ERR_LIMIT) /* the client's own limit of requests under way */
-		return TRY_AGAIN;
-	if (result == ERR_QUEUE_MISSING)
-		return HOPELESS;
-	switch (error_class(result)) {
-	case ERROR_TRANSIENT:
-	case ERROR_THROTTLED:
-		return TRY_AGAIN;
-	case ERROR_PERMANENT:
-		return REFUSED;
-	default:
-		return HOPELESS;
-	}
-}
 
 /* Did the queue take the request apart, or did the call fail as one? */
 static bool failed_whole(const int results[], size_t count)
@@ -244,9 +303,11 @@ static bool out_of_patience(const struct producer *producer)
 	bool short_one = producer->totals.accepted == 0 || producer->told_to_stop;
 	int64_t patience_ms =
 		short_one ? producer->options.first_patience_ms : producer->options.patience_ms;
+	/* By the rate there may be minutes in which nothing is tried. */
+	uint64_t since_us =
+		producer->options.rate_count > 0 ? producer->failing_us : producer->progress_us;
 
-	return clock_monotonic_us(producer->clock) - producer->progress_us >=
-	       (uint64_t)patience_ms * 1000;
+	return clock_monotonic_us(producer->clock) - since_us >= (uint64_t)patience_ms * 1000;
 }
 
 static uint64_t backoff_us(const struct producer *producer, unsigned attempts, bool throttled)
@@ -336,16 +397,27 @@ static void look_for_the_end(
 	}
 }
 
+static bool results_hold_success(const int results[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (results[i] == 0)
+			return true;
+	return false;
+}
+
 static void land(
 	struct producer *producer, struct flight *flight, const int results[], const char *detail)
 {
 	size_t count = flight->count, kept = 0;
 	bool throttled = false, explained = false;
 
-	for (size_t i = 0; i < count; i++)
-		if (results[i] == 0)
-			producer->progress_us = clock_monotonic_us(producer->clock);
+	if (producer->failing_us == 0)
+		producer->failing_us = flight->launched_us;
+	if (results_hold_success(results, count))
+		producer->progress_us = producer->failing_us = clock_monotonic_us(producer->clock);
 	look_for_the_end(producer, results, count, detail);
+	if (results_hold_success(results, count))
+		producer->failing_us = 0;
 	if (count > 1 && producer->err == 0 && failed_whole(results, count) &&
 		judge(results[0]) == REFUSED) {
 		isolate(producer, flight);
@@ -386,17 +458,39 @@ static void call_done(void *arg, const int results[], size_t count, const char *
 
 /* sending */
 
-/* Pulls one message from the source into `ready`; false: there is none, or no room. */
+static bool has_room(const struct producer *producer)
+{
+	size_t room = (size_t)producer->options.in_flight * QUEUE_BATCH_MAX;
+
+	if (producer->order && group_order_held(producer->order) >= producer->options.held_back)
+		return false;
+	return producer->held_bytes < producer->options.held_bytes &&
+	       producer->totals.waiting < room;
+}
+
+/* It goes at once, or when its turn comes, or not at all. 0 or ERR_NOMEM. */
+static int admit(struct producer *producer, struct entry *entry)
+{
+	int answer = GROUP_FREE;
+
+	if (producer->order && entry->group_id)
+		answer = group_order_enter(producer->order, &entry->item, entry->group_id);
+	if (answer == GROUP_FREE)
+		ready_append(producer, entry);
+	else if (answer != GROUP_HELD)
+		give_back(producer, entry);
+	return answer < 0 ? answer : 0;
+}
+
+/* Pulls one message from the source; false: there is none, or no room. */
 static bool pull(struct producer *producer)
 {
 	struct buf reason = BUF_INIT(REASON_MAX);
-	size_t room = (size_t)producer->options.in_flight * QUEUE_BATCH_MAX;
 	struct campaign_message message;
 	struct entry *entry;
 	int rc;
 
-	if (producer->stopping || producer->held_bytes >= producer->options.held_bytes ||
-		producer->totals.waiting >= room)
+	if (producer->stopping || !has_room(producer))
 		return false;
 	rc = producer->source.next(producer->source.arg, &message, &reason);
 	if (rc > 0) {
@@ -404,12 +498,16 @@ static bool pull(struct producer *producer)
 		entry = entry_new(&message);
 		if (entry) {
 			producer->held_bytes += entry->held;
-			ready_append(producer, entry);
+			rc = admit(producer, entry);
+		} else {
+			producer->totals.unsent = message.place;
+			producer->totals.untried++;
+			rc = ERR_NOMEM;
+		}
+		if (rc == 0) {
 			buf_free(&reason);
 			return true;
 		}
-		producer->totals.unsent = message.place;
-		rc = ERR_NOMEM;
 	}
 	producer->stopping = true;
 	producer->totals.source_ended = rc == 0;
@@ -419,11 +517,32 @@ static bool pull(struct producer *producer)
 	return false;
 }
 
+/* The first that may go now; NULL: there is none, or no room for more. */
+static struct entry *find_ready(struct producer *producer)
+{
+	while (producer->ready_count == 0 && pull(producer))
+		;
+	return ready_first(producer);
+}
+
+/* the rate */
+
+static bool is_paced(const struct producer *producer)
+{
+	return !producer->told_to_stop &&
+	       clock_monotonic_us(producer->clock) < producer->pace.due_us;
+}
+
+static void pace_due(struct clock_timer *timer)
+{
+	advance(list_entry(timer, struct producer, pace_timer));
+}
+
 static bool fits(const struct flight *flight, size_t bytes, const struct entry *entry)
 {
 	if (flight->count == 0)
 		return true;
-	return flight->count < QUEUE_BATCH_MAX && !entry->alone && !flight->entries[0]->alone &&
+	return !entry->alone && !flight->entries[0]->alone &&
 	       bytes + entry->bytes <= PRODUCER_BATCH_MAX_BYTES;
 }
 
@@ -431,6 +550,7 @@ static bool fits(const struct flight *flight, size_t bytes, const struct entry *
 static struct flight *pack(struct producer *producer)
 {
 	struct flight *flight = calloc(1, sizeof(*flight));
+	size_t most = pace_batch_max(&producer->pace, QUEUE_BATCH_MAX);
 	struct entry *entry;
 	size_t bytes = 0;
 
@@ -440,11 +560,9 @@ static struct flight *pack(struct producer *producer)
 	}
 	flight->producer = producer;
 	list_init(&flight->node);
-	while (flight->count < QUEUE_BATCH_MAX) {
-		if (producer->ready_count == 0 && !pull(producer))
-			break;
-		entry = ready_first(producer);
-		if (!fits(flight, bytes, entry))
+	while (flight->count < most) {
+		entry = find_ready(producer);
+		if (!entry || !fits(flight, bytes, entry))
 			break;
 		ready_remove(producer, entry);
 		bytes += entry->bytes;
@@ -465,8 +583,12 @@ static void launch(struct producer *producer, struct flight *flight)
 	struct queue_send sends[QUEUE_BATCH_MAX];
 	int results[QUEUE_BATCH_MAX];
 	uint64_t now_us = clock_monotonic_us(producer->clock);
+	unsigned delay_s = schedule_delay_s(
+		producer->options.visible_epoch_ms, clock_wall_epoch_ms(producer->clock));
 	int rc;
 
+	pace_take(&producer->pace, (unsigned)flight->count, now_us);
+	flight->launched_us = now_us;
 	for (size_t i = 0; i < flight->count; i++) {
 		struct entry *entry = flight->entries[i];
 
@@ -475,6 +597,10 @@ static void launch(struct producer *producer, struct flight *flight)
 			.body_bytes = entry->body_bytes,
 			.attributes = entry->attributes,
 			.attribute_count = entry->attribute_count,
+			.group_id = entry->group_id,
+			.deduplication_id = entry->deduplication_id,
+			.delay_s = delay_s,
+			.no_delay = producer->options.visible_epoch_ms != 0 && delay_s == 0,
 		};
 		if (entry->attempts == 0)
 			entry->first_us = now_us;
@@ -499,7 +625,18 @@ static void launch(struct producer *producer, struct flight *flight)
 static bool is_done(const struct producer *producer)
 {
 	return producer->stopping && producer->calls == 0 && producer->ready_count == 0 &&
-	       list_is_empty(&producer->waiting);
+	       list_is_empty(&producer->waiting) &&
+	       (!producer->order || group_order_held(producer->order) == 0);
+}
+
+/* One message is pulled ahead, so that the source's end is known when the last has been sent. */
+static void wait_for_the_rate(struct producer *producer)
+{
+	if (!is_paced(producer) || producer->calls >= producer->options.in_flight)
+		return;
+	if (find_ready(producer) &&
+		clock_timer_set(producer->clock, &producer->pace_timer, producer->pace.due_us) < 0)
+		fail(producer, ERR_NOMEM, "");
 }
 
 /* Sends as much as there is room for; ends it all when nothing is left. The last thing to do. */
@@ -507,11 +644,14 @@ static void advance(struct producer *producer)
 {
 	struct flight *flight;
 
-	while (producer->calls < producer->options.in_flight && (flight = pack(producer)))
+	while (producer->calls < producer->options.in_flight && !is_paced(producer) &&
+		(flight = pack(producer)))
 		launch(producer, flight);
+	wait_for_the_rate(producer);
 	if (!is_done(producer) || producer->finished)
 		return;
 	producer->finished = true;
+	clock_timer_clear(producer->clock, &producer->pace_timer);
 	producer->events.finished(
 		producer->events.arg, producer->err, buf_string(&producer->reason));
 }
@@ -531,18 +671,33 @@ int producer_new(struct queue queue, struct clock clock, const struct producer_s
 
 	if (!producer)
 		return ERR_NOMEM;
+	if (options->keep_group_order && group_order_new(&producer->order) < 0) {
+		free(producer);
+		return ERR_NOMEM;
+	}
 	producer->queue = queue;
 	producer->clock = clock;
 	producer->source = *source;
 	producer->events = *events;
 	producer->options = *options;
+	producer->pace = (struct pace){options->rate_count, options->rate_per_ms, 0};
 	list_init(&producer->ready);
 	list_init(&producer->flying);
 	list_init(&producer->waiting);
 	buf_init(&producer->reason, REASON_MAX);
 	producer->start.fire = start_due;
+	producer->pace_timer.fire = pace_due;
 	*ret_producer = producer;
 	return 0;
+}
+
+static void discard_held(struct producer *producer)
+{
+	struct group_item *item;
+
+	while (producer->order && (item = group_order_take(producer->order, true)))
+		free(list_entry(item, struct entry, item));
+	group_order_free(producer->order);
 }
 
 static void discard_flights(struct producer *producer, struct list *flights)
@@ -567,8 +722,10 @@ void producer_free(struct producer *producer)
 	if (!producer)
 		return;
 	clock_timer_clear(producer->clock, &producer->start);
+	clock_timer_clear(producer->clock, &producer->pace_timer);
 	discard_flights(producer, &producer->flying);
 	discard_flights(producer, &producer->waiting);
+	discard_held(producer);
 	while ((entry = ready_first(producer))) {
 		ready_remove(producer, entry);
 		free(entry);
@@ -583,9 +740,26 @@ int producer_start(struct producer *producer)
 	return clock_timer_set(producer->clock, &producer->start, producer->progress_us);
 }
 
+/* What waits for its turn by the rate and was never sent, could wait for long. */
+static void give_up_what_waits(struct producer *producer)
+{
+	if (producer->options.rate_count == 0)
+		return;
+	list_for_each_safe (node, &producer->ready) {
+		struct entry *entry = list_entry(node, struct entry, node);
+
+		if (entry->attempts > 0)
+			continue;
+		ready_remove(producer, entry);
+		give_up(producer, entry);
+	}
+}
+
 void producer_stop(struct producer *producer)
 {
 	producer->told_to_stop = true;
+	give_back_held(producer, true);
+	give_up_what_waits(producer);
 	if (producer->stopping)
 		return;
 	producer->stopping = true;

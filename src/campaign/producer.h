@@ -34,6 +34,29 @@ struct producer_options {
 	int64_t cap_ms;		   /* and never more than this [20000] */
 	int64_t patience_ms;	   /* without any success after the first one [120000] */
 	int64_t first_patience_ms; /* until the first success, and once told to stop [10000] */
+	/*
+	 * Messages of one group arrive in the source's order: one of each is under way at a time,
+	 * the next ones are held back until it is in the queue or refused for good. When it could
+	 * not be sent, those behind it are not sent either. Of others the source is asked for at
+	 * most `held_back` ahead [10000]. Without it groups are only passed on [false].
+	 */
+	bool keep_group_order;
+	size_t held_back;
+	/*
+	 * At most so many entries are sent in so many milliseconds, repeated ones included, as
+	 * campaign/pace.h says. Count 0: as fast as it goes [0].
+	 */
+	int64_t rate_count, rate_per_ms;
+	/*
+	 * The instant at which messages are to become visible: each request has the DelaySeconds
+	 * that are left when it is made (schedule_delay_s()), by the wall clock. What the queue's
+	 * client repeats by itself keeps its first delay, and is visible later by what that took.
+	 * 0: at once [0].
+	 *
+	 * If the process dies before that instant: what is in the queue becomes visible at it, by
+	 * itself, and nobody else's message is there. After it: as without a delay.
+	 */
+	int64_t visible_epoch_ms;
 };
 extern const struct producer_options producer_defaults;
 
@@ -71,11 +94,13 @@ struct producer_totals {
 	uint64_t retried;   /* entries sent again */
 	uint64_t in_flight; /* entries under way at this moment */
 	uint64_t waiting;   /* entries backing off */
+	uint64_t untried;   /* pulled, given up and never sent */
 	bool source_ended;
 	bool failing; /* something stopped it: what settles from now on, settles for that reason */
 	/*
 	 * After `finished`: the first message that was pulled but never sent (row 0: there is
-	 * none). All before it were settled, it and all after it were not sent.
+	 * none). All before it were settled, it and all after it were not sent; but where the order
+	 * of groups is kept, some after it may have been.
 	 */
 	struct recipients_place unsent;
 };
@@ -91,7 +116,11 @@ void producer_free(struct producer *producer);
 
 /* Begins on the next turn of the loop. 0 or ERR_NOMEM. */
 int producer_start(struct producer *producer);
-/* The source is not asked any more; what was pulled is still sent, then `finished` is called. */
+/*
+ * The source is not asked any more; what was pulled is still sent, then `finished` is called. With
+ * a rate what was never sent stays unsent, and the rest is tried again without regard to it. What
+ * is held back behind another of its group stays unsent, too.
+ */
 void producer_stop(struct producer *producer);
 
 const struct producer_totals *producer_totals(const struct producer *producer);

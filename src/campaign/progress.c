@@ -1,7 +1,8 @@
 #include "campaign/progress.h"
 
+#include "campaign/figures.h"
+
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { BAR_MAX = 40, BAR_MIN = 8 };
@@ -57,44 +58,21 @@ static unsigned percent(const struct progress *progress)
 	return progress->total > 0 ? (unsigned)(progress->done * 100 / progress->total) : 100;
 }
 
-static void append_time(struct buf *out, int64_t seconds)
-{
-	if (seconds >= 3600)
-		buf_appendf(out, "%" PRId64 "h%02dm", seconds / 3600, (int)(seconds / 60 % 60));
-	else if (seconds >= 60)
-		buf_appendf(out, "%" PRId64 "m%02ds", seconds / 60, (int)(seconds % 60));
-	else
-		buf_appendf(out, "%" PRId64 "s", seconds);
-}
-
-/* 1234567 as 1,234,567 */
-static void append_grouped(struct buf *out, uint64_t number)
-{
-	char digits[24];
-	int len = snprintf(digits, sizeof(digits), "%" PRIu64, number);
-
-	for (int i = 0; i < len; i++) {
-		if (i > 0 && (len - i) % 3 == 0)
-			buf_append_char(out, ',');
-		buf_append_char(out, digits[i]);
-	}
-}
-
 static void append_figures(const struct progress *progress, struct buf *out)
 {
 	int64_t left = progress_left_s(progress);
 
 	buf_appendf(out, "%3u%%  ", percent(progress));
-	append_grouped(out, progress->done);
+	figures_append_count(out, progress->done);
 	buf_append_char(out, '/');
-	append_grouped(out, progress->total);
+	figures_append_count(out, progress->total);
 	buf_append_string(out, "  ");
-	append_grouped(out, progress_rate(progress));
+	figures_append_count(out, progress_rate(progress));
 	buf_append_string(out, "/s  ETA ");
 	if (left < 0)
 		buf_append_char(out, '-');
 	else
-		append_time(out, left);
+		figures_append_duration(out, left);
 }
 
 void progress_bar(const struct progress *progress, unsigned columns, struct buf *out)
@@ -126,7 +104,7 @@ void progress_sentence(const struct progress *progress, struct buf *out)
 		progress->total, percent(progress), progress_rate(progress));
 	if (left >= 0) {
 		buf_append_string(out, ", about ");
-		append_time(out, left);
+		figures_append_duration(out, left);
 		buf_append_string(out, " left");
 	}
 }

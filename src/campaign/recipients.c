@@ -416,9 +416,10 @@ enum recipients_format recipients_guess_format(const char *name, const char *byt
 {
 	size_t i = 0;
 
-	if (ends_with(name, ".csv"))
+	if (ends_with(name, ".csv") || ends_with(name, ".csv.gz"))
 		return RECIPIENTS_CSV;
-	if (ends_with(name, ".jsonl") || ends_with(name, ".ndjson"))
+	if (ends_with(name, ".jsonl") || ends_with(name, ".ndjson") ||
+		ends_with(name, ".jsonl.gz") || ends_with(name, ".ndjson.gz"))
 		return RECIPIENTS_JSONL;
 	if (len >= 3 && memcmp(bytes, byte_order_mark, 3) == 0)
 		i = 3;

@@ -73,7 +73,8 @@ int recipients_append_json(const struct recipients *recipients, struct buf *out)
 bool recipients_may_have(const struct recipients *recipients, const char *name);
 
 /*
- * Pure: which format the list is in, by its name's ending (.csv, .jsonl, .ndjson) or else by its
+ * Pure: which format the list is in, by its name's ending (.csv, .jsonl, .ndjson, .gz
+ * behind it left out) or else by its
  * first bytes: JSON lines when they begin with "{".
  */
 enum recipients_format recipients_guess_format(const char *name, const char *bytes, size_t len);

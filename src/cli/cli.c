@@ -81,8 +81,12 @@ static void print_help(const struct cli_usage *usage)
 			n = snprintf(left, sizeof(left), "-%c, ", o->letter);
 		else
 			n = snprintf(left, sizeof(left), "    ");
-		snprintf(left + n, sizeof(left) - (size_t)n, "--%s%s%s", o->name,
-			o->argument ? " " : "", o->argument ? o->argument : "");
+		if (o->kind == CLI_DURATION_OPTIONAL)
+			snprintf(left + n, sizeof(left) - (size_t)n, "--%s[=%s]", o->name,
+				o->argument);
+		else
+			snprintf(left + n, sizeof(left) - (size_t)n, "--%s%s%s", o->name,
+				o->argument ? " " : "", o->argument ? o->argument : "");
 		if (strlen(left) > 28)
 			printf("  %s\n  %-28s  %s\n", left, "", o->help);
 		else
@@ -91,17 +95,22 @@ static void print_help(const struct cli_usage *usage)
 	printf("  %-28s  %s\n", "    --help", "show this and exit");
 }
 
+static bool is_duration(const struct cli_option *o)
+{
+	return o->kind == CLI_DURATION || o->kind == CLI_DURATION_OPTIONAL;
+}
+
 static int number_error(const struct cli_usage *usage, const struct cli_option *o, const char *text)
 {
 	char low[UNITS_TEXT_MAX], high[UNITS_TEXT_MAX];
-	const char *what = o->kind == CLI_DURATION ? "a duration like 20s"
-			   : o->kind == CLI_BYTES  ? "a size like 64KiB"
-						   : "a whole number";
+	const char *what = is_duration(o)	  ? "a duration like 20s"
+			   : o->kind == CLI_BYTES ? "a size like 64KiB"
+						  : "a whole number";
 
 	if (o->min == 0 && o->max == 0)
 		return cli_usage_error(
 			usage->command, "--%s: expected %s, got \"%s\"", o->name, what, text);
-	if (o->kind == CLI_DURATION) {
+	if (is_duration(o)) {
 		units_format_duration_ms(o->min, low);
 		units_format_duration_ms(o->max, high);
 	} else if (o->kind == CLI_BYTES) {
@@ -124,6 +133,7 @@ static int parse_number(const struct cli_option *o, const char *text, int64_t *r
 	case CLI_INT:
 		return units_parse_int(text, ret);
 	case CLI_DURATION:
+	case CLI_DURATION_OPTIONAL:
 		return units_parse_duration_ms(text, ret);
 	case CLI_BYTES:
 		err = units_parse_bytes(text, &bytes);
@@ -134,9 +144,22 @@ static int parse_number(const struct cli_option *o, const char *text, int64_t *r
 		return err;
 	case CLI_FLAG:
 	case CLI_STRING:
+	case CLI_STRINGS:
 	default:
 		return ERR_ARGUMENT;
 	}
+}
+
+/* As take(). */
+static int take_string(const struct cli_usage *usage, const struct cli_option *o, const char *text)
+{
+	struct cli_strings *strings = o->target;
+
+	if (strings->count == CLI_STRINGS_MAX)
+		return cli_usage_error(
+			usage->command, "--%s: given more than %d times", o->name, CLI_STRINGS_MAX);
+	strings->values[strings->count++] = text;
+	return -1;
 }
 
 /* Returns -1 to go on. */
@@ -152,6 +175,12 @@ static int take(const struct cli_usage *usage, const struct cli_option *o, const
 		*(const char **)o->target = text;
 		return -1;
 	}
+	if (o->kind == CLI_STRINGS)
+		return take_string(usage, o, text);
+	if (o->kind == CLI_DURATION_OPTIONAL && !text) {
+		*(int64_t *)o->target = o->max;
+		return -1;
+	}
 	if (parse_number(o, text, &number))
 		return number_error(usage, o, text);
 	if ((o->min || o->max) && (number < o->min || number > o->max))
@@ -164,15 +193,18 @@ static size_t build_tables(const struct cli_option *options, struct option *long
 {
 	size_t n = 0;
 
-	*shorts++ = '+'; /* options end at the first operand */
 	*shorts++ = ':'; /* tell a missing argument from an unknown option */
 	for (const struct cli_option *o = options; o->name && n < OPTIONS_MAX; o++, n++) {
 		longs[n] = (struct option){.name = o->name,
-			.has_arg = o->kind == CLI_FLAG ? no_argument : required_argument,
+			.has_arg = o->kind == CLI_FLAG		      ? no_argument
+				   : o->kind == CLI_DURATION_OPTIONAL ? optional_argument
+								      : required_argument,
 			.val = VALUE_BASE + (int)n};
 		if (o->letter) {
 			*shorts++ = o->letter;
 			if (o->kind != CLI_FLAG)
+				*shorts++ = ':';
+			if (o->kind == CLI_DURATION_OPTIONAL)
 				*shorts++ = ':';
 		}
 	}
@@ -196,7 +228,7 @@ static const struct cli_option *find_option(
 int cli_parse(const struct cli_usage *usage, int argc, char **argv, int *ret_first, int *ret_count)
 {
 	struct option longs[OPTIONS_MAX + 2];
-	char shorts[2 * OPTIONS_MAX + 3];
+	char shorts[3 * OPTIONS_MAX + 3];
 	size_t count = build_tables(usage->options, longs, shorts);
 	size_t operands;
 	int value, code;
@@ -219,6 +251,9 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv, int *ret_fir
 		if (!o)
 			return cli_usage_error(
 				usage->command, "unknown option %s", argv[optind - 1]);
+		if (o->kind == CLI_DURATION_OPTIONAL && !optarg && usage->max_operands == 0 &&
+			optind < argc && argv[optind][0] != '-')
+			optarg = argv[optind++];
 		code = take(usage, o, optarg);
 		if (code >= 0)
 			return code;
@@ -233,4 +268,30 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv, int *ret_fir
 	*ret_first = optind;
 	*ret_count = (int)operands;
 	return -1;
+}
+
+static void print_verbs(FILE *stream, const char *command, const char *arguments,
+	const struct cli_verb *verbs, size_t count)
+{
+	fprintf(stream, "Usage: bunshin %s VERB %s\n\nVerbs:\n", command, arguments);
+	for (size_t i = 0; i < count; i++)
+		fprintf(stream, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+	fprintf(stream, "\n'bunshin %s VERB --help' explains one.\n", command);
+}
+
+int cli_run_verb(const char *command, const char *arguments, const struct cli_verb *verbs,
+	size_t count, int argc, char **argv)
+{
+	if (argc < 2) {
+		print_verbs(stderr, command, arguments, verbs, count);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0) {
+		print_verbs(stdout, command, arguments, verbs, count);
+		return CLI_DONE;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	return cli_usage_error(command, "unknown verb \"%s\"", argv[1]);
 }

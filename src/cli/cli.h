@@ -22,9 +22,22 @@ int cli_exit_code(int err);
 enum cli_kind {
 	CLI_FLAG,     /* bool: set to true */
 	CLI_STRING,   /* const char *: points into argv */
+	CLI_STRINGS,  /* struct cli_strings: may be given again and again; pointers into argv */
 	CLI_INT,      /* int64_t, min..max */
 	CLI_DURATION, /* int64_t milliseconds, "20s" */
 	CLI_BYTES,    /* int64_t, "64KiB" */
+	/*
+	 * As CLI_DURATION, or without a value: then it is max. A command that takes no operands
+	 * takes the next word for the value when it starts with no "-".
+	 */
+	CLI_DURATION_OPTIONAL,
+};
+
+#define CLI_STRINGS_MAX 32
+
+struct cli_strings {
+	const char *values[CLI_STRINGS_MAX];
+	size_t count;
 };
 
 /* One row of a subcommand's option table; {0} ends it. */
@@ -48,10 +61,24 @@ struct cli_usage {
 
 /*
  * Parses argv[1..]; argv[0] is the subcommand's name. --help prints the usage on stdout. Returns -1
- * to go on, operands then starting at argv[*ret_first] (*ret_count of them); otherwise the exit
+ * to go on, operands then starting at argv[*ret_first] (*ret_count of them;
+ * options may stand before, between and after them, and argv is put in order); otherwise the exit
  * code to end with, the reason having been printed.
  */
 int cli_parse(const struct cli_usage *usage, int argc, char **argv, int *ret_first, int *ret_count);
+
+/* A verb of a subcommand that has several: src/cli/SUBCOMMAND/VERB.c. */
+struct cli_verb {
+	const char *name;
+	int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
+	const char *summary;
+};
+/*
+ * Runs the verb that argv[1] names, or prints them: on stdout with --help, else as wrong usage.
+ * `arguments` is what stands behind VERB in the usage. Returns the exit code.
+ */
+int cli_run_verb(const char *command, const char *arguments, const struct cli_verb *verbs,
+	size_t count, int argc, char **argv);
 
 /* "bunshin queue: message" on stderr. */
 void cli_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -65,6 +92,7 @@ bool cli_is_terminal(int fd);
  */
 int cmd_run(int argc, char **argv);
 int cmd_campaign(int argc, char **argv);
+int cmd_dlq(int argc, char **argv);
 int cmd_invoke(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_sink(int argc, char **argv);

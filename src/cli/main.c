@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
 	{"run", cmd_run, "deliver messages from a queue to the configured destinations"},
 	{"campaign", cmd_campaign, "put one message a recipient into a queue"},
+	{"dlq", cmd_dlq, "what could not be delivered: list, show, redrive, purge"},
 	{"invoke", cmd_invoke, "send one event through a destination, without a queue"},
 	{"health", cmd_health, "ask a running worker whether it makes progress"},
 	{"check", cmd_check, "validate the configuration and print what is in force"},

@@ -1,9 +1,12 @@
 #include "cli/probe.h"
 
 #include "aws/sqs_queue.h"
+#include "aws/sqs_tags.h"
 #include "bunshin/error.h"
 #include "cli/cli.h"
 #include "cli/runtime.h"
+
+#include <stdio.h>
 
 #define WORDS_MAX 4096
 
@@ -93,6 +96,41 @@ static void ask_queue(
 	sqs_queue_free(queue);
 }
 
+static void set_tags(struct probe *probe, int err, const char *detail)
+{
+	struct queue_probe_answer *tags = &probe->findings.tags;
+
+	probe->answered = true;
+	tags->err = err;
+	tags->words[0] = '\0';
+	if (err)
+		snprintf(tags->words, sizeof(tags->words),
+			"%s (sqs:ListQueueTags), so bunshin campaign pause, rate and cancel do not "
+			"reach workers: %s",
+			err == ERR_ACCESS_DENIED ? "may not read the tags" : "cannot read the tags",
+			detail[0] ? detail : error_message(err));
+}
+
+static void tags_known(void *arg, const struct sqs_outcome *outcome, const struct sqs_tags *tags)
+{
+	set_tags(arg, outcome->err, outcome->detail);
+}
+
+static void ask_tags(struct probe *probe)
+{
+	struct probe_findings *findings = &probe->findings;
+	struct queue_call *call;
+	int err;
+
+	probe->answered = false;
+	err = sqs_list_queue_tags(
+		findings->connect.client, findings->queue.url, tags_known, probe, &call);
+	if (!err)
+		err = runtime_await(&probe->runtime.loop, &probe->answered, NULL);
+	if (err)
+		set_tags(probe, err, "");
+}
+
 static void ask(struct probe *probe, const struct config *config)
 {
 	struct probe_findings *findings = &probe->findings;
@@ -107,8 +145,13 @@ static void ask(struct probe *probe, const struct config *config)
 		return;
 	ask_identity(probe);
 	ask_queue(probe, &findings->queue, QUEUE_PROBE_ALL);
+	if (!findings->queue.result.attributes.err ||
+		findings->queue.result.attributes.err == ERR_ACCESS_DENIED)
+		ask_tags(probe);
 	if (findings->failure_queue.url)
 		ask_queue(probe, &findings->failure_queue, QUEUE_PROBE_ATTRIBUTES);
+	if (findings->results_queue.url)
+		ask_queue(probe, &findings->results_queue, QUEUE_PROBE_ATTRIBUTES);
 }
 
 int probe(const struct config *config, bool json)
@@ -117,7 +160,9 @@ int probe(const struct config *config, bool json)
 				      .connect_words = BUF_INIT(WORDS_MAX),
 				      .identity_words = BUF_INIT(WORDS_MAX),
 				      .queue.url = config->queue.url,
-				      .failure_queue.url = config->queue.failure_url}};
+				      .tags.err = ERR_PENDING,
+				      .failure_queue.url = config->queue.failure_url,
+				      .results_queue.url = config->queue.results_url}};
 	int code;
 
 	/* Signals keep their default action: there is nothing to bring to an end. */

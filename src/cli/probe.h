@@ -26,7 +26,9 @@ struct probe_findings {
 	bool identity_known;
 	struct sts_identity identity; /* as STS says */
 	struct buf identity_words;    /* why it is not known, or not asked for; "" */
-	struct probe_queue queue, failure_queue;
+	struct probe_queue queue, failure_queue, results_queue;
+	/* Of the first: its tags may be read. ERR_PENDING: not asked. */
+	struct queue_probe_answer tags;
 	int64_t now_epoch_ms;
 };
 

@@ -28,10 +28,17 @@ static void visit_answer(const struct probe_queue *queue, const struct queue_pro
 }
 
 /* A worker only sends to it, and may well not be allowed anything else. */
-static bool failure_queue_is_closed(const struct probe_findings *findings)
+static bool is_closed(const struct probe_queue *queue)
 {
-	return findings->failure_queue.asked &&
-	       findings->failure_queue.result.attributes.err == ERR_ACCESS_DENIED;
+	return queue->asked && queue->result.attributes.err == ERR_ACCESS_DENIED;
+}
+
+/* The queues that a worker sends to. */
+#define SENT_TO 2
+
+static const struct probe_queue *sent_to_of(const struct probe_findings *findings, size_t i)
+{
+	return i == 0 ? &findings->failure_queue : &findings->results_queue;
 }
 
 static void each_error(const struct probe_findings *findings, visitor *visit, void *arg)
@@ -43,18 +50,27 @@ static void each_error(const struct probe_findings *findings, visitor *visit, vo
 	visit_answer(&findings->queue, &queue->attributes, visit, arg);
 	visit_answer(&findings->queue, &queue->delete, visit, arg);
 	visit_answer(&findings->queue, &queue->visibility, visit, arg);
-	if (!failure_queue_is_closed(findings))
-		visit_answer(&findings->failure_queue, &findings->failure_queue.result.attributes,
-			visit, arg);
+	for (size_t i = 0; i < SENT_TO; i++) {
+		const struct probe_queue *sent_to = sent_to_of(findings, i);
+
+		if (!is_closed(sent_to))
+			visit_answer(sent_to, &sent_to->result.attributes, visit, arg);
+	}
 }
 
 static void each_note(const struct probe_findings *findings, visitor *visit, void *arg)
 {
 	if (findings->identity_words.len > 0)
 		visit(arg, 0, "STS", buf_string(&findings->identity_words));
-	if (failure_queue_is_closed(findings))
-		visit_answer(&findings->failure_queue, &findings->failure_queue.result.attributes,
-			visit, arg);
+	/* A worker does without. */
+	if (findings->tags.err && findings->tags.err != ERR_PENDING)
+		visit(arg, 0, findings->queue.url, findings->tags.words);
+	for (size_t i = 0; i < SENT_TO; i++) {
+		const struct probe_queue *sent_to = sent_to_of(findings, i);
+
+		if (is_closed(sent_to))
+			visit_answer(sent_to, &sent_to->result.attributes, visit, arg);
+	}
 }
 
 /* What was refused weighs more than what was not there. */
@@ -192,9 +208,12 @@ void probe_print_text(const struct probe_findings *findings)
 	if (findings->queue.asked) {
 		ROW("delete", "%s", permission_text(&findings->queue.result.delete));
 		ROW("change visibility", "%s", permission_text(&findings->queue.result.visibility));
+		ROW("read tags", "%s", permission_text(&findings->tags));
 	}
 	if (findings->failure_queue.url)
 		print_queue("failure queue", &findings->failure_queue);
+	if (findings->results_queue.url)
+		print_queue("results queue", &findings->results_queue);
 	fflush(stdout);
 	each_error(findings, print_error, &printer);
 	each_note(findings, print_note, &printer);
@@ -301,8 +320,11 @@ void probe_print_json(const struct probe_findings *findings)
 		add_choice(root, "endpoint", endpoint->endpoint.origin, endpoint->named_by);
 	}
 	add_queue(root, "queue", &findings->queue);
+	add_permission(root, "read_tags", &findings->tags);
 	if (findings->failure_queue.url)
 		add_queue(root, "failure_queue", &findings->failure_queue);
+	if (findings->results_queue.url)
+		add_queue(root, "results_queue", &findings->results_queue);
 	text = cJSON_PrintUnformatted(root);
 	if (text)
 		puts(text);

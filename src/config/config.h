@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define CONFIG_DEFAULT_PATH "/etc/bunshin/bunshin.yaml"
+#define CONFIG_OUTCOMES_PATH "/var/lib/bunshin/outcomes" /* where it must be somewhere */
 #define CONFIG_FILE_MAX_BYTES ((size_t)1 << 20)
 #define CONFIG_DESTINATIONS_MAX 64
 #define CONFIG_HEADERS_MAX 64
@@ -121,6 +122,7 @@ struct config {
 		char *url; /* NULL: not set */
 		char *endpoint;
 		char *failure_url;
+		char *results_url; /* NULL: none */
 		int64_t receivers; /* 0: auto */
 		int64_t wait_ms;
 		int64_t visibility_ms; /* 0: the queue's own */
@@ -151,6 +153,10 @@ struct config {
 		int64_t size_bytes;
 	} ledger;
 	struct {
+		char *path; /* a directory; NULL: none, and then no results_url */
+		int64_t size_bytes, keep_bytes;
+	} outcomes;
+	struct {
 		char *listen; /* NULL: no admin port */
 	} admin;
 	struct {
@@ -173,6 +179,11 @@ struct config {
 struct config_environment {
 	const char *(*getenv)(void *arg, const char *name); /* NULL: not set */
 	void *arg;
+	/*
+	 * Stands for every ${...} that cannot be had here, for who wants to know what a
+	 * configuration says and has none of its secrets. NULL: that is an error.
+	 */
+	const char *missing;
 };
 extern const struct config_environment config_process_environment;
 

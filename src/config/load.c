@@ -54,6 +54,47 @@ static int apply_overrides(struct reader *reader, const struct config_override *
 	return 0;
 }
 
+static bool is_fifo(const char *url)
+{
+	size_t len = strlen(url);
+
+	return len >= strlen(".fifo") && strcmp(url + len - strlen(".fifo"), ".fifo") == 0;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* What is sent to the results queue is read back from the log, so there is one. */
+static int settle_outcomes(struct reader *reader, const struct where *wheres)
+{
+	struct config *config = reader->config;
+	struct where results = where_of(wheres, option_find("queue.results_url"));
+	struct where keep = where_of(wheres, option_find("outcomes.keep"));
+	struct where size = where_of(wheres, option_find("outcomes.size"));
+	const char *url = config->queue.results_url, *wrong = NULL;
+	int err = 0;
+
+	if (is_same(url, config->queue.url))
+		wrong = "the same queue as queue.url";
+	else if (is_same(url, config->queue.failure_url))
+		wrong = "the same queue as queue.failure_url";
+	else if (url != NULL && is_fifo(url))
+		wrong = "a FIFO queue; results go to a standard one";
+	if (wrong != NULL)
+		err = reader_report(reader, results, "queue.results_url", "%s", wrong);
+	if (err == 0 && config->outcomes.keep_bytes < config->outcomes.size_bytes)
+		err = reader_report(reader, where_is_given(keep) ? keep : size,
+			where_is_given(keep) ? "outcomes.keep" : "outcomes.size",
+			"outcomes.keep is less than outcomes.size");
+	if (err == 0 && url != NULL && config->outcomes.path == NULL) {
+		config->outcomes.path = strdup(CONFIG_OUTCOMES_PATH);
+		err = config->outcomes.path == NULL ? ERR_NOMEM : 0;
+	}
+	return err;
+}
+
 /* What no single option can tell. */
 static int check_together(struct reader *reader, const struct where *wheres)
 {
@@ -68,10 +109,11 @@ static int check_together(struct reader *reader, const struct where *wheres)
 			"retry.base is longer than retry.cap");
 	if (err == 0)
 		err = destination_settle_retry(reader);
-	if (err == 0 && config->queue.url != NULL && config->queue.failure_url != NULL &&
-		strcmp(config->queue.url, config->queue.failure_url) == 0)
+	if (err == 0 && is_same(config->queue.url, config->queue.failure_url))
 		err = reader_report(reader, where_of(wheres, option_find("queue.failure_url")),
 			"queue.failure_url", "the same queue as queue.url");
+	if (err == 0)
+		err = settle_outcomes(reader, wheres);
 	if (err == 0 && config->instance.lifecycle_hook != NULL &&
 		config->instance.notices == CONFIG_NOTICES_NONE)
 		err = reader_report(reader,
@@ -131,6 +173,8 @@ void config_free(struct config *config)
 	free(config->queue.url);
 	free(config->queue.endpoint);
 	free(config->queue.failure_url);
+	free(config->queue.results_url);
+	free(config->outcomes.path);
 	free(config->ledger.path);
 	free(config->instance.lifecycle_hook);
 	free(config->instance.autoscaling_group);

@@ -93,32 +93,13 @@ static int set_number(const struct option *option, const char *text, int64_t *fi
 /* "2000/s" */
 static int set_rate(const struct option *option, const char *text, struct config_rate *field)
 {
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = {{"/s", 1000}, {"/m", 60000}, {"/h", 3600000}};
-	char digits[16];
-	int64_t count;
-	size_t len;
+	struct config_rate rate = {0};
 
-	if (text == NULL) {
-		*field = (struct config_rate){0};
-		return 0;
-	}
-	len = strcspn(text, "/");
-	if (len >= sizeof(digits))
+	if (text != NULL && (units_parse_rate(text, &rate.count, &rate.per_ms) != 0 ||
+				    rate.count < option->min || rate.count > option->max))
 		return ERR_SYNTAX;
-	memcpy(digits, text, len);
-	digits[len] = '\0';
-	if (units_parse_int(digits, &count) != 0 || count < option->min || count > option->max)
-		return ERR_SYNTAX;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(text + len, units[i].unit) != 0)
-			continue;
-		*field = (struct config_rate){.count = count, .per_ms = units[i].ms};
-		return 0;
-	}
-	return ERR_SYNTAX;
+	*field = rate;
+	return 0;
 }
 
 /* One number is both ends. */

@@ -42,6 +42,9 @@ const struct option options[] = {
 	{"queue.failure_url", OPTION_QUEUE_URL, IN_CONFIG(queue.failure_url), .nullable = true,
 		.help = "The queue that permanent failures are copied to; null: they are left to "
 			"the redrive policy of the queue itself."},
+	{"queue.results_url", OPTION_QUEUE_URL, IN_CONFIG(queue.results_url), .nullable = true,
+		.help = "The queue that outcomes are sent to, for `bunshin campaign watch`; null: "
+			"they are sent nowhere."},
 	{"queue.receivers", OPTION_INT, IN_CONFIG(queue.receivers), .min = 1, .max = 256,
 		.zero_word = "auto", .fallback = "auto",
 		.help = "Long polls under way at the same time, at most."},
@@ -198,6 +201,17 @@ const struct option options[] = {
 	{"ledger.size", OPTION_BYTES, IN_CONFIG(ledger.size_bytes), .min = MIB,
 		.max = 16384 * MIB, .fallback = "64MiB",
 		.help = "Size of a new ledger, at 32 bytes an entry."},
+
+	{"outcomes.path", OPTION_PATH, IN_CONFIG(outcomes.path), .nullable = true,
+		.help = "The directory that the outcome of every message is logged in; null: none, "
+			"or with queue.results_url " CONFIG_OUTCOMES_PATH "."},
+	{"outcomes.size", OPTION_BYTES, IN_CONFIG(outcomes.size_bytes), .min = MIB,
+		.max = 4096 * MIB, .fallback = "16MiB",
+		.help = "Size at which a file of that log is followed by the next."},
+	{"outcomes.keep", OPTION_BYTES, IN_CONFIG(outcomes.keep_bytes), .min = MIB,
+		.max = 16777216 * MIB, .fallback = "1GiB",
+		.help = "Size of all former files of the log together; past it the oldest are "
+			"deleted, first those that have been sent. At least outcomes.size."},
 
 	{"admin.listen", OPTION_LISTEN, IN_CONFIG(admin.listen), .nullable = true,
 		.fallback = "127.0.0.1:9797",

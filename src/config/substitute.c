@@ -129,6 +129,7 @@ static int add_reference(struct substitution *result, const char *text, size_t l
 	const struct config_environment *environment, struct buf *error)
 {
 	char *reference = strndup(text, len);
+	size_t told = error->len;
 	int err;
 
 	if (reference == NULL)
@@ -139,6 +140,10 @@ static int add_reference(struct substitution *result, const char *text, size_t l
 		err = add_credential(result, reference + 11, environment, error);
 	else
 		err = add_variable(result, reference, environment, error);
+	if (err == ERR_CONFIG && environment->missing != NULL) {
+		buf_truncate(error, told);
+		err = add_part(result, environment->missing, false);
+	}
 	free(reference);
 	return err;
 }

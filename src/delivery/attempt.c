@@ -92,6 +92,7 @@ static void judge_lane(struct lane *lane, uint64_t started_us, enum outcome outc
 	bool is_news = breaker_is_news(&lane->breaker, started_us);
 	uint64_t took_us = now_us - started_us;
 
+	lane->delivery->load.ended_us += took_us;
 	lane->trip_us = lane->trip_us ? (15 * lane->trip_us + took_us) / 16 : took_us;
 	if (limiter_ended(&lane->limiter, now_us, started_us,
 		    is_news ? signal_of(outcome, result) : LIMITER_IGNORE))
@@ -182,6 +183,7 @@ static bool wait_for_token(struct message *message, uint64_t now_us, uint64_t wa
 	struct lane *lane = message->lane;
 
 	core_unclaim(message);
+	lane->delivery->load.token_waits++;
 	lane->paused_until_us =
 		now_us + (wait_us < TOKEN_PAUSE_MIN_US ? TOKEN_PAUSE_MIN_US : wait_us);
 	if (!lane_wake_at(lane, lane->paused_until_us))
@@ -242,7 +244,7 @@ bool attempt_start(struct message *message)
 
 	if (!claim(message))
 		return true; /* the next may be sent all the same */
-	if (!rate_take(&lane->destination.rate, now_us, &wait_us))
+	if (!lane_take_token(lane, now_us, &wait_us))
 		return wait_for_token(message, now_us, wait_us);
 	message_move(message, MESSAGE_SENDING);
 	message->attempt_us = now_us;

@@ -11,6 +11,7 @@ static const char *const outcome_names[CAMPAIGN_OUTCOMES] = {
 	[CAMPAIGN_SUPPRESSED] = "suppressed",
 	[CAMPAIGN_FAILED] = "failed",
 	[CAMPAIGN_EXPIRED] = "expired",
+	[CAMPAIGN_CANCELLED] = "cancelled",
 };
 
 /*

@@ -108,6 +108,21 @@ void core_postpone(struct message *message, int64_t delay_ms, const char *reason
 	core_return(message, delay_ms);
 }
 
+void core_give_up(struct message *message)
+{
+	const struct target_result result = {.err = ERR_CANCELLED,
+		.retry_after_ms = -1,
+		.reason = "given up: the worker stops",
+		.request_id = "",
+		.excerpt = "",
+		.duration_us = clock_monotonic_us(message->delivery->clock) - message->attempt_us,
+		.unanswered = true};
+
+	message->delivery->load.ended_us += result.duration_us;
+	notify(message, DELIVERY_ATTEMPT_FAILED, &result, result.reason);
+	core_return(message, 0);
+}
+
 void core_accept(struct message *message, const struct target_result *result)
 {
 	struct delivery *delivery = message->delivery;
@@ -148,12 +163,35 @@ void core_fail(struct message *message, const struct target_result *result, cons
 	settle_start(message);
 }
 
+void core_copied(struct message *message)
+{
+	struct delivery *delivery = message->delivery;
+	struct target_result result;
+	bool attempted = message_failure_result(message, &result);
+
+	counter_add(delivery->metrics.failed, 1);
+	campaign_count(&delivery->campaigns, message->queued, CAMPAIGN_FAILED);
+	notify(message, DELIVERY_FAILED_COPIED, attempted ? &result : NULL,
+		message->failure->reason);
+	message_move(message, MESSAGE_COPIED);
+	settle_start(message);
+}
+
 void core_expire(struct message *message)
 {
 	counter_add(message->delivery->metrics.expired, 1);
 	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_EXPIRED);
 	notify(message, DELIVERY_EXPIRED, NULL, "past its deadline");
 	message_move(message, MESSAGE_EXPIRED);
+	settle_start(message);
+}
+
+void core_cancel(struct message *message)
+{
+	counter_add(message->delivery->metrics.cancelled, 1);
+	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_CANCELLED);
+	notify(message, DELIVERY_CANCELLED, NULL, "its campaign is cancelled");
+	message_move(message, MESSAGE_CANCELLED);
 	settle_start(message);
 }
 

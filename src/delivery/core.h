@@ -21,8 +21,8 @@
 /* The counters behind delivery_stats, and the rest of what /metrics will show. */
 struct core_metrics {
 	struct counter *received, *attempts, *accepted, *suppressed, *retried, *failed,
-		*failed_left, *expired, *postponed, *crowded, *deleted, *returned, *lost, *extended,
-		*queue_errors, *polls_overdue, *ledger_cut_short;
+		*failed_left, *expired, *cancelled, *postponed, *crowded, *deleted, *returned,
+		*lost, *extended, *queue_errors, *polls_overdue, *ledger_cut_short;
 	struct gauge *states[MESSAGE_END_FIRST];
 	struct gauge *held_bytes;
 	/* In force: shorter than configured once it is cut short. Rounded up. */
@@ -37,6 +37,22 @@ struct progress {
 	uint64_t moves_seen; /* when it was asked last */
 	uint64_t asked_us;
 	uint64_t latest_us;
+};
+
+/* Over time, for delivery_work; what changes seldom is as it was when it was asked last. */
+struct load {
+	uint64_t ended_us; /* of attempts that have ended */
+	uint64_t asked_us;
+	uint64_t slots_us, ceiling_us;
+	uint64_t token_waits;
+};
+
+/* hold.c: what control keeps from being started. */
+struct hold {
+	bool known; /* control was set */
+	struct control control;
+	bool doubted, asked; /* wants_control() was called, or is about to be */
+	struct clock_timer ask;
 };
 
 /* A clean stop, phase by phase; each ends early when nothing is left to wait for. */
@@ -64,6 +80,8 @@ struct delivery {
 	size_t held_bytes; /* of batches */
 	bool started;
 	struct progress progress;
+	struct load load;
+	struct hold hold;
 	struct receiver receiver;
 	struct inflight inflight;
 	struct batcher deleter;	 /* DeleteMessageBatch for what is done */
@@ -89,13 +107,19 @@ void intake_take(struct delivery *delivery, struct queue_batch *batch, uint64_t 
 /* core.c: what a message's life consists of. Each leaves the message in a state of the table. */
 void core_accept(struct message *message, const struct target_result *result);
 void core_fail(struct message *message, const struct target_result *result, const char *reason);
+/* Its copy to the failure queue is confirmed. */
+void core_copied(struct message *message);
 /* Terminal, but no failure queue takes it: left to the queue's redrive policy. */
 void core_leave(struct message *message, const struct target_result *result, const char *reason);
 void core_expire(struct message *message);
+/* Its campaign is cancelled: deleted without a send. */
+void core_cancel(struct message *message);
 /* Accepted before, says the ledger: deleted without a send. */
 void core_suppress(struct message *message);
 /* Not to be sent yet. */
 void core_postpone(struct message *message, int64_t delay_ms, const char *reason);
+/* Its attempt was cancelled in a drain: put back, with what came of it unknown. */
+void core_give_up(struct message *message);
 /* Its attempt was accepted: writes that into the ledger. */
 void core_record(struct message *message);
 /* Its attempt brought no acceptance: takes its claim in the ledger back. */
@@ -120,6 +144,13 @@ void settle_retry_fired(struct clock_timer *timer);
  */
 void drain_init(struct delivery *delivery);
 void drain_advance(struct delivery *delivery);
+
+/* hold.c */
+void hold_init(struct delivery *delivery);
+/* Its campaign is cancelled. */
+bool hold_cancels(const struct message *message);
+/* Nothing may be started; when that is for doubt alone, control is asked for. */
+bool hold_keeps(struct delivery *delivery);
 
 /* progress.c: delivery_work.progress_us. */
 uint64_t progress_look(struct delivery *delivery);

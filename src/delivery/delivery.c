@@ -27,6 +27,7 @@ static int open_metrics(struct delivery *delivery)
 		{&c->failed, messages, help, "outcome=\"failed\""},
 		{&c->failed_left, messages, help, "outcome=\"failed_left\""},
 		{&c->expired, messages, help, "outcome=\"expired\""},
+		{&c->cancelled, messages, help, "outcome=\"cancelled\""},
 		{&c->postponed, messages, help, "outcome=\"postponed\""},
 		{&c->crowded, messages, help, "outcome=\"crowded\""},
 		{&c->lost, messages, help, "outcome=\"lost\""},
@@ -119,6 +120,7 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	delivery->options = *options;
 	delivery->options.destinations = NULL; /* copied into the lanes */
 	delivery->clock = options->clock;
+	delivery->load.asked_us = clock_monotonic_us(delivery->clock);
 	delivery->campaigns.metrics = options->metrics;
 	for (int state = 0; state < MESSAGE_END_FIRST; state++)
 		list_init(&delivery->states[state]);
@@ -127,6 +129,7 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	settle_init(delivery);
 	keeper_init(delivery);
 	drain_init(delivery);
+	hold_init(delivery);
 	delivery->lanes = calloc(options->destination_count, sizeof(*delivery->lanes));
 	if (options->fifo)
 		delivery->groups = group_buckets_new();
@@ -188,6 +191,7 @@ void delivery_free(struct delivery *delivery)
 		drop_all(&delivery->states[state]);
 	clock_timer_clear(delivery->clock, &delivery->drain_timer);
 	clock_timer_clear(delivery->clock, &delivery->drain_over);
+	clock_timer_clear(delivery->clock, &delivery->hold.ask);
 	for (size_t i = 0; i < delivery->lane_count; i++)
 		lane_free(&delivery->lanes[i]);
 	free(delivery->lanes);
@@ -219,6 +223,7 @@ void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *
 		.failed = m->failed->value,
 		.failed_left = m->failed_left->value,
 		.expired = m->expired->value,
+		.cancelled = m->cancelled->value,
 		.postponed = m->postponed->value,
 		.crowded = m->crowded->value,
 		.deleted = m->deleted->value,
@@ -233,16 +238,41 @@ void delivery_get_health(const struct delivery *delivery, struct delivery_health
 	*ret_health = (struct delivery_health){.connected = delivery->receiver.connected,
 		.draining = delivery->drain != DRAIN_NO,
 		.deletes_denied = delivery->receiver.deletes_denied,
-		.in_flight_limit = delivery->inflight.reached};
+		.in_flight_limit = delivery->inflight.reached,
+		.paused = delivery->hold.control.paused};
+}
+
+/* Of attempts that are out: what they have taken so far. */
+static uint64_t under_way_us(const struct delivery *delivery, uint64_t now_us)
+{
+	uint64_t sum = 0;
+
+	list_for_each (node, &delivery->states[MESSAGE_SENDING])
+		sum += now_us - list_entry(node, struct message, node)->attempt_us;
+	return sum;
 }
 
 void delivery_get_work(struct delivery *delivery, struct delivery_work *ret_work)
 {
+	uint64_t now_us = clock_monotonic_us(delivery->clock);
+	struct load *load = &delivery->load;
+
 	*ret_work = (struct delivery_work){.busy = delivery->counts[MESSAGE_SENDING],
+		.waiting = delivery->counts[MESSAGE_RECEIVED],
+		.busy_us = load->ended_us + under_way_us(delivery, now_us),
+		.token_waits = load->token_waits,
+		.polls = delivery->receiver.answered_polls,
 		.full_polls = delivery->receiver.full_polls,
 		.progress_us = progress_look(delivery)};
-	for (size_t i = 0; i < delivery->lane_count; i++)
+	for (size_t i = 0; i < delivery->lane_count; i++) {
 		ret_work->slots += (uint64_t)(delivery->lanes[i].limiter.limit + 0.5);
+		ret_work->ceiling += delivery->lanes[i].destination.concurrency;
+	}
+	load->slots_us += ret_work->slots * (now_us - load->asked_us);
+	load->ceiling_us += ret_work->ceiling * (now_us - load->asked_us);
+	load->asked_us = now_us;
+	ret_work->slots_us = load->slots_us;
+	ret_work->ceiling_us = load->ceiling_us;
 }
 
 bool delivery_breaker_is_open(const struct delivery *delivery, size_t destination)

@@ -13,6 +13,7 @@
 #include "bunshin/queue.h"
 #include "bunshin/target.h"
 #include "delivery/backoff.h"
+#include "delivery/control.h"
 #include "delivery/ledger.h"
 #include "delivery/outcome.h"
 #include "delivery/rate.h"
@@ -31,11 +32,12 @@ struct delivery;
 struct delivery_destination {
 	const char *name;
 	struct target target;
-	int64_t attempt_max_ms;	   /* no attempt of the target lasts longer; at least 1 */
-	unsigned concurrency;	   /* attempts in flight at most; at least 1 */
-	bool adaptive;		   /* finds below `concurrency` what the provider takes */
-	struct rate rate;	   /* cell NULL: no limit */
-	unsigned breaker_failures; /* in a row that open the breaker; 0: failures never do */
+	int64_t attempt_max_ms;		/* no attempt of the target lasts longer; at least 1 */
+	unsigned concurrency;		/* attempts in flight at most; at least 1 */
+	bool adaptive;			/* finds below `concurrency` what the provider takes */
+	struct rate rate;		/* cell NULL: no limit */
+	struct rate_cell *control_cell; /* of the rate that control sets; NULL: of this process */
+	unsigned breaker_failures;	/* in a row that open the breaker; 0: failures never do */
 	struct outcome_table outcomes;
 	const struct route_condition *when; /* count 0: takes whatever comes to it */
 	size_t when_count;
@@ -50,11 +52,14 @@ struct delivery_destination {
 enum delivery_event_kind {
 	DELIVERY_ACCEPTED,   /* an attempt was accepted */
 	DELIVERY_SUPPRESSED, /* the ledger knows it as accepted: being deleted, not sent again */
-	DELIVERY_ATTEMPT_FAILED, /* it will be tried again, delay_ms from now */
+	DELIVERY_ATTEMPT_FAILED, /* or was given up in a drain; again delay_ms from now */
 	DELIVERY_FAILED,	 /* terminal: on its way to the failure queue */
+	DELIVERY_FAILED_COPIED,	 /* that copy is confirmed: being deleted; `result` is what is still
+				    known of the attempt, NULL when there was none */
 	DELIVERY_FAILED_LEFT,	 /* terminal, but there is no failure queue, or it refuses the copy:
 				    left to the queue's redrive */
 	DELIVERY_EXPIRED,	 /* past its deadline: not sent, being deleted */
+	DELIVERY_CANCELLED,	 /* its campaign is cancelled: not sent, being deleted */
 	DELIVERY_POSTPONED,	 /* not to be sent yet, `reason` says why: put back */
 	DELIVERY_LOST,		 /* visibility ran out; it will be received again */
 	DELIVERY_BREAKER_OPENED, /* the destination refused us, or fails again and again */
@@ -67,6 +72,14 @@ enum delivery_event_kind {
 				    */
 };
 
+/* What has become of the message is known for good, and its delete follows. */
+static inline bool delivery_event_is_end(enum delivery_event_kind kind)
+{
+	return kind == DELIVERY_ACCEPTED || kind == DELIVERY_SUPPRESSED ||
+	       kind == DELIVERY_FAILED_COPIED || kind == DELIVERY_EXPIRED ||
+	       kind == DELIVERY_CANCELLED;
+}
+
 struct delivery_event {
 	enum delivery_event_kind kind;
 	const struct queue_message *message; /* NULL for breaker and queue events */
@@ -78,8 +91,21 @@ struct delivery_event {
 	int64_t delay_ms;
 };
 
+/*
+ * What has become of a message is told before the delete of it is sent: an event that is its end,
+ * then before_delete(), then the call. Whoever keeps a log of them writes it down in
+ * before_delete(). If the process dies
+ *  - before before_delete() has returned: no delete was sent. The message comes back; if it was
+ *    accepted, and the ledger outlives the process, it is SUPPRESSED then.
+ *  - after it: the outcome is in the log, and in it a second time when the delete was not sent or
+ *    did nothing, since then the message comes back too.
+ * Between a copy's confirmation and FAILED_COPIED the message comes back and fails again, or is
+ * accepted after all; its copy is there all the same.
+ */
 struct delivery_observer {
 	void (*notify)(void *arg, const struct delivery_event *event); /* NULL: nobody listens */
+	/* A delete is about to be started: of messages that notify() was told of. NULL: none. */
+	void (*before_delete)(void *arg);
 	void *arg;
 };
 
@@ -100,9 +126,16 @@ struct delivery_options {
 	bool fifo;
 	bool failure_fifo;	 /* the failure queue is */
 	struct ledger *ledger;	 /* borrowed, outlives the delivery; NULL: none */
+	unsigned fleet_hosts;	 /* that the rate of control is divided by; 0: 1 */
 	int64_t grace_ms;	 /* of a drain */
 	struct metrics *metrics; /* borrowed, outlives the delivery */
 	struct delivery_observer observer;
+	/*
+	 * There is something to start, and control is in doubt (delivery_doubt_control()). From
+	 * the loop, once for each doubt; it may call the delivery. NULL: it is never doubted.
+	 */
+	void (*wants_control)(void *arg);
+	void *wants_control_arg;
 };
 
 /* 0, ERR_NOMEM or ERR_ARGUMENT. Nothing is started. */
@@ -111,6 +144,34 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 void delivery_set_visibility(struct delivery *delivery, unsigned visibility_s);
 /* Begins to receive. */
 void delivery_start(struct delivery *delivery);
+
+/*
+ * What the operator asks of all workers of the queue, from now on; copied. At any time from the
+ * loop, before the start too, but not from inside a callback of the delivery other than
+ * wants_control(). No attempt is started against it once this has been called; what is in flight
+ * finishes. It may call the `done` of a drain.
+ *
+ *  - paused: nothing is received and nothing started. What waits goes back for DELIVERY_PAUSE_MS,
+ *    and so does what receives bring that were out already: each of them brings messages once more
+ *    at most, and for so long they are not handed to anybody, so that nothing circles between
+ *    workers that pause at different instants. It costs each a receive count. If the process dies,
+ *    before or after, what it held comes back by its visibility timeout.
+ *  - rate: of each destination, beside its own.
+ *  - cancelled: what waits and what comes is deleted unsent, and told as DELIVERY_CANCELLED. If the
+ *    process dies before the delete is sent, or that does not work, the message comes back, and is
+ *    cancelled by whoever receives it, or sent when its campaign is cancelled no more.
+ */
+#define DELIVERY_PAUSE_MS 5000
+void delivery_set_control(struct delivery *delivery, const struct control *control);
+/* What is in force; NULL: none was ever set. */
+const struct control *delivery_control(const struct delivery *delivery);
+/*
+ * What is in force may be out of date: nothing is started until delivery_set_control() or
+ * delivery_trust_control(), which goes on by what is in force. The first message that could be
+ * started calls wants_control().
+ */
+void delivery_doubt_control(struct delivery *delivery);
+void delivery_trust_control(struct delivery *delivery);
 
 /*
  * Clean stop: no more receives, what was not started goes back (visibility 0), attempts in flight
@@ -141,6 +202,7 @@ struct delivery_stats {
 	uint64_t failed;      /* copied to the failure queue */
 	uint64_t failed_left; /* terminal, left to the queue's redrive policy */
 	uint64_t expired;
+	uint64_t cancelled; /* deleted without a send: their campaign is cancelled */
 	uint64_t postponed;
 	uint64_t crowded; /* put back since their destination has a backlog and others have not */
 	uint64_t deleted;
@@ -156,6 +218,7 @@ struct delivery_health {
 	bool draining;
 	bool deletes_denied;  /* the latest delete was refused for want of permission */
 	bool in_flight_limit; /* SQS hands nothing out: too much is in flight */
+	bool paused;	      /* by control */
 };
 void delivery_get_health(const struct delivery *delivery, struct delivery_health *ret_health);
 /*
@@ -168,7 +231,7 @@ void delivery_get_health(const struct delivery *delivery, struct delivery_health
  *    and begun anew by themselves;
  *  - a message that could be sent while no attempt of its lane is out and no timer of it is set;
  *  - a message that is to be settled and is in no batch, nor waits to be;
- *  - an empty core that neither receives nor waits to.
+ *  - an empty core that neither receives nor waits to, and is not paused.
  * So an outage of the queue, an idle hour, an open breaker, a slow rate and an attempt of ten
  * minutes never make it old, each of them having an end that somebody watches. A completion that
  * never comes does, once nothing else moves any more: until then the other slots do their work, and
@@ -179,9 +242,15 @@ void delivery_get_health(const struct delivery *delivery, struct delivery_health
  * finds everything overdue, and must not be taken to have stood still by itself.
  */
 struct delivery_work {
-	uint64_t busy;	     /* attempts in flight */
-	uint64_t slots;	     /* attempts that may be */
-	uint64_t full_polls; /* receives that brought as many as were asked for, since the start */
+	uint64_t busy;	  /* attempts in flight */
+	uint64_t slots;	  /* attempts that may be */
+	uint64_t ceiling; /* attempts that may be by configuration, whatever the limiters say */
+	uint64_t waiting; /* messages that wait for a slot */
+	/* Since the start: those three over time, in microseconds. */
+	uint64_t busy_us, slots_us, ceiling_us;
+	uint64_t token_waits; /* starts put off for want of a token of a rate */
+	uint64_t polls;	      /* receives that were answered without an error */
+	uint64_t full_polls;  /* of them, those that brought as many as were asked for */
 	uint64_t progress_us;
 };
 void delivery_get_work(struct delivery *delivery, struct delivery_work *ret_work);

@@ -89,6 +89,8 @@ static void admit(struct message *message, enum entry entry)
 
 	if (entry == ENTRY_NO_MEMORY) {
 		core_return(message, core_backoff_ms(message));
+	} else if (hold_cancels(message)) {
+		core_cancel(message);
 	} else if (message->queued->refused) {
 		core_fail(message, NULL, message->queued->refused);
 	} else if (message_instant(
@@ -106,6 +108,8 @@ static void admit(struct message *message, enum entry entry)
 		core_postpone(message, not_before_ms - wall_ms, "before its NotBefore");
 	} else if (delivery->drain) {
 		core_return(message, 0);
+	} else if (delivery->hold.control.paused) {
+		core_return(message, DELIVERY_PAUSE_MS);
 	} else if (lane_is_full(message->lane)) {
 		lane_crowd_out(message->lane, message);
 	}

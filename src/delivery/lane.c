@@ -15,6 +15,7 @@
 /* What finds no room comes back between these. */
 #define BACKLOG_MIN_MS 1000
 #define BACKLOG_MAX_MS 60000
+#define REIN_TRIES 100
 
 static void wake_fired(struct clock_timer *timer)
 {
@@ -126,12 +127,14 @@ void lane_pump(struct lane *lane)
 	struct delivery *delivery = lane->delivery;
 	struct message *message;
 
-	while (!delivery->drain && !list_is_empty(&lane->waiting) &&
+	while (!delivery->drain && !list_is_empty(&lane->waiting) && !hold_keeps(delivery) &&
 		has_slot(lane, clock_monotonic_us(delivery->clock)) && (message = next_of(lane))) {
 		uint64_t now_us = clock_monotonic_us(delivery->clock);
 
-		/* The two checks that stand right before every attempt. */
-		if (clock_wall_epoch_ms(delivery->clock) >= message->deadline_epoch_ms)
+		/* The checks that stand right before every attempt. */
+		if (hold_cancels(message))
+			core_cancel(message);
+		else if (clock_wall_epoch_ms(delivery->clock) >= message->deadline_epoch_ms)
 			core_expire(message);
 		else if (!keeper_holds(message, now_us))
 			core_lose(message);
@@ -148,6 +151,47 @@ static size_t at_most(size_t value, size_t limit)
 	return value < limit ? value : limit;
 }
 
+static bool has_rate(const struct lane *lane)
+{
+	return lane->destination.rate.cell || lane->control_rate.cell;
+}
+
+/* Whoever takes tokens just now makes it begin anew, which so many in a row do not. */
+static void rein_in(const struct lane *lane)
+{
+	for (int tries = 0; tries < REIN_TRIES; tries++) {
+		uint64_t arrival_ns = rate_arrival_ns(&lane->control_rate);
+		uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
+
+		if (rate_rein(&lane->control_rate, arrival_ns, now_us))
+			return;
+	}
+}
+
+void lane_set_rate(struct lane *lane, uint64_t count, int64_t per_ms)
+{
+	unsigned hosts = lane->delivery->options.fleet_hosts;
+	struct rate_cell *cell = lane->destination.control_cell;
+
+	lane->control_rate = (struct rate){.cell = NULL};
+	if (count > 0)
+		lane->control_rate = rate_make(
+			cell ? cell : &lane->own_cell, count, per_ms, hosts > 0 ? hosts : 1);
+	rein_in(lane);
+	lane->paused_until_us = 0;
+}
+
+bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us)
+{
+	const struct rate *own = &lane->destination.rate;
+
+	/* A token of the one is lost when the other has none, which is thus looked at first. */
+	if (lane->control_rate.cell && !rate_has(own, now_us, ret_wait_us))
+		return false;
+	return rate_take(&lane->control_rate, now_us, ret_wait_us) &&
+	       rate_take(own, now_us, ret_wait_us);
+}
+
 /*
  * Messages that a rate lets through in the next second, as far as they fall to this worker: the
  * others of the host draw on the same tokens, so its own share of late says how many.
@@ -156,7 +200,8 @@ static size_t rate_room(const struct lane *lane, uint64_t now_us)
 {
 	uint64_t share = lane->starts > lane->starts_before ? lane->starts : lane->starts_before;
 
-	return at_most(rate_within(&lane->destination.rate, now_us, SECOND_US),
+	return at_most(at_most(rate_within(&lane->destination.rate, now_us, SECOND_US),
+			       rate_within(&lane->control_rate, now_us, SECOND_US)),
 		2 * share > QUEUE_BATCH_MAX ? 2 * share : QUEUE_BATCH_MAX);
 }
 
@@ -183,7 +228,7 @@ size_t lane_room(struct lane *lane, size_t *total)
 
 	/* With a rate, tokens are what is waited for, and what they soon let through may wait here.
 	 */
-	if (lane->destination.rate.cell && limit > 0) {
+	if (has_rate(lane) && limit > 0) {
 		room = at_most(
 			lane->destination.concurrency - lane->sending, rate_room(lane, now_us));
 		limit = lane->sending + room;
@@ -218,7 +263,9 @@ static uint64_t trip_us(const struct lane *lane)
 static int64_t backlog_ms(const struct lane *lane)
 {
 	double each_us = (double)trip_us(lane) / lane->limiter.limit;
-	double interval_us = (double)lane->destination.rate.interval_ns / 1000;
+	uint64_t own_ns = lane->destination.rate.interval_ns;
+	uint64_t interval_ns = lane->control_rate.interval_ns;
+	double interval_us = (double)(own_ns > interval_ns ? own_ns : interval_ns) / 1000;
 	double ms = (double)lane->waiting_count * (each_us > interval_us ? each_us : interval_us) /
 		    1000;
 	int64_t bound = ms > BACKLOG_MAX_MS   ? BACKLOG_MAX_MS
@@ -249,7 +296,7 @@ bool lane_is_full(const struct lane *lane)
 		return false;
 	if (lane->breaker.state == BREAKER_OPEN)
 		return true;
-	if (lane->destination.rate.cell)
+	if (has_rate(lane))
 		most = at_most(most, rate_room(lane, now_us));
 	return lane->waiting_count > (most > QUEUE_BATCH_MAX ? most : QUEUE_BATCH_MAX);
 }
@@ -266,6 +313,9 @@ void lane_release(struct lane *lane)
 	if (!lane->delivery->drain)
 		delay_ms = breaker_remaining_ms(
 			&lane->breaker, clock_monotonic_us(lane->delivery->clock));
+	if (!lane->delivery->drain && lane->delivery->hold.control.paused &&
+		delay_ms < DELIVERY_PAUSE_MS)
+		delay_ms = DELIVERY_PAUSE_MS;
 	while (!list_is_empty(&lane->waiting))
 		core_return(list_entry(list_first(&lane->waiting), struct message, node), delay_ms);
 }
@@ -282,6 +332,6 @@ void lane_abandon(struct lane *lane)
 		target.ops->cancel(target.impl, message->attempt);
 		message->attempt = NULL;
 		core_unclaim(message);
-		core_return(message, 0);
+		core_give_up(message);
 	}
 }

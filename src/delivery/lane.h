@@ -22,6 +22,8 @@ struct lane {
 	struct delivery *delivery;
 	char *name;
 	struct delivery_destination destination; /* its name: the same */
+	struct rate control_rate;		 /* beside the destination's; cell NULL: none */
+	struct rate_cell own_cell;		 /* of it, where there is no shared one */
 	struct list waiting;			 /* RECEIVED messages */
 	size_t waiting_count;
 	unsigned sending;
@@ -60,6 +62,12 @@ bool lane_wake_at(struct lane *lane, uint64_t instant_us);
 
 /* A message could be sent, and nothing is going to: no attempt is out, no timer is set. */
 bool lane_is_forgotten(const struct lane *lane);
+
+/* The rate that control sets for the fleet; count 0: none. Nothing that waited for a token of the
+ * one before waits any longer than this one says. */
+void lane_set_rate(struct lane *lane, uint64_t count, int64_t per_ms);
+/* A token of each of its rates. False: there is none; *ret_wait_us as rate_take(). */
+bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us);
 
 /* Puts everything that waits back. */
 void lane_release(struct lane *lane);

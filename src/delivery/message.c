@@ -13,11 +13,12 @@
 #define TO(state) (1u << MESSAGE_##state)
 
 static const unsigned edges[MESSAGE_STATES] = {
-	[MESSAGE_RECEIVED] =
-		TO(SENDING) | TO(ACCEPTED) | TO(EXPIRED) | TO(FAILED) | TO(BACKING_OFF) | TO(LOST),
+	[MESSAGE_RECEIVED] = TO(SENDING) | TO(ACCEPTED) | TO(EXPIRED) | TO(CANCELLED) | TO(FAILED) |
+			     TO(BACKING_OFF) | TO(LOST),
 	[MESSAGE_SENDING] = TO(ACCEPTED) | TO(FAILED) | TO(BACKING_OFF) | TO(LOST),
 	[MESSAGE_ACCEPTED] = TO(DELETED) | TO(LOST),
 	[MESSAGE_EXPIRED] = TO(DELETED) | TO(LOST),
+	[MESSAGE_CANCELLED] = TO(DELETED) | TO(LOST),
 	[MESSAGE_FAILED] = TO(COPIED) | TO(BACKING_OFF) | TO(LOST),
 	[MESSAGE_COPIED] = TO(DELETED) | TO(LOST),
 	[MESSAGE_BACKING_OFF] = TO(RETURNED) | TO(LOST),
@@ -35,6 +36,7 @@ const char *message_state_name(enum message_state state)
 		[MESSAGE_SENDING] = "sending",
 		[MESSAGE_ACCEPTED] = "accepted",
 		[MESSAGE_EXPIRED] = "expired",
+		[MESSAGE_CANCELLED] = "cancelled",
 		[MESSAGE_FAILED] = "failed",
 		[MESSAGE_COPIED] = "copied",
 		[MESSAGE_BACKING_OFF] = "backing off",
@@ -115,6 +117,7 @@ static void failure_free(struct failure *failure)
 		return;
 	free(failure->reason);
 	free(failure->excerpt);
+	free(failure->request_id);
 	free(failure);
 }
 
@@ -188,6 +191,19 @@ static void make_text(char *text, size_t bytes)
 	}
 }
 
+/* All but the excerpt. 0 or ERR_NOMEM. */
+static int keep_answer(struct failure *failure, const struct target_result *result)
+{
+	failure->attempted = true;
+	failure->err = result->err;
+	failure->status = result->err ? 0 : result->status;
+	failure->unanswered = result->unanswered;
+	if (!result->request_id[0])
+		return 0;
+	failure->request_id = strndup(result->request_id, MESSAGE_REQUEST_ID_MAX);
+	return failure->request_id ? 0 : ERR_NOMEM;
+}
+
 int message_set_failure(
 	struct message *message, const char *reason, const struct target_result *result)
 {
@@ -199,8 +215,8 @@ int message_set_failure(
 	if (!failure->reason)
 		goto failed;
 	make_text(failure->reason, strlen(failure->reason));
-	if (result && !result->err)
-		failure->status = result->status;
+	if (result && keep_answer(failure, result))
+		goto failed;
 	if (result && result->excerpt_bytes) {
 		size_t bytes = result->excerpt_bytes < MESSAGE_EXCERPT_MAX ? result->excerpt_bytes
 									   : MESSAGE_EXCERPT_MAX;
@@ -218,6 +234,21 @@ int message_set_failure(
 failed:
 	failure_free(failure);
 	return ERR_NOMEM;
+}
+
+bool message_failure_result(const struct message *message, struct target_result *ret_result)
+{
+	const struct failure *failure = message->failure;
+
+	*ret_result = (struct target_result){.err = failure->err,
+		.status = failure->status,
+		.retry_after_ms = -1,
+		.reason = failure->err ? failure->reason : "",
+		.request_id = failure->request_id ? failure->request_id : "",
+		.excerpt = failure->excerpt ? failure->excerpt : "",
+		.excerpt_bytes = failure->excerpt_bytes,
+		.unanswered = failure->unanswered};
+	return failure->attempted;
 }
 
 const struct queue_attribute *message_attribute(

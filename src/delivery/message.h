@@ -9,6 +9,7 @@
  *	   |  |          |            |
  *	   |  `----------+------------+---> backing off ---> returned
  *	   |---> expired ----------------------------------> deleted
+ *	   |---> cancelled --------------------------------> deleted
  *	   |---> accepted, without a send: the ledger knows it
  *	   `---> lost, from any state: visibility ran out first
  */
@@ -30,6 +31,7 @@ enum message_state {
 	MESSAGE_SENDING,     /* an attempt is out */
 	MESSAGE_ACCEPTED,    /* the provider has it; its delete is wanted */
 	MESSAGE_EXPIRED,     /* past its deadline; its delete is wanted */
+	MESSAGE_CANCELLED,   /* its campaign is; its delete is wanted */
 	MESSAGE_FAILED,	     /* terminal; its copy to the failure queue is wanted */
 	MESSAGE_COPIED,	     /* the copy is confirmed; its delete is wanted */
 	MESSAGE_BACKING_OFF, /* its visibility change is wanted */
@@ -57,13 +59,17 @@ struct batch_link {
 };
 
 #define MESSAGE_EXCERPT_MAX 1024 /* bytes of the provider's answer in a failure's copy */
+#define MESSAGE_REQUEST_ID_MAX 256
 
 /* Why a message failed for good; what the failure queue's copy says of it. */
 struct failure {
 	char *reason;  /* for people; text that SQS takes, as the excerpt */
 	char *excerpt; /* of the provider's answer; NULL: none */
 	size_t excerpt_bytes;
-	int status; /* 0: no answer */
+	bool attempted;	 /* by an attempt; the rest is of that */
+	int err, status; /* as struct target_result */
+	bool unanswered;
+	char *request_id; /* the provider's own, at most MESSAGE_REQUEST_ID_MAX bytes */
 };
 
 struct message {
@@ -105,7 +111,7 @@ static inline bool message_is_extendable(const struct message *message)
 static inline bool message_is_done(const struct message *message)
 {
 	return message->state == MESSAGE_ACCEPTED || message->state == MESSAGE_EXPIRED ||
-	       message->state == MESSAGE_COPIED;
+	       message->state == MESSAGE_CANCELLED || message->state == MESSAGE_COPIED;
 }
 
 /*
@@ -126,6 +132,8 @@ void message_drop(struct message *message);
 /* Records why it failed; strings are copied. 0 or ERR_NOMEM. */
 int message_set_failure(
 	struct message *message, const char *reason, const struct target_result *result);
+/* What it says of the attempt that failed, borrowed; false: there was none. */
+bool message_failure_result(const struct message *message, struct target_result *ret_result);
 
 /*
  * An attribute as an instant: Number (epoch milliseconds) or String (RFC 3339). 0 with *ret set (to

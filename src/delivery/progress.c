@@ -84,7 +84,8 @@ static bool is_overdue(const struct delivery *delivery, uint64_t now_us)
 	for (int state = MESSAGE_SENDING; state < MESSAGE_END_FIRST; state++)
 		if (state_is_overdue(delivery, state, now_us))
 			return true;
-	return lanes_are_overdue(delivery);
+	/* Paused, it waits for the operator. */
+	return !delivery->hold.control.paused && lanes_are_overdue(delivery);
 }
 
 uint64_t progress_look(struct delivery *delivery)

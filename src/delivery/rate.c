@@ -147,6 +147,34 @@ bool rate_take(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us)
 	return true;
 }
 
+bool rate_has(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us)
+{
+	uint64_t now_ns = now_us * 1000, next_ns;
+
+	if (!rate->cell)
+		return true;
+	next_ns = due_ns(rate, rate_arrival_ns(rate), now_ns);
+	if (next_ns - now_ns <= rate->burst_ns)
+		return true;
+	*ret_wait_us = (next_ns - now_ns - rate->burst_ns + 999) / 1000;
+	return false;
+}
+
+uint64_t rate_arrival_ns(const struct rate *rate)
+{
+	return rate->cell ? atomic_load_explicit(&rate->cell->arrival_ns, memory_order_relaxed) : 0;
+}
+
+bool rate_rein(const struct rate *rate, uint64_t arrival_ns, uint64_t now_us)
+{
+	uint64_t furthest_ns = now_us * 1000 + rate->burst_ns + rate->interval_ns;
+
+	if (!rate->cell || arrival_ns <= furthest_ns)
+		return true;
+	return atomic_compare_exchange_strong_explicit(&rate->cell->arrival_ns, &arrival_ns,
+		furthest_ns, memory_order_relaxed, memory_order_relaxed);
+}
+
 uint64_t rate_within(const struct rate *rate, uint64_t now_us, uint64_t horizon_us)
 {
 	uint64_t now_ns = now_us * 1000;

@@ -63,6 +63,19 @@ struct rate rate_make(struct rate_cell *cell, uint64_t count, int64_t per_ms, ui
  * takes it. Exact: a microsecond earlier there is none.
  */
 bool rate_take(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us);
+/* As rate_take(), but takes none. */
+bool rate_has(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us);
+
+/*
+ * Another rate is in force for the cell: what takers of a slower one have put further ahead than
+ * this one could is brought back to where a taker of this one may have put it, so that nobody waits
+ * for the old rate, and nobody gets a token that this rate would not have given. Whoever changes
+ * rates reads the arrival, then the clock, then calls; false: taken from in between, begin anew.
+ * Without a cell there is nothing to do.
+ */
+uint64_t rate_arrival_ns(const struct rate *rate);
+bool rate_rein(const struct rate *rate, uint64_t arrival_ns, uint64_t now_us);
+
 /*
  * Tokens that can be taken until now_us + horizon_us, those of now included, if nobody else takes
  * any: for sizing receives. No limit: UINT64_MAX.

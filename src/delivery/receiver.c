@@ -109,6 +109,7 @@ static void poller_park(struct poller *poller)
 
 static void adapt(struct receiver *receiver, unsigned asked, size_t got)
 {
+	receiver->answered_polls++;
 	if (got == asked)
 		receiver->full_polls++;
 	if (got == asked || (got > 0 && receiver->idle))
@@ -309,7 +310,8 @@ void receiver_pump(struct receiver *receiver)
 	unsigned allowed = receiver->deletes_denied ? 1 : receiver->allowed;
 	size_t total, quantum, free_slots;
 
-	if (receiver->stopped || clock_timer_is_set(&receiver->wake))
+	if (receiver->stopped || delivery->hold.control.paused ||
+		clock_timer_is_set(&receiver->wake))
 		return;
 	free_slots = room(delivery, &total);
 	if (clock_timer_is_set(&receiver->scout)) {

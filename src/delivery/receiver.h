@@ -40,7 +40,8 @@ struct receiver {
 	struct list polling; /* pollers whose poll is out */
 	struct list parked;
 	unsigned poll_count;
-	uint64_t full_polls;  /* that brought as many as were asked for */
+	uint64_t answered_polls;
+	uint64_t full_polls;  /* of them, those that brought as many as were asked for */
 	size_t reserved;      /* messages that the polls under way may bring */
 	size_t message_bytes; /* of one message, as they come lately; 0: none has come */
 	unsigned failures;    /* receives that failed in a row */

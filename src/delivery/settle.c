@@ -22,6 +22,7 @@ static struct batcher *batcher_of(struct message *message)
 	switch (message->state) {
 	case MESSAGE_ACCEPTED:
 	case MESSAGE_EXPIRED:
+	case MESSAGE_CANCELLED:
 	case MESSAGE_COPIED:
 		return &delivery->deleter;
 	case MESSAGE_BACKING_OFF:
@@ -73,8 +74,11 @@ static void settle_again(struct message *message)
 static int delete_start(struct batcher *batcher, struct batch_call *call)
 {
 	struct queue queue = batcher->delivery->options.queue;
+	const struct delivery_observer *observer = &batcher->delivery->options.observer;
 	const char *handles[QUEUE_BATCH_MAX];
 
+	if (observer->before_delete)
+		observer->before_delete(observer->arg);
 	for (size_t i = 0; i < call->count; i++)
 		handles[i] = call->messages[i]->queued->receipt_handle;
 	return queue.ops->delete_batch(
@@ -222,10 +226,12 @@ static int copy_start(struct batcher *batcher, struct batch_call *call)
 static void copy_settled(struct message *message, int result, uint64_t started_us)
 {
 	bool for_good = error_class(result) == ERROR_PERMANENT;
+	struct target_result failed;
 
 	if (for_good && message->settle_alone) {
 		message->settle_attempts = 0;
-		core_leave(message, NULL, message->failure->reason);
+		core_leave(message, message_failure_result(message, &failed) ? &failed : NULL,
+			message->failure->reason);
 		return;
 	}
 	if (result) {
@@ -234,11 +240,8 @@ static void copy_settled(struct message *message, int result, uint64_t started_u
 		return;
 	}
 	message->settle_alone = false;
-	counter_add(message->delivery->metrics.failed, 1);
-	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_FAILED);
 	message->settle_attempts = 0;
-	message_move(message, MESSAGE_COPIED);
-	settle_start(message);
+	core_copied(message);
 }
 
 void settle_init(struct delivery *delivery)

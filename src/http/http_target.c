@@ -142,6 +142,7 @@ static void on_answer(
 		.request_id = "",
 		.excerpt = "",
 		.duration_us = response->duration_us,
+		.unanswered = response->err != 0 && response->sent,
 	};
 
 	if (response->err == 0) {

@@ -162,6 +162,11 @@ void answer_bool(struct answer *answer, const char *name, bool value)
 	buf_append_string(begin_value(answer, name), value ? "true" : "false");
 }
 
+void answer_int(struct answer *answer, const char *name, int64_t value)
+{
+	buf_appendf(begin_value(answer, name), "%" PRId64, value);
+}
+
 void answer_int_text(struct answer *answer, const char *name, int64_t value)
 {
 	char text[24];

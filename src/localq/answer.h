@@ -38,6 +38,7 @@ void answer_text(struct answer *answer, const char *name, const char *text);
 void answer_bytes(struct answer *answer, const char *name, const char *text, size_t len);
 void answer_base64(struct answer *answer, const char *name, const uint8_t *bytes, size_t len);
 void answer_bool(struct answer *answer, const char *name, bool value);
+void answer_int(struct answer *answer, const char *name, int64_t value);
 /* A number written as a string: every attribute of SQS is one. */
 void answer_int_text(struct answer *answer, const char *name, int64_t value);
 

@@ -39,6 +39,8 @@
 	X(OVER_LIMIT, FAULT_SQS "OverLimit", "OverLimit", 403)                                     \
 	X(RECEIPT_HANDLE_INVALID, FAULT_SQS "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid",    \
 		404)                                                                               \
+	X(RESOURCE_NOT_FOUND, FAULT_SQS "ResourceNotFoundException", "ResourceNotFoundException",  \
+		404)                                                                               \
 	X(INVALID_ADDRESS, FAULT_SQS "InvalidAddress", "InvalidAddress", 404)                      \
 	X(INVALID_ATTRIBUTE_NAME, FAULT_SQS "InvalidAttributeName", "InvalidAttributeName", 400)   \
 	X(INVALID_ATTRIBUTE_VALUE, FAULT_SQS "InvalidAttributeValue", "InvalidAttributeValue",     \

@@ -25,6 +25,13 @@ static const struct operation operations[] = {
 	{"PurgeQueue", purge_queue},
 	{"SetQueueAttributes", set_queue_attributes},
 	{"ListQueues", list_queues},
+	{"ListDeadLetterSourceQueues", list_dead_letter_source_queues},
+	{"StartMessageMoveTask", start_message_move_task},
+	{"ListMessageMoveTasks", list_message_move_tasks},
+	{"CancelMessageMoveTask", cancel_message_move_task},
+	{"ListQueueTags", list_queue_tags},
+	{"TagQueue", tag_queue},
+	{"UntagQueue", untag_queue},
 };
 
 const struct operation *operation_find(const char *name)

@@ -9,12 +9,10 @@
 #define LOCALQ_OPERATIONS_H
 
 #include "localq/fault.h"
+#include "localq/service.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
-
-struct call;
-struct store_queue;
 
 struct operation {
 	const char *name; /* "SendMessage" */
@@ -32,6 +30,17 @@ enum fault get_queue_url(struct call *call);
 enum fault get_queue_attributes(struct call *call);
 enum fault set_queue_attributes(struct call *call);
 enum fault list_queues(struct call *call);
+enum fault list_dead_letter_source_queues(struct call *call);
+
+/* operations_moves.c */
+enum fault start_message_move_task(struct call *call);
+enum fault list_message_move_tasks(struct call *call);
+enum fault cancel_message_move_task(struct call *call);
+
+/* operations_tags.c */
+enum fault list_queue_tags(struct call *call);
+enum fault tag_queue(struct call *call);
+enum fault untag_queue(struct call *call);
 
 /* operations_messages.c */
 enum fault send_message(struct call *call);
@@ -47,6 +56,9 @@ enum fault change_message_visibility_batch(struct call *call);
 
 /* The queue that the request names. */
 enum fault operation_queue(struct call *call, struct store_queue **ret);
+/* The ARN of a queue of this name. */
+#define OPERATION_ARN_MAX (SERVICE_REGION_MAX + TEXT_QUEUE_NAME_MAX + 32)
+const char *operation_arn(const struct call *call, const char *name, char ret[OPERATION_ARN_MAX]);
 /* For an error of the store or of memory; FAULT_NONE for 0. */
 enum fault operation_failed(struct problem *problem, int err);
 

@@ -116,15 +116,6 @@ static enum fault read_outgoing(struct call *call, const struct store_queue *que
 	return fault;
 }
 
-static void random_uuid(struct clock clock, uint8_t ret[16])
-{
-	uint64_t random[2] = {clock_random(clock), clock_random(clock)};
-
-	memcpy(ret, random, 16);
-	ret[6] = (ret[6] & 0x0f) | 0x40; /* version 4 (RFC 4122) */
-	ret[8] = (ret[8] & 0x3f) | 0x80;
-}
-
 static void answer_md5(struct answer *answer, const char *name, const uint8_t md5[16])
 {
 	char hex[33];
@@ -144,7 +135,7 @@ static enum fault put_message(struct call *call, struct store_queue *queue,
 	int err;
 
 	message->sent_ms = clock_wall_epoch_ms(service->clock);
-	random_uuid(service->clock, message->message_id);
+	service_random_uuid(service, message->message_id);
 	err = hasher_md5(service->hasher, message->body, message->body_bytes, message->md5);
 	if (err == 0 && service->attributes.len > 0)
 		err = hasher_md5(

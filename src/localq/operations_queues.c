@@ -2,6 +2,7 @@
 
 #include "bunshin/error.h"
 #include "localq/blob.h"
+#include "localq/operations_tags.h"
 #include "localq/params.h"
 #include "localq/queue_attributes.h"
 #include "localq/service.h"
@@ -9,16 +10,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TAGS_MAX 50
-#define TAG_NAME_MAX 128
-#define TAG_VALUE_MAX 256
 #define LIST_MAX 1000
 #define URL_MAX (SERVICE_HOST_MAX + TEXT_QUEUE_NAME_MAX + 32)
-#define ARN_MAX (SERVICE_REGION_MAX + TEXT_QUEUE_NAME_MAX + 32)
 
 static const char *queue_url(const struct call *call, const char *name, char ret[URL_MAX])
 {
 	snprintf(ret, URL_MAX, "http://%s/%s/%s", call->host, SERVICE_ACCOUNT, name);
+	return ret;
+}
+
+const char *operation_arn(const struct call *call, const char *name, char ret[OPERATION_ARN_MAX])
+{
+	snprintf(ret, OPERATION_ARN_MAX, "arn:aws:sqs:%s:%s:%s", call->service->region,
+		SERVICE_ACCOUNT, name);
 	return ret;
 }
 
@@ -43,31 +47,6 @@ static enum fault read_queue_name(struct call *call, const char **ret)
 			"Can only include alphanumeric characters, hyphens, or underscores. 1 to "
 			"80 "
 			"in length");
-	return FAULT_NONE;
-}
-
-static enum fault check_tags(const cJSON *tags, struct problem *problem)
-{
-	const cJSON *tag;
-	int count = 0;
-
-	cJSON_ArrayForEach(tag, tags)
-	{
-		size_t len = strlen(tag->string);
-
-		if (!cJSON_IsString(tag))
-			return problem_set(problem, FAULT_SERIALIZATION,
-				"The value of a tag must be a string.");
-		if (len < 1 || len > TAG_NAME_MAX || strlen(tag->valuestring) > TAG_VALUE_MAX)
-			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Tag keys must be between 1 and %d characters in length, tag "
-				"values "
-				"at most %d.",
-				TAG_NAME_MAX, TAG_VALUE_MAX);
-		if (++count > TAGS_MAX)
-			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Too many tags for a queue; the limit is %d.", TAGS_MAX);
-	}
 	return FAULT_NONE;
 }
 
@@ -161,7 +140,7 @@ enum fault create_queue(struct call *call)
 	if (fault == FAULT_NONE)
 		fault = params_object(call->params, "tags", &tags, &call->problem);
 	if (fault == FAULT_NONE)
-		fault = check_tags(tags, &call->problem);
+		fault = tags_check(tags, &call->problem);
 	if (fault == FAULT_NONE)
 		fault = create_or_compare(call, name, &attributes, tags);
 	queue_attributes_free(&attributes);
@@ -276,12 +255,11 @@ static void answer_derived(struct call *call, const struct store_queue *queue, u
 		[DERIVED_IN_FLIGHT] = counts->in_flight,
 		[DERIVED_DELAYED] = counts->delayed,
 	};
-	char arn[ARN_MAX];
+	char arn[OPERATION_ARN_MAX];
 
 	if (derived & 1u << DERIVED_ARN) {
-		snprintf(arn, sizeof(arn), "arn:aws:sqs:%s:%s:%s", call->service->region,
-			SERVICE_ACCOUNT, queue->name);
-		answer_text(&call->answer, derived_names[DERIVED_ARN], arn);
+		answer_text(&call->answer, derived_names[DERIVED_ARN],
+			operation_arn(call, queue->name, arn));
 	}
 	for (unsigned i = DERIVED_CREATED; i < DERIVED_COUNT; i++)
 		if (derived & 1u << i)
@@ -360,9 +338,11 @@ enum fault set_queue_attributes(struct call *call)
 	return fault;
 }
 
-/* ListQueues under way. */
+/* ListQueues or ListDeadLetterSourceQueues under way. */
 struct listing {
 	struct call *call;
+	const char *member;			/* of the answer */
+	const struct store_queue *dead_letters; /* only queues whose redrive policy names it */
 	size_t count, limit;
 	char last[TEXT_QUEUE_NAME_MAX + 1]; /* the last one written */
 	bool more;
@@ -373,12 +353,16 @@ static void list_one(void *arg, const char *name)
 	struct listing *listing = arg;
 	char url[URL_MAX];
 
+	if (listing->dead_letters != NULL &&
+		!store_queue_feeds(store_queue_find(listing->call->service->store, name),
+			listing->dead_letters))
+		return;
 	if (listing->count == listing->limit) {
 		listing->more = true;
 		return;
 	}
 	if (listing->count++ == 0)
-		answer_open_list(&listing->call->answer, "QueueUrls");
+		answer_open_list(&listing->call->answer, listing->member);
 	answer_text(&listing->call->answer, NULL, queue_url(listing->call, name, url));
 	snprintf(listing->last, sizeof(listing->last), "%s", name);
 }
@@ -400,33 +384,52 @@ static enum fault read_token(struct call *call, char ret_after[BLOB_DECODED_MAX(
 	return fault;
 }
 
-enum fault list_queues(struct call *call)
+/* One page of the queues whose names begin with prefix. */
+static enum fault list_page(struct listing *listing, const char *prefix)
 {
-	struct listing listing = {.call = call};
+	struct call *call = listing->call;
 	char after[BLOB_DECODED_MAX(128) + 1], token[BLOB_ENCODED_BYTES(80) + 1] = "";
-	const char *prefix;
 	int64_t limit = LIST_MAX;
 	bool paged;
 	int err;
-	enum fault fault = params_text(call->params, "QueueNamePrefix", &prefix, &call->problem);
+	enum fault fault =
+		params_int(call->params, "MaxResults", 1, LIST_MAX, &limit, &paged, &call->problem);
 
-	if (fault == FAULT_NONE)
-		fault = params_int(
-			call->params, "MaxResults", 1, LIST_MAX, &limit, &paged, &call->problem);
 	if (fault == FAULT_NONE)
 		fault = read_token(call, after);
 	if (fault != FAULT_NONE)
 		return fault;
-	listing.limit = (size_t)limit;
-	err = store_queue_list(call->service->store, prefix != NULL ? prefix : "", after,
-		listing.limit + 1, list_one, &listing);
+	listing->limit = (size_t)limit;
+	/* Of the sources there is no index: all queues are looked at. */
+	err = store_queue_list(call->service->store, prefix, after,
+		listing->dead_letters != NULL ? SIZE_MAX / 2 : listing->limit + 1, list_one,
+		listing);
 	if (err < 0)
 		return operation_failed(&call->problem, err);
-	if (listing.count > 0)
+	if (listing->count > 0)
 		answer_close_list(&call->answer);
-	if (paged && listing.more) {
-		blob_encode((const uint8_t *)listing.last, strlen(listing.last), token);
+	if (paged && listing->more) {
+		blob_encode((const uint8_t *)listing->last, strlen(listing->last), token);
 		answer_text(&call->answer, "NextToken", token);
 	}
 	return FAULT_NONE;
+}
+
+enum fault list_queues(struct call *call)
+{
+	struct listing listing = {.call = call, .member = "QueueUrls"};
+	const char *prefix;
+	enum fault fault = params_text(call->params, "QueueNamePrefix", &prefix, &call->problem);
+
+	return fault != FAULT_NONE ? fault : list_page(&listing, prefix != NULL ? prefix : "");
+}
+
+enum fault list_dead_letter_source_queues(struct call *call)
+{
+	struct listing listing = {.call = call, .member = "queueUrls"};
+	struct store_queue *queue = NULL;
+	enum fault fault = operation_queue(call, &queue);
+
+	listing.dead_letters = queue;
+	return fault != FAULT_NONE ? fault : list_page(&listing, "");
 }

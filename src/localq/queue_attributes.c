@@ -76,8 +76,7 @@ int queue_attribute_set(
 	return 0;
 }
 
-/* "arn:aws:sqs:region:account:name": the name, or NULL. */
-static const char *arn_queue_name(const char *arn)
+const char *queue_arn_name(const char *arn)
 {
 	const char *name = strrchr(arn, ':');
 	int colons = 0;
@@ -125,7 +124,7 @@ int redrive_parse(const char *text, struct redrive *ret)
 		return err;
 	arn = cJSON_GetObjectItemCaseSensitive(root, "deadLetterTargetArn");
 	if (cJSON_IsString(arn))
-		name = arn_queue_name(arn->valuestring);
+		name = queue_arn_name(arn->valuestring);
 	if (name != NULL &&
 		read_max_receives(cJSON_GetObjectItemCaseSensitive(root, "maxReceiveCount"),
 			&ret->max_receives))

@@ -61,6 +61,9 @@ int queue_attribute_set(
 enum fault queue_attributes_read(const cJSON *map, struct queue_attributes *into,
 	uint32_t *ret_given, struct problem *problem);
 
+/* "arn:aws:sqs:region:account:name": the name, which lies in `arn`; or NULL: it is none. */
+const char *queue_arn_name(const char *arn);
+
 /* A redrive policy; max_receives 0: none. */
 struct redrive {
 	unsigned max_receives;

@@ -14,6 +14,15 @@
 #define SWEEP_PAUSE_US 2000
 #define SWEEP_MESSAGES 500
 
+void service_random_uuid(struct service *service, uint8_t ret[16])
+{
+	uint64_t random[2] = {clock_random(service->clock), clock_random(service->clock)};
+
+	memcpy(ret, random, 16);
+	ret[6] = (ret[6] & 0x0f) | 0x40; /* version 4 (RFC 4122) */
+	ret[8] = (ret[8] & 0x3f) | 0x80;
+}
+
 static void sweep_fired(struct clock_timer *timer)
 {
 	struct service *service = list_entry(timer, struct service, sweep);
@@ -22,6 +31,8 @@ static void sweep_fired(struct clock_timer *timer)
 	if (store_begin(service->store) == 0)
 		store_sweep(
 			service->store, clock_wall_epoch_ms(service->clock), SWEEP_MESSAGES, &more);
+	/* Should the mover have found no memory for its timer. */
+	mover_resume(service);
 	service->wants_flush(service->arg);
 	/* Without memory for the timer sweeping ends; nothing depends on it but space. */
 	clock_timer_after(
@@ -55,7 +66,12 @@ int service_open(struct service *service, const struct service_options *options,
 	err = store_open(options->dir, &service->store, detail);
 	if (err == 0)
 		err = clock_timer_after(service->clock, &service->sweep, SWEEP_INTERVAL_US);
+	if (err == 0) {
+		mover_init(service);
+		err = mover_resume(service);
+	}
 	if (err < 0) {
+		clock_timer_clear(service->clock, &service->sweep);
 		hasher_free(service->hasher);
 		store_close(service->store);
 	}
@@ -65,6 +81,7 @@ int service_open(struct service *service, const struct service_options *options,
 void service_close(struct service *service)
 {
 	clock_timer_clear(service->clock, &service->sweep);
+	mover_close(service);
 	store_close(service->store);
 	hasher_free(service->hasher);
 	buf_free(&service->attributes);

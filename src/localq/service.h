@@ -14,6 +14,7 @@
 #include "localq/answer.h"
 #include "localq/fault.h"
 #include "localq/hasher.h"
+#include "localq/mover.h"
 #include "localq/poller.h"
 #include "localq/store.h"
 
@@ -48,6 +49,7 @@ struct service {
 	struct poller poller;
 	struct list finished;			  /* calls answered, to be committed */
 	struct clock_timer sweep;		  /* abandoned and expired messages */
+	struct mover mover;			  /* message move tasks */
 	struct buf attributes, system_attributes; /* scratch of one message */
 	bool draining;				  /* no receive waits any more */
 	char region[SERVICE_REGION_MAX + 1];
@@ -116,6 +118,9 @@ void service_forget(struct service *service, struct call *call);
 void service_flush(struct service *service);
 /* From now on no receive waits; those that do are answered at the next flush. */
 void service_drain(struct service *service);
+
+/* Version 4 (RFC 4122). */
+void service_random_uuid(struct service *service, uint8_t ret[16]);
 
 /* For the poller: the answer (or problem) of a call is there. */
 void service_finish(struct service *service, struct call *call);

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_TIMEOUT_MS 2000
 #define DIR_MAX (PATH_MAX - 16) /* a longer one is refused: there are files in it */
 
@@ -42,6 +42,17 @@ static const char schema[] =
 	" attributes BLOB, body TEXT NOT NULL);"
 	"CREATE INDEX messages_by_time ON messages(lane, visible_ms, receives);"
 	"PRAGMA user_version=1;"
+	"COMMIT";
+
+/* From version 1 to 2. Moves of a deleted queue go with it, so its name is enough. */
+static const char schema_moves[] =
+	"BEGIN;"
+	"CREATE TABLE moves(id INTEGER PRIMARY KEY AUTOINCREMENT, task TEXT NOT NULL UNIQUE,"
+	" source TEXT NOT NULL, destination TEXT, rate INTEGER NOT NULL, status INTEGER NOT NULL,"
+	" moved INTEGER NOT NULL, to_move INTEGER NOT NULL, started_ms INTEGER NOT NULL,"
+	" paced_ms INTEGER NOT NULL, failure TEXT);"
+	"CREATE INDEX moves_by_source ON moves(source, id);"
+	"PRAGMA user_version=2;"
 	"COMMIT";
 
 static const char pragmas[] = "PRAGMA locking_mode=EXCLUSIVE;"
@@ -259,7 +270,11 @@ static int make_schema(struct store *store)
 			version, SCHEMA_VERSION);
 		return ERR_CONFIG;
 	}
-	return version == 0 ? run_sql(store, schema) : 0;
+	if (version < 1)
+		err = run_sql(store, schema);
+	if (err == 0 && version < 2)
+		err = run_sql(store, schema_moves);
+	return err;
 }
 
 static int prepare_all(struct store *store)

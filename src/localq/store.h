@@ -99,6 +99,11 @@ int store_queue_change(struct store *store, struct store_queue *queue,
 	struct queue_attributes *attributes, int64_t now);
 int store_queue_tag(
 	struct store *store, struct store_queue *queue, const char *name, const char *value);
+/* Fine when there is no such tag. */
+int store_queue_untag(struct store *store, struct store_queue *queue, const char *name);
+/* In the order of their names. `visit` must not call the store. */
+int store_queue_tags(struct store *store, struct store_queue *queue,
+	void (*visit)(void *arg, const char *name, const char *value), void *arg);
 /* The queue is gone, its messages with it; the name stays reserved for reserve_ms. */
 int store_queue_delete(
 	struct store *store, struct store_queue *queue, int64_t now, int64_t reserve_ms);
@@ -106,6 +111,11 @@ int store_queue_purge(struct store *store, struct store_queue *queue, int64_t no
 /* Names that begin with prefix and sort after `after`, in order, at most limit. */
 int store_queue_list(struct store *store, const char *prefix, const char *after, size_t limit,
 	void (*visit)(void *arg, const char *name), void *arg);
+
+/* Does the redrive policy of `queue` name `dead_letters`? queue NULL: no. */
+bool store_queue_feeds(const struct store_queue *queue, const struct store_queue *dead_letters);
+/* Does any queue's? */
+bool store_queue_is_dead_letter(const struct store *store, const struct store_queue *dead_letters);
 
 /* Becomes visible at now + delay_ms. */
 int store_send(struct store *store, struct store_queue *queue, const struct store_message *message,
@@ -149,6 +159,67 @@ int store_is_over_limit(
 /* When the next hidden message becomes visible; INT64_MAX: none is hidden. */
 int store_next_visible(
 	struct store *store, struct store_queue *queue, int64_t now, int64_t *ret_ms);
+
+/* Message move tasks: store_moves.c. The first two are active. The numbers lie in the database. */
+enum store_move_status {
+	STORE_MOVE_RUNNING,
+	STORE_MOVE_CANCELLING,
+	STORE_MOVE_COMPLETED,
+	STORE_MOVE_CANCELLED,
+	STORE_MOVE_FAILED,
+};
+
+#define STORE_MOVES_KEPT 10 /* of one source, the latest */
+#define STORE_MOVE_FAILURE_MAX 64
+
+struct store_move {
+	int64_t id;
+	char task[TEXT_UUID_BYTES];
+	char source[TEXT_QUEUE_NAME_MAX + 1];
+	char destination[TEXT_QUEUE_NAME_MAX + 1]; /* "": each message's own */
+	int64_t rate;				   /* messages a second; 0: no limit */
+	enum store_move_status status;
+	int64_t moved, to_move;
+	int64_t started_ms;
+	int64_t paced_ms;			  /* what the rate allows is used up until then */
+	char failure[STORE_MOVE_FAILURE_MAX + 1]; /* "": none */
+};
+
+/*
+ * Begins to move what is visible in `queue` now: that many messages, the oldest first, to
+ * `destination` (NULL: each to the queue that it was moved from). ERR_LIMIT: one is active.
+ */
+int store_move_start(struct store *store, struct store_queue *queue,
+	const struct store_queue *destination, int64_t rate, const char *task, int64_t now);
+/* The latest first; *ret has room for `limit`. */
+int store_moves_of(struct store *store, const struct store_queue *queue, size_t limit,
+	struct store_move ret[], size_t *ret_count);
+/* ERR_NOT_FOUND: there is none of this name. */
+int store_move_find(struct store *store, const char *task, struct store_move *ret);
+/* Writes status, moved, paced_ms and failure back. */
+int store_move_update(struct store *store, const struct store_move *move);
+/* Is one active? Needs no transaction. */
+int store_moves_any(struct store *store, bool *ret);
+
+/* What a slice needs of its caller. */
+struct store_mover {
+	void (*new_message_id)(void *arg, uint8_t ret[16]);
+	void (*moved)(void *arg, struct store_queue *queue); /* something arrived there */
+	void *arg;
+};
+
+enum store_moving {
+	STORE_MOVING_NONE,  /* no task is active any more */
+	STORE_MOVING_PACED, /* those that are wait for their rate */
+	STORE_MOVING_FAST,
+};
+
+/*
+ * One slice: up to `budget` messages of each active task. A moved message is a new one (SQS API):
+ * another message id, sent now, never received. On an error *ret is untouched.
+ */
+int store_moves_run(struct store *store, const struct store_mover *mover, int64_t now,
+	size_t budget, enum store_moving *ret);
 
 /*
  * Deletes up to `budget` messages of abandoned lanes and past their retention. *ret_more: there is

@@ -9,7 +9,7 @@
 #define CLEARED_MAX 200
 #define RECOUNT_MS 100
 
-static int take_id(struct store *store, int64_t *ret)
+int store_take_id(struct store *store, int64_t *ret)
 {
 	int64_t reserved = store->next_id + ID_BLOCK;
 	int err;
@@ -34,7 +34,7 @@ int store_send(struct store *store, struct store_queue *queue, const struct stor
 	int err = store_check(store);
 
 	if (err == 0)
-		err = take_id(store, &id);
+		err = store_take_id(store, &id);
 	if (err < 0)
 		return err;
 	sqlite3_bind_int64(row, 1, id);

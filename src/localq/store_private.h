@@ -33,6 +33,8 @@
 	X(ATTRIBUTE_INSERT, "INSERT INTO queue_attributes VALUES(?1,?2,?3)")                       \
 	X(ATTRIBUTES_DELETE, "DELETE FROM queue_attributes WHERE queue=?1")                        \
 	X(TAG_PUT, "INSERT OR REPLACE INTO queue_tags VALUES(?1,?2,?3)")                           \
+	X(TAG_DELETE, "DELETE FROM queue_tags WHERE queue=?1 AND name=?2")                         \
+	X(TAGS_OF, "SELECT name,value FROM queue_tags WHERE queue=?1 ORDER BY name")               \
 	X(TAGS_DELETE, "DELETE FROM queue_tags WHERE queue=?1")                                    \
 	X(NAME_RESERVE, "INSERT OR REPLACE INTO reserved_names VALUES(?1,?2)")                     \
 	X(NAME_RESERVED, "SELECT until_ms FROM reserved_names WHERE name=?1")                      \
@@ -63,7 +65,28 @@
 	X(SWEEP_LANE, "DELETE FROM messages WHERE id IN (SELECT id FROM messages "                 \
 		      "INDEXED BY messages_by_time WHERE lane=?1 LIMIT ?2)")                       \
 	X(SWEEP_EXPIRED, "DELETE FROM messages WHERE id IN (SELECT id FROM messages "              \
-			 "INDEXED BY messages_by_time WHERE lane=?1 AND visible_ms<=?2 LIMIT ?3)")
+			 "INDEXED BY messages_by_time WHERE lane=?1 AND visible_ms<=?2 LIMIT ?3)") \
+	X(MOVE_INSERT, "INSERT INTO moves(task,source,destination,rate,status,moved,to_move,"      \
+		       "started_ms,paced_ms) VALUES(?1,?2,?3,?4,0,0,?5,?6,?6)")                    \
+	X(MOVES_FORGET, "DELETE FROM moves WHERE source=?1 AND id NOT IN "                         \
+			"(SELECT id FROM moves WHERE source=?1 ORDER BY id DESC LIMIT ?2)")        \
+	X(MOVES_OF, "SELECT id,task,source,destination,rate,status,moved,to_move,started_ms,"      \
+		    "paced_ms,failure FROM moves WHERE source=?1 ORDER BY id DESC LIMIT ?2")       \
+	X(MOVE_FIND, "SELECT id,task,source,destination,rate,status,moved,to_move,started_ms,"     \
+		     "paced_ms,failure FROM moves WHERE task=?1")                                  \
+	X(MOVES_ACTIVE,                                                                            \
+		"SELECT id,task,source,destination,rate,status,moved,to_move,started_ms,"          \
+		"paced_ms,failure FROM moves WHERE status<=1 AND id>?1 ORDER BY id LIMIT 1")       \
+	X(MOVE_UPDATE,                                                                             \
+		"UPDATE moves SET status=?2, moved=?3, paced_ms=?4, failure=?5 WHERE id=?1")       \
+	X(MOVES_DELETE, "DELETE FROM moves WHERE source=?1")                                       \
+	X(MOVABLE,                                                                                 \
+		"SELECT id,sent_ms,dead_letter_source FROM messages INDEXED BY messages_by_time "  \
+		"WHERE lane=?1 AND visible_ms<=?2 ORDER BY visible_ms LIMIT ?3")                   \
+	X(MESSAGE_REDRIVE,                                                                         \
+		"UPDATE messages SET id=?2, lane=?3, visible_ms=?4, receives=0, "                  \
+		"first_received_ms=?5, sent_ms=?5, message_id=?6, dead_letter_source=NULL "        \
+		"WHERE id=?1")
 
 enum store_statement {
 #define X(id, sql) STORE_##id,
@@ -101,6 +124,9 @@ void store_reset(struct store *store, enum store_statement which);
 /* Binding fails only for what cannot be bound at all; text is borrowed until the reset. */
 void store_bind_int(struct store *store, enum store_statement which, int at, int64_t value);
 void store_bind_text(struct store *store, enum store_statement which, int at, const char *text);
+
+/* A fresh row id, never given out before. */
+int store_take_id(struct store *store, int64_t *ret);
 
 /* Reads all queues into memory, or forgets them. */
 int store_queues_load(struct store *store);

@@ -303,6 +303,35 @@ int store_queue_tag(
 	return run_with_id(store, STORE_TAG_PUT, queue->id);
 }
 
+int store_queue_untag(struct store *store, struct store_queue *queue, const char *name)
+{
+	int err = store_check(store);
+
+	if (err < 0)
+		return err;
+	store_bind_text(store, STORE_TAG_DELETE, 2, name);
+	return run_with_id(store, STORE_TAG_DELETE, queue->id);
+}
+
+int store_queue_tags(struct store *store, struct store_queue *queue,
+	void (*visit)(void *arg, const char *name, const char *value), void *arg)
+{
+	sqlite3_stmt *row = store->statements[STORE_TAGS_OF];
+	int err = store_check(store);
+
+	if (err < 0)
+		return err;
+	store_bind_int(store, STORE_TAGS_OF, 1, queue->id);
+	while ((err = store_step(store, STORE_TAGS_OF)) == 1) {
+		const char *name = (const char *)sqlite3_column_text(row, 0);
+		const char *value = (const char *)sqlite3_column_text(row, 1);
+
+		if (name != NULL && value != NULL)
+			visit(arg, name, value);
+	}
+	return err;
+}
+
 int store_queue_delete(
 	struct store *store, struct store_queue *queue, int64_t now, int64_t reserve_ms)
 {
@@ -316,6 +345,10 @@ int store_queue_delete(
 		err = run_with_id(store, STORE_LANE_ABANDON, queue->lane);
 	if (err == 0)
 		err = run_with_id(store, STORE_QUEUE_DELETE, queue->id);
+	if (err < 0)
+		return err;
+	store_bind_text(store, STORE_MOVES_DELETE, 1, queue->name);
+	err = store_run(store, STORE_MOVES_DELETE);
 	if (err < 0)
 		return err;
 	store_bind_text(store, STORE_NAME_RESERVE, 1, queue->name);
@@ -365,4 +398,22 @@ int store_queue_list(struct store *store, const char *prefix, const char *after,
 			visit(arg, name);
 	}
 	return err;
+}
+
+bool store_queue_feeds(const struct store_queue *queue, const struct store_queue *dead_letters)
+{
+	return queue != NULL && queue->redrive.max_receives > 0 &&
+	       strcmp(queue->redrive.dead_letter_queue, dead_letters->name) == 0;
+}
+
+bool store_queue_is_dead_letter(const struct store *store, const struct store_queue *dead_letters)
+{
+	for (size_t i = 0; i < STORE_BUCKETS; i++) {
+		const struct store_queue *queue = store->buckets[i];
+
+		for (; queue != NULL; queue = queue->next)
+			if (store_queue_feeds(queue, dead_letters))
+				return true;
+	}
+	return false;
 }

@@ -21,9 +21,10 @@
 #define PAUSE_NS 200000
 
 #define SEAT_WORDS 6
-#define REPORT_WORDS 7
+#define REPORT_WORDS 8
 #define BACKLOG_WORDS 4
 #define COUNTS_WORDS 7
+#define CONTROL_WORDS (1 + BOARD_CONTROL_BYTES / sizeof(uint64_t)) /* the first: how many bytes */
 #define CHECK_WORDS ((sizeof(struct board_check) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
 #define CHECKS_WORDS (BOARD_CHECKS_MAX * CHECK_WORDS)
 
@@ -53,6 +54,7 @@ struct shared {
 	_Alignas(64) _Atomic uint64_t clears; /* two for each board_clear(); odd: it is in one */
 	RECORD(BACKLOG_WORDS) backlog;
 	RECORD(COUNTS_WORDS) counts;
+	RECORD(CONTROL_WORDS) control;
 	struct head heads[];
 };
 
@@ -224,7 +226,7 @@ void board_report_set(struct board *board, unsigned place, const struct board_re
 {
 	const uint64_t words[REPORT_WORDS] = {report->heartbeat_us, report->progress_us,
 		(report->begun ? REPORT_BEGUN : 0) | (report->draining ? REPORT_DRAINING : 0),
-		report->held, report->busy, report->slots, report->wanting};
+		report->held, report->busy, report->slots, report->wanting, report->received};
 
 	SET(&board->shared->heads[place].report, words, REPORT_WORDS);
 }
@@ -241,7 +243,8 @@ void board_report_get(const struct board *board, unsigned place, struct board_re
 		.held = words[3],
 		.busy = words[4],
 		.slots = words[5],
-		.wanting = words[6]};
+		.wanting = words[6],
+		.received = words[7]};
 }
 
 /* `size` bytes, of which the last is a NUL; what was cut was cut between two characters. */
@@ -409,6 +412,25 @@ void board_backlog_get(const struct board *board, struct board_backlog *ret_back
 		.in_flight = is_known ? count_of(words[1]) : -1,
 		.delayed = is_known ? count_of(words[2]) : -1,
 		.asked_us = is_known ? words[3] : 0};
+}
+
+void board_control_set(struct board *board, const void *bytes, size_t count)
+{
+	uint64_t words[CONTROL_WORDS] = {count};
+
+	if (count > BOARD_CONTROL_BYTES)
+		return;
+	memcpy(&words[1], bytes, count);
+	SET(&board->shared->control, words, CONTROL_WORDS);
+}
+
+size_t board_control_get(const struct board *board, unsigned char ret_bytes[BOARD_CONTROL_BYTES])
+{
+	uint64_t words[CONTROL_WORDS] = {0};
+
+	GET(&board->shared->control, words, CONTROL_WORDS);
+	memcpy(ret_bytes, &words[1], BOARD_CONTROL_BYTES);
+	return words[0] <= BOARD_CONTROL_BYTES ? (size_t)words[0] : 0;
 }
 
 enum { COUNTS_STOPPING = 1, COUNTS_RELOADING = 2 };

@@ -70,6 +70,7 @@ struct board_report {
 	uint64_t slots; /* attempts that could be */
 	uint64_t
 		wanting; /* polls that came back full since the start: there is more in the queue */
+	uint64_t received; /* messages since the start */
 };
 void board_report_set(struct board *board, unsigned place, const struct board_report *report);
 void board_report_get(const struct board *board, unsigned place, struct board_report *ret_report);
@@ -120,6 +121,15 @@ struct board_backlog {
 };
 void board_backlog_set(struct board *board, const struct board_backlog *backlog);
 void board_backlog_get(const struct board *board, struct board_backlog *ret_backlog);
+
+/*
+ * What the operator asks of all workers, as the monitor read it last: bytes that only those who
+ * write and read them understand. A reader gets what was set as a whole, at most
+ * BOARD_CONTROL_BYTES (more are not set), and returns how many; 0: none were set yet.
+ */
+#define BOARD_CONTROL_BYTES ((size_t)512)
+void board_control_set(struct board *board, const void *bytes, size_t count);
+size_t board_control_get(const struct board *board, unsigned char ret_bytes[BOARD_CONTROL_BYTES]);
 
 /* What the supervisor counts, for the monitor. */
 struct board_counts {

@@ -22,9 +22,13 @@ LAYERS = {
     "localq": (["http", "base"], ["uv.h", "openssl", "cjson", "sqlite3.h"]),
     "admin": (["http", "base"], ["uv.h"]),
     "supervisor": (["base"], []),
-    "campaign": (["aws", "config", "base"], ["uv.h", "openssl", "cjson", "sqlite3.h"]),
+    "results": (["base"], []),
+    "campaign": (
+        ["results", "aws", "config", "base"],
+        ["uv.h", "openssl", "cjson", "sqlite3.h", "zlib.h"],
+    ),
     "cli": (
-        ["campaign", "admin", "supervisor", "localq", "delivery", "aws", "http", "config", "base"],
+        ["campaign", "results", "admin", "supervisor", "localq", "delivery", "aws", "http", "config", "base"],
         ["uv.h", "curl", "microhttpd.h", "cjson", "openssl", "sqlite3.h", "systemd", "yaml.h"],
     ),
 }

@@ -3,8 +3,9 @@
 
 usage: check_units.py SAMPLE_CONFIGURATION UNIT... | --self-test
 
-systemd-analyze gives each unit at most 1.5, and TimeoutStopSec is longer than drain.grace and the
-10 s that the supervisor gives a worker after it. Exits 77 where there is no systemd-analyze.
+systemd-analyze gives each daemon's unit at most 1.5, and its TimeoutStopSec is longer than
+drain.grace and the 10 s that the supervisor gives a worker after it. Units under examples/ are
+parsed without a complaint, and their timers name a zone. Exits 77 where there is no systemd-analyze.
 """
 
 import re
@@ -44,9 +45,25 @@ def check_times(unit, sample):
     return []
 
 
+def check_example(unit):
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True,
+                          text=True)
+    said = (done.stdout + done.stderr).strip()
+    complaints = [f"{unit}: {said}"] if done.returncode != 0 or said else []
+    for when in re.findall(r"^OnCalendar=(.*)$", Path(unit).read_text(), re.M):
+        if not re.search(r" [A-Z]\w*/\w+$| UTC$", when):
+            complaints.append(f"{unit}: OnCalendar={when} has no zone")
+    return complaints
+
+
+def is_example(unit):
+    return Path(unit).parent.name == "examples"
+
+
 def check(sample, units):
     return [complaint for unit in units
-            for complaint in check_exposure(unit) + check_times(unit, sample)]
+            for complaint in (check_example(unit) if is_example(unit)
+                              else check_exposure(unit) + check_times(unit, sample))]
 
 
 def self_test():
@@ -55,7 +72,13 @@ def self_test():
         sample.write_text("drain:\n  #grace: 30s\n")
         unit.write_text("[Service]\nExecStart=/bin/true\nTimeoutStopSec=40s\n")
         found = check(sample, [unit])
-    assert len(found) == 2 and "UNSAFE" in found[0] and "too short" in found[1], found
+        assert len(found) == 2 and "UNSAFE" in found[0] and "too short" in found[1], found
+        timer = Path(directory, "examples", "open.timer")
+        timer.parent.mkdir()
+        (timer.parent / "open.service").write_text("[Service]\nExecStart=/bin/true\n")
+        timer.write_text("[Timer]\nOnCalendar=*-*-* 07:40:00\nPersistant=no\n")
+        found = check(sample, [str(timer)])
+        assert len(found) == 2 and "Persistant" in found[0] and "no zone" in found[1], found
 
 
 def main():

@@ -135,6 +135,7 @@ class Queue:
         self.fifo = name.endswith(".fifo")
         self.visibility_s = visibility_s
         self.delay_s = delay_s
+        self.tags = {}
         self.content_based = content_based
         self.sent = self.deleted = 0  # so far
         self.waiters = deque()  # futures of receives that wait for a message

@@ -41,6 +41,7 @@ class Sqs(Part):
             "ChangeMessageVisibilityBatch": self._batch(self._change),
             "GetQueueAttributes": self._attributes,
             "GetQueueUrl": self._url,
+            "ListQueueTags": self._tags,
         }
 
     def create(self, name, **options):
@@ -278,6 +279,10 @@ class Sqs(Part):
         value = {name: str(text) for name, text in value.items()
                  if "All" in names or name in names}
         return {"Attributes": value} if value else {}
+
+    @staticmethod
+    def _tags(queue, _):
+        return {"Tags": dict(queue.tags)} if queue.tags else {}
 
     def _url(self, _, parameters):
         name = parameters.get("QueueName", "")

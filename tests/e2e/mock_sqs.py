@@ -1,4 +1,5 @@
-"""A small SQS for tests of the sender: takes SendMessageBatch and misbehaves on demand.
+"""A small SQS for tests of the sender: takes SendMessageBatch and misbehaves on demand. Whoever asks
+for the queue's attributes is told that it is empty.
 
 Written from the protocol's description, apart from the program's client and its queue.
 """
@@ -8,6 +9,8 @@ import json
 import random
 import struct
 import threading
+import time
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -26,13 +29,18 @@ class MockSqs:
     """
     `stored` lists (body, {attribute: value}) in the order of arrival. `faults` is a seed: calls and
     entries fail at random in every way that a sender must survive. `gate`, when set up by hold(),
-    keeps answers back. `refuse` says which bodies get a permanent error.
+    keeps answers back. `refuse` says which bodies get a permanent error. `entries` lists (time of
+    arrival, entry) of all that was sent. Its clock, in the Date header, is `ahead_s` before ours.
     """
 
-    def __init__(self, faults=None, refuse=lambda body: False, max_batch_bytes=1 << 20):
+    def __init__(self, faults=None, refuse=lambda body: False, max_batch_bytes=1 << 20,
+                 ahead_s=0):
         self.stored = []
         self.calls = 0
         self.batches = []
+        self.entries = []
+        self.questions = 0
+        self._ahead_s = ahead_s
         self._random = random.Random(faults) if faults is not None else None
         self._refuse = refuse
         self._max_batch_bytes = max_batch_bytes
@@ -75,10 +83,15 @@ class MockSqs:
 
     def _serve(self, request):
         body = request.rfile.read(int(request.headers["Content-Length"]))
+        request.date_time_string = lambda: formatdate(time.time() + self._ahead_s, usegmt=True)
+        if request.headers["X-Amz-Target"] == "AmazonSQS.GetQueueAttributes":
+            self._answer_question(request)
+            return
         assert request.headers["X-Amz-Target"] == "AmazonSQS.SendMessageBatch", "unexpected call"
         call = json.loads(body)
         with self._lock:
             self.calls += 1
+            self.entries += [(time.time(), entry) for entry in call["Entries"]]
             self.batches.append([entry["MessageBody"] for entry in call["Entries"]])
             kind = self._draw()
             status, answer = self._answer(kind, call["Entries"])
@@ -96,6 +109,19 @@ class MockSqs:
             request.wfile.write(text)
         except ConnectionError:
             request.close_connection = True
+
+    def _answer_question(self, request):
+        self.questions += 1
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+                 "ApproximateNumberOfMessagesDelayed"]
+        text = json.dumps({"Attributes": {**dict.fromkeys(names, "0"),
+                                          "VisibilityTimeout": "30"}}).encode()
+        request.send_response(200)
+        request.send_header("Content-Type", "application/x-amz-json-1.0")
+        request.send_header("Content-Length", str(len(text)))
+        request.send_header("x-amzn-RequestId", f"question-{self.questions}")
+        request.end_headers()
+        request.wfile.write(text)
 
     def _draw(self):
         if not self._random:

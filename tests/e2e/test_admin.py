@@ -68,7 +68,8 @@ def readiness(worker):
 
 
 FINE = {"workers": ("ok", ""), "draining": ("ok", ""), "credentials": ("ok", ""), "queue": ("ok", ""),
-        "deletes": ("ok", ""), "destinations": ("ok", "")}
+        "deletes": ("ok", ""), "destinations": ("ok", ""),
+        "control": ("ok", "")}
 
 
 def bodies(count):

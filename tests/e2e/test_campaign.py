@@ -61,15 +61,18 @@ def send(bunshin, url, recipients, *arguments, **options):
 def test_the_example_arrives_byte_for_byte(bunshin, queue):
     sqs, url = queue
     result = send(bunshin, url, LIST, "--template", TEMPLATE, "--name", "朝 morning",
-                  "--destination", "line", "--deadline", DEADLINE, "--json")
+                  "--dir", bunshin.directory, "--destination", "line", "--deadline", DEADLINE,
+                  "--json")
     assert result.exit == 0, result
     summary = json.loads(result.out)
     assert summary["sqs_requests"] == 1000
     assert summary["rate"] > 0 and summary["seconds"] > 0
     del summary["rate"], summary["seconds"], summary["sqs_requests"]
-    assert summary == {"recipients": 10000, "sent": 10000, "skipped": 0, "failed": 0,
+    assert summary == {"campaign": "朝 morning", "recipients": 10000, "sent": 10000,
+                       "sent_before": 0, "finished": True, "skipped": 0, "failed": 0,
                        "unconfirmed": 0, "unsent": 0, "next": None, "interrupted": False,
-                       "error": None}
+                       "error": None, "rejected": {"invalid": 0, "malformed": 0, "duplicate": 0,
+                                                   "suppressed": 0}}
 
     text = TEMPLATE.read_text(encoding="utf-8").removesuffix("\n")
 
@@ -238,7 +241,7 @@ def test_skip_invalid_sends_the_others(bunshin, queue, tmp_path):
     template.write_text("{{to}} {{name}}")
     result = send(bunshin, url, path, "--template", template, "--skip-invalid", "--json")
     assert result.exit == 0, result
-    assert result.err.splitlines() == [
+    assert result.err.splitlines()[:2] == [
         f"{path}:3:1: expected 2 fields, got 1",
         f"{path}:4:1: the message holds a control character, U+FFFE or U+FFFF, which SQS refuses"]
     summary = json.loads(result.out)
@@ -293,11 +296,13 @@ def test_a_dry_run_needs_nothing_and_sends_nothing(bunshin):
     result = bunshin.run("campaign", "send", "--dry-run", "--recipients", LIST, "--template",
                          TEMPLATE, env={"AWS_ACCESS_KEY_ID": None})
     assert result.exit == 0, result
-    assert "recipients 10000, valid 10000, skipped 0, 1000 SQS requests" in result.out
+    assert "dry run: nothing is sent" in result.out
+    assert "10,000 recipients" not in result.err
     assert rows_of(LIST)[0]["to"] in result.out
     result = bunshin.run("campaign", "send", "--dry-run", "--recipients", LIST, "--json")
-    assert json.loads(result.out) == {"dry_run": True, "recipients": 10000, "valid": 10000,
-                                      "skipped": 0, "sqs_requests": 1000}
+    summary = json.loads(result.out)
+    assert [summary[name] for name in ["dry_run", "recipients", "valid", "skipped",
+                                       "sqs_requests"]] == [True, 10000, 10000, 0, 1000]
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -398,7 +403,7 @@ def test_wrong_credentials(bunshin, small_list):
     assert result.exit == 1, result
     assert "UnrecognizedClientException" in result.err
     assert "300 failed, between line 2 and line 301" in result.err
-    assert len(result.err.splitlines()) == 2
+    assert len([line for line in result.err.splitlines() if "security token" in line]) == 1
 
 
 def test_no_credentials(bunshin, small_list):
@@ -513,7 +518,8 @@ def run_on_a_terminal(bunshin, tmp_path, arguments, columns=80):
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen([bunshin.binary, *map(str, arguments)], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=follower, cwd=tmp_path,
-                               env=base_environment(tmp_path))
+                               env=base_environment(tmp_path),
+                               start_new_session=True)  # without a /dev/tty: nobody is asked
     os.close(follower)
     shown = b""
     try:
@@ -541,6 +547,7 @@ def test_the_bar_on_a_terminal(bunshin, tmp_path):
             "--in-flight", "4"])
     assert code == 0, shown
     assert out.startswith("recipients 10000, sent 10000, skipped 0, failed 0, unsent 0\n")
+    shown = shown[shown.index("\r\x1b[K"):]  # behind the preflight
     frames = [frame for frame in shown.split("\r\x1b[K") if frame]
     assert frames
     for frame in frames:

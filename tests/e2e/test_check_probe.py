@@ -8,7 +8,8 @@ import pytest
 from fake_aws import FakeAws
 from harness import refusing_socket, wait_for
 
-ASKED = ["sqs.GetQueueAttributes", "sqs.DeleteMessageBatch", "sqs.ChangeMessageVisibilityBatch"]
+ASKED = ["sqs.GetQueueAttributes", "sqs.DeleteMessageBatch", "sqs.ChangeMessageVisibilityBatch",
+         "sqs.ListQueueTags"]
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
 
 
@@ -58,6 +59,7 @@ def test_everything_is_permitted(bunshin, aws):
     assert found["queue"] == {"url": aws.queue_url("morning"), "attributes": True, "delete": True,
                               "change_visibility": True, "visible": 3, "in_flight": 0,
                               "delayed": 0, "visibility_s": 45}
+    assert found["read_tags"] is True
     assert "failure_queue" not in found
     # No message is touched, and STS is not asked about keys that need not be AWS's.
     assert actions(aws) == ASKED
@@ -79,6 +81,7 @@ def test_text_for_people(bunshin, aws):
         ["queue", aws.queue_url("morning")],
         ["delete", "permitted"],
         ["change", "visibility  permitted"],
+        ["read", "tags          permitted"],
         ["failure", f"queue      {aws.queue_url('failures')}"],
     ]
     assert "0 visible, 0 in flight, 0 delayed" in answer.out
@@ -135,6 +138,15 @@ def test_what_is_not_permitted(bunshin, aws, action, key, words):
     assert actions(aws) == ASKED
 
 
+def test_tags_that_may_not_be_read_are_a_note(bunshin, aws):
+    aws.fail("sqs.ListQueueTags", status=403, code="AccessDenied", message="no")
+    found, code = probe(bunshin, aws)
+    assert (code, found["ok"], found["errors"], found["read_tags"]) == (0, True, [], False)
+    assert any(note.startswith(f"{aws.queue_url('morning')}: may not read the tags "
+                               "(sqs:ListQueueTags), so bunshin campaign pause, rate and cancel do "
+                               "not reach workers: ") for note in found["notes"])
+
+
 def test_queue_that_is_not_there_is_asked_once(bunshin, aws):
     found, code = probe(bunshin, aws, "--queue-url", aws.queue_url("evening"))
     assert code == 1
@@ -169,6 +181,21 @@ def test_failure_queue_that_may_only_be_sent_to(bunshin, aws):
     assert (code, found["errors"]) == (0, [])
     assert any("sqs:GetQueueAttributes" in note for note in found["notes"])
     assert found["failure_queue"]["attributes"] is False
+
+
+def test_results_queue_that_may_only_be_sent_to(bunshin, aws):
+    aws.fail("sqs.GetQueueAttributes", skip=1, status=403, code="AccessDenied")
+    found, code = probe(bunshin, aws, queue={"results_url": aws.queue_url("failures")})
+    assert (code, found["errors"]) == (0, [])
+    assert any("sqs:GetQueueAttributes" in note for note in found["notes"])
+    assert found["results_queue"]["attributes"] is False
+
+
+def test_results_queue_that_is_not_there(bunshin, aws):
+    found, code = probe(bunshin, aws, queue={"results_url": aws.queue_url("gone")})
+    assert code == 1
+    [text] = found["errors"]
+    assert text.startswith(aws.queue_url("gone") + ": ") and "QueueDoesNotExist" in text
 
 
 def test_failure_queue_that_is_not_there(bunshin, aws):

@@ -16,7 +16,8 @@ AWS = ROOT / "deploy" / "aws"
 KUBERNETES = ROOT / "deploy" / "kubernetes" / "bunshin.yaml"
 TEMPLATES = sorted(path for path in AWS.glob("*.yaml") if path.name != "bunshin.yaml")
 QUEUES = {"QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/123456789012/morning",
-          "FAILURE_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/123456789012/failed"}
+          "FAILURE_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/123456789012/failed",
+          "RESULTS_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/123456789012/results"}
 
 
 class Intrinsic:
@@ -116,7 +117,8 @@ def test_permissions_are_those_that_the_worker_uses():
         assert statement["Effect"] == "Allow"
     assert allowed == {
         "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
-        "sqs:GetQueueAttributes", "sqs:SendMessage", "autoscaling:CompleteLifecycleAction",
+        "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:SendMessage",
+        "autoscaling:CompleteLifecycleAction",
         "autoscaling:RecordLifecycleActionHeartbeat", "autoscaling:SetInstanceProtection",
         "ssm:GetParameter"}
 

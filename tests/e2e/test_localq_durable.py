@@ -29,12 +29,17 @@ def test_everything_is_there_after_a_restart(bunshin, tmp_path):
     sqs.call("ChangeMessageVisibility", QueueUrl=url, VisibilityTimeout=0,
              ReceiptHandle=by_body["visible ♥"]["ReceiptHandle"])
     assert sqs.counts(url) == (1, 1, 1)
+    sqs.call("TagQueue", QueueUrl=url, Tags={"bunshin:paused": "true", "team": "é"})
+    sqs.call("TagQueue", QueueUrl=url, Tags={"gone": "x"})
+    sqs.call("UntagQueue", QueueUrl=url, TagKeys=["gone"])
     assert server.terminate() == 0
 
     server = data_queue(bunshin, directory)
     sqs = Client(server.url)
     url = sqs.call("GetQueueUrl", QueueName="kept")["QueueUrl"]
     assert sqs.counts(url) == (1, 1, 1)
+    assert sqs.call("ListQueueTags", QueueUrl=url) == {
+        "Tags": {"bunshin:paused": "true", "team": "é"}}
     (message,) = sqs.receive(url)
     assert message["Body"] == "visible ♥"
     assert message["MessageAttributes"] == attributes

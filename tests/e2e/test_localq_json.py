@@ -532,3 +532,16 @@ def test_hostile_bytes_do_no_harm(sqs):
         with socket.create_connection((address.hostname, address.port)) as sock:
             sock.sendall(raw)
     assert sqs.call("ListQueues") == {}
+
+
+def test_tags(sqs):
+    url = sqs.call("CreateQueue", QueueName="tagged", tags={"a": "1"})["QueueUrl"]
+    assert sqs.call("ListQueueTags", QueueUrl=url) == {"Tags": {"a": "1"}}
+    assert sqs.raw("TagQueue", {"QueueUrl": url, "Tags": {"b": "2", "a": ""}}).body == b"{}"
+    assert sqs.call("ListQueueTags", QueueUrl=url) == {"Tags": {"a": "", "b": "2"}}
+    assert sqs.raw("UntagQueue", {"QueueUrl": url, "TagKeys": ["a", "b"]}).body == b"{}"
+    assert sqs.call("ListQueueTags", QueueUrl=url) == {}
+    for tags in {"aws:a": "x"}, {"a": "x" * 257}, {"x" * 129: "a"}, {"a": "*"}:
+        bad = sqs.raw("TagQueue", {"QueueUrl": url, "Tags": tags})
+        assert (bad.status, bad.type) == (400, CORAL + "InvalidParameterValueException")
+    assert sqs.call("ListQueueTags", QueueUrl=url) == {}

@@ -62,11 +62,46 @@ static void check_batch(enum sqs_operation operation, const char *text, size_t l
 	FUZZ_CHECK(failed == (detail[0] != '\0'));
 }
 
+static void check_redrive(const char *text, size_t len)
+{
+	struct sqs_redrive_answer answer = {.task_handle = ""};
+
+	if (sqs_decode_describe(&decoder, text, len, &answer) == 0)
+		FUZZ_CHECK(answer.queue.arn[0] != '\0' && answer.queue.max_receives <= 1000 &&
+			   (answer.queue.max_receives > 0) ==
+				   (answer.queue.dead_letter_arn[0] != '\0'));
+	if (sqs_decode_list_sources(&decoder, text, len, &answer) == 0) {
+		FUZZ_CHECK(answer.sources.count <= SQS_SOURCES_MAX);
+		for (size_t i = 0; i < answer.sources.count; i++)
+			FUZZ_CHECK(answer.sources.urls[i][0] != '\0');
+	}
+	if (sqs_decode_start_move(&decoder, text, len, &answer) == 0)
+		FUZZ_CHECK(answer.task_handle[0] != '\0');
+	if (sqs_decode_list_moves(&decoder, text, len, &answer) == 0) {
+		FUZZ_CHECK(answer.move_count <= SQS_MOVES_MAX);
+		for (size_t i = 0; i < answer.move_count; i++)
+			FUZZ_CHECK(answer.moves[i].moved >= 0 && answer.moves[i].to_move >= -1 &&
+				   answer.moves[i].messages_per_s <= 500 &&
+				   answer.moves[i].status <= SQS_MOVE_FAILED);
+	}
+	if (sqs_decode_cancel_move(&decoder, text, len, &answer) == 0)
+		FUZZ_CHECK(answer.moved >= 0);
+}
+
+static void check_tags(const struct sqs_tags *tags)
+{
+	FUZZ_CHECK(tags->count <= SQS_TAGS_MAX);
+	for (size_t i = 0; i < tags->count; i++)
+		FUZZ_CHECK(tags->tags[i].key[0] != '\0' &&
+			   strlen(tags->tags[i].value) <= 4 * SQS_TAG_VALUE_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
 	char code[SQS_CODE_SIZE], detail[SQS_DETAIL_SIZE];
 	struct queue_attributes counts;
+	struct sqs_tags tags;
 	const char *url;
 
 	if (decoder.pool == NULL)
@@ -80,6 +115,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			   counts.visibility_s <= QUEUE_VISIBILITY_MAX_S);
 	if (sqs_decode_queue_url(&decoder, text, size, &url) == 0)
 		FUZZ_CHECK(url[0] != '\0');
+	check_redrive(text, size);
+	if (sqs_decode_list_tags(&decoder, text, size, &tags) == 0)
+		check_tags(&tags);
 	FUZZ_CHECK(sqs_decode_error(&decoder, SQS_RECEIVE, 400, NULL, 0, text, size, code, detail) <
 		   0);
 	return 0;

@@ -47,7 +47,8 @@ static void check_order(struct worker *worker, const struct mail *mail)
 		group->unsettled = group->unsettled->group_next;
 	for (before = group->unsettled; before && before->index < mail->index;
 		before = before->group_next)
-		if (!is_settled(before) && !invariant_has_expired(worker, before) &&
+		if (!is_settled(before) && !before->called_off &&
+			!invariant_has_expired(worker, before) &&
 			!before->key->host[worker->host->index].ever_accepted)
 			invariant_broken(worker->sim, INV_FIFO, mail,
 				"worker %u sends message %u before message %u of the same group is "
@@ -99,6 +100,11 @@ struct receipt *invariant_start(
 		invariant_broken(sim, INV_DEADLINE, mail,
 			"worker %u sends message %u %lld ms past its deadline", worker->index,
 			mail->index, (long long)(wall_ms - mail->deadline_wall_ms));
+	if (worker->asked.paused || operator_cancels(worker, mail))
+		invariant_broken(sim, INV_CONTROL, mail, "worker %u sends message %u, %s",
+			worker->index, mail->index,
+			worker->asked.paused ? "though it was told to pause"
+					     : "whose campaign is cancelled");
 	if (worker->host->wall_max_ms < mail->not_before_wall_ms)
 		invariant_broken(sim, INV_EARLY, mail, "worker %u sends message %u before its time",
 			worker->index, mail->index);

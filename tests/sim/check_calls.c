@@ -45,6 +45,9 @@ void invariant_receive(struct worker *worker, const struct queue_receive *params
 		invariant_broken(sim, INV_BOUNDS, NULL,
 			"a receive that waits %u s for a visibility of %u s", params->wait_s,
 			params->visibility_s);
+	if (worker->asked.paused)
+		invariant_broken(sim, INV_CONTROL, NULL, "worker %u receives while it pauses",
+			worker->index);
 	if (worker->draining)
 		invariant_broken(
 			sim, INV_DRAIN, NULL, "worker %u receives while it stops", worker->index);
@@ -55,6 +58,15 @@ void invariant_receive(struct worker *worker, const struct queue_receive *params
 	if (delivery->held_bytes > plan->held_bytes)
 		invariant_broken(sim, INV_BOUNDS, NULL, "worker %u receives with %zu bytes held",
 			worker->index, delivery->held_bytes);
+}
+
+void invariant_called_off(struct worker *worker, struct receipt *receipt)
+{
+	if (!operator_cancels(worker, receipt->mail))
+		invariant_broken(worker->sim, INV_CONTROL, receipt->mail,
+			"worker %u cancels message %u, whose campaign is not cancelled",
+			worker->index, receipt->mail->index);
+	receipt->called_off = receipt->mail->called_off = true;
 }
 
 void invariant_batch(struct worker *worker, enum table_op op, size_t count)
@@ -76,11 +88,16 @@ void invariant_delete(struct worker *worker, struct receipt *receipt)
 			worker->index);
 	if (invariant_has_expired(worker, mail))
 		mail->expired_somewhere = true;
-	else if (!receipt->accepted && !receipt->copied &&
+	else if (!receipt->accepted && !receipt->copied && !receipt->called_off &&
 		 !(sim->plan.ledger != PLAN_NO_LEDGER && facts->ever_accepted))
 		invariant_broken(sim, INV_DELETE, mail,
-			"worker %u deletes message %u: not accepted, not expired, not copied",
+			"worker %u deletes message %u: not accepted, not expired, not cancelled, "
+			"not copied",
 			worker->index, mail->index);
+	if (receipt->ended == 0 || receipt->ended > worker->kept)
+		invariant_broken(sim, INV_RECORD, mail,
+			"worker %u deletes message %u, whose outcome was not %s", worker->index,
+			mail->index, receipt->ended ? "kept" : "told");
 	if (receipt->attempts_out)
 		invariant_broken(sim, INV_DELETE, mail,
 			"worker %u deletes message %u while its attempt is out", worker->index,

@@ -114,7 +114,7 @@ static void check_end(struct sim *sim, const struct mail *mail)
 	if (mail->place == MAIL_REDRIVEN)
 		return;
 	if (mail->place == MAIL_DELETED && !mail->accepted_told && !mail->copies &&
-		!mail->expired_somewhere && !mail->key->accepted)
+		!mail->expired_somewhere && !mail->called_off && !mail->key->accepted)
 		invariant_broken(
 			sim, INV_END, mail, "message %u was deleted for no reason", mail->index);
 	if (mail->copies_told > mail->copies)

@@ -18,23 +18,26 @@ struct receipt;
 struct queue_call;
 struct target_attempt;
 
-#define INVARIANT_LIST(X)                                                                      \
-	X(INV_DELETE, "a delete only after an acceptance that somebody was told of, past the " \
-		      "deadline, or after a confirmed copy")                                   \
-	X(INV_STALE, "a handle that no longer works settles nothing")                          \
-	X(INV_DEADLINE, "no attempt at or past the deadline")                                  \
-	X(INV_EARLY, "no attempt before NotBefore")                                            \
-	X(INV_FIFO, "no attempt, and no delete, before an earlier one of the group is over")   \
-	X(INV_BOUNDS, "concurrency, receives, bytes, batches and visibility stay in bounds")   \
-	X(INV_RATE, "no more attempts within a second than the rate and its burst allow")      \
-	X(INV_SENDS, "no attempt of what the host knows as accepted or out; one per receive")  \
-	X(INV_HELD, "no attempt of a message whose visibility may have run out")               \
-	X(INV_EXTEND, "no extension after a delete or a return")                               \
-	X(INV_ROUTE, "an attempt goes where the message belongs")                              \
-	X(INV_OUTCOME, "an answer means what the destination's table and rules say")           \
-	X(INV_DRAIN, "a clean stop ends in time and puts back what was not started")           \
-	X(INV_END, "every message ends for a reason, intact, and nothing is left behind")      \
-	X(INV_LIVE, "with the faults off everything ends")                                     \
+#define INVARIANT_LIST(X)                                                                        \
+	X(INV_DELETE, "a delete only after an acceptance that somebody was told of, past the "   \
+		      "deadline, or after a confirmed copy")                                     \
+	X(INV_RECORD, "a delete only after its outcome was told, and time was given to keep it") \
+	X(INV_STALE, "a handle that no longer works settles nothing")                            \
+	X(INV_DEADLINE, "no attempt at or past the deadline")                                    \
+	X(INV_CONTROL, "nothing received or sent while paused, nothing of a cancelled campaign " \
+		       "sent, and none of another one cancelled")                                \
+	X(INV_EARLY, "no attempt before NotBefore")                                              \
+	X(INV_FIFO, "no attempt, and no delete, before an earlier one of the group is over")     \
+	X(INV_BOUNDS, "concurrency, receives, bytes, batches and visibility stay in bounds")     \
+	X(INV_RATE, "no more attempts within a second than the rate and its burst allow")        \
+	X(INV_SENDS, "no attempt of what the host knows as accepted or out; one per receive")    \
+	X(INV_HELD, "no attempt of a message whose visibility may have run out")                 \
+	X(INV_EXTEND, "no extension after a delete or a return")                                 \
+	X(INV_ROUTE, "an attempt goes where the message belongs")                                \
+	X(INV_OUTCOME, "an answer means what the destination's table and rules say")             \
+	X(INV_DRAIN, "a clean stop ends in time and puts back what was not started")             \
+	X(INV_END, "every message ends for a reason, intact, and nothing is left behind")        \
+	X(INV_LIVE, "with the faults off everything ends")                                       \
 	X(INV_ASSERT, "no assertion of the core fails")
 
 enum invariant {
@@ -97,6 +100,8 @@ void invariant_judged(
 void invariant_cancelled(struct worker *worker, struct target_attempt *attempt);
 /* A worker has died while it was being told: nobody knows what it wrote down. */
 void invariant_untold(struct worker *worker);
+/* The core says that its campaign is cancelled. */
+void invariant_called_off(struct worker *worker, struct receipt *receipt);
 
 /* check_ends.c: a worker has drained; one is gone; the run is over. */
 void invariant_drained(struct worker *worker);

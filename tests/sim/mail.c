@@ -102,13 +102,14 @@ static void add_destination(struct mail *mail, struct chance *chance, unsigned k
 /* A few of the many messages are of a few campaigns, some of one of too many, or oddly named. */
 static void add_campaign(struct mail *mail, struct chance *chance)
 {
-	static const char *const names[] = {"morning", "noon", "\"the\nlast\" \\ one", NULL};
 	char text[32];
 	const char *name;
 
+	mail->campaign = OPERATOR_CAMPAIGNS;
 	if (!chance_hits(chance, 200))
 		return;
-	name = names[chance_draw(chance, sizeof(names) / sizeof(names[0]))];
+	mail->campaign = (unsigned)chance_draw(chance, OPERATOR_CAMPAIGNS + 1);
+	name = mail->campaign < OPERATOR_CAMPAIGNS ? operator_campaigns[mail->campaign] : NULL;
 	snprintf(text, sizeof(text), "campaign-%u", (unsigned)chance_draw(chance, 100));
 	add_attribute(mail, "Campaign", "String", name ? name : text);
 }

@@ -54,9 +54,11 @@ struct receipt {
 	uint64_t asked_us;    /* when its receive was started */
 	uint64_t extended_us; /* when its latest extension was answered */
 	uint64_t accepted_us; /* when the worker was told of its acceptance */
+	uint64_t ended;	      /* which of the worker's events told what became of it; 0: none yet */
 	unsigned extensions_out, attempts_out;
 	bool lost;	    /* the worker has given it up */
 	bool unsent_delete; /* the worker wants to delete it without a send */
+	bool called_off;    /* since its campaign is cancelled */
 	bool started, accepted, copy_issued, copied, delete_issued, delete_told, return_issued,
 		return_done;
 };
@@ -76,9 +78,10 @@ struct mail {
 	int64_t deadline_wall_ms;   /* INT64_MAX: none */
 	int64_t not_before_wall_ms; /* INT64_MIN: none */
 	bool malformed;
-	bool refused;	 /* the provider will never take it */
-	bool hopeless;	 /* it may stay in the queue for good */
-	int destination; /* -1: none that exists */
+	bool refused;	   /* the provider will never take it */
+	bool hopeless;	   /* it may stay in the queue for good */
+	int destination;   /* -1: none that exists */
+	unsigned campaign; /* operator_campaigns, or past them */
 	struct mail_key *key;
 	/* In the queue */
 	enum mail_place place;
@@ -96,7 +99,7 @@ struct mail {
 	uint32_t starts, accepted_told, failed_told, cancelled, cut, outlived;
 	uint32_t accepted; /* by the provider, told or not */
 	uint32_t copies, copies_told;
-	bool expired_somewhere;
+	bool expired_somewhere, called_off;
 };
 
 /* FIFO: the messages of one group, in order. */

@@ -198,12 +198,12 @@ static void print_summary(const struct command *command, const struct sim_totals
 {
 	printf("seeds %" PRIu64 "-%" PRIu64 ": %" PRIu64 " lives, %" PRIu64 " sends, %" PRIu64
 	       " accepted, %" PRIu64 " duplicates, %" PRIu64 " suppressed, %" PRIu64
-	       " receives, %" PRIu64 " expired, %" PRIu64 " copied, %" PRIu64 " redriven, %" PRIu64
-	       " left; %" PRIu64 " worker lives, %" PRIu64 " events\n",
+	       " receives, %" PRIu64 " expired, %" PRIu64 " cancelled, %" PRIu64 " copied, %" PRIu64
+	       " redriven, %" PRIu64 " left; %" PRIu64 " worker lives, %" PRIu64 " events\n",
 		command->options.seed, command->options.seed + runs - 1, totals->lives,
 		totals->sends, totals->accepted, totals->duplicates, totals->suppressed,
-		totals->receives, totals->expired, totals->copied, totals->redriven, totals->left,
-		totals->worker_lives, totals->events);
+		totals->receives, totals->expired, totals->cancelled, totals->copied,
+		totals->redriven, totals->left, totals->worker_lives, totals->events);
 	printf("faults:");
 	for (int class = 0; class < FAULT_CLASSES; class ++)
 		if (totals->faults[class])

@@ -50,6 +50,7 @@ static void build(struct sim *sim, const struct sim_options *options)
 		provider_init(&sim->providers[i], sim, i);
 	make_mails(sim);
 	fleet_init(sim);
+	operator_init(sim);
 }
 
 /* Who comes first at one instant: the world outside, or one of the workers, by chance. */
@@ -127,6 +128,7 @@ static void live(struct sim *sim)
 		;
 	sim->now_us = sim->plan.storm_us;
 	fleet_heal(sim);
+	operator_heal(sim);
 	while (sim->open && step(sim, sim->plan.limit_us))
 		;
 	find_open(sim);

@@ -3,7 +3,7 @@
  *
  * sim.c runs the world; what is in it has a file each: mail (messages), sqs (the queue), provider
  * (destinations), worker (a process with the core in it), fleet (what befalls processes and
- * hosts), invariant (what must never happen).
+ * hosts), operator (what is asked of all of them), invariant (what must never happen).
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -14,6 +14,7 @@
 #include "fleet.h"
 #include "invariant.h"
 #include "mail.h"
+#include "operator.h"
 #include "plan.h"
 #include "provider.h"
 #include "sqs.h"
@@ -38,8 +39,8 @@ struct sim_options {
 };
 
 struct sim_totals {
-	uint64_t lives, sends, accepted, duplicates, receives, suppressed, expired, copied,
-		redriven, left, events, worker_lives;
+	uint64_t lives, sends, accepted, duplicates, receives, suppressed, expired, cancelled,
+		copied, redriven, left, events, worker_lives;
 	uint64_t faults[FAULT_CLASSES];
 };
 
@@ -62,6 +63,7 @@ struct sim {
 	struct worker workers[PLAN_WORKERS_MAX];
 	struct worker *running; /* whose code runs now; NULL: none */
 	struct fleet fleet;
+	struct operator operator;
 	bool closing;
 	jmp_buf broken;
 	struct verdict verdict;

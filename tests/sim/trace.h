@@ -55,6 +55,7 @@
 	X(TRACE_STEP, "wall clock of host %a jumps by %d ms")                 \
 	X(TRACE_DAMAGE, "ledger of host %a damaged, word %b")                 \
 	X(TRACE_PHASE, "destination %a: phase %b")                            \
+	X(TRACE_CONTROL, "is told: paused %a, campaigns cancelled %b")        \
 	X(TRACE_HEALED, "faults are off from here on")                        \
 	X(TRACE_CLOSING, "all messages have ended; the workers are told to stop")
 

@@ -104,6 +104,14 @@ uint64_t worker_due_us(const struct worker *worker)
 
 /* ---- the observer */
 
+static void keep(void *arg)
+{
+	struct worker *worker = arg;
+
+	worker_point(worker, OP_NOTIFY, false);
+	worker->kept = worker->told_of;
+}
+
 static void observe(void *arg, const struct delivery_event *event)
 {
 	struct worker *worker = arg;
@@ -112,6 +120,9 @@ static void observe(void *arg, const struct delivery_event *event)
 	worker_point(worker, OP_NOTIFY, false);
 	if (event->message)
 		receipt = sqs_receipt(worker->sim, event->message->receipt_handle);
+	worker->told_of++;
+	if (receipt && delivery_event_is_end(event->kind))
+		receipt->ended = worker->told_of;
 	if (event->kind == DELIVERY_LOST) {
 		receipt->lost = true;
 		list_remove(&receipt->node);
@@ -120,12 +131,16 @@ static void observe(void *arg, const struct delivery_event *event)
 		receipt ? receipt->mail->index : TRACE_NONE, event->kind,
 		(uint64_t)event->delay_ms);
 	/* Not started, and not to be put back: its delete is wanted, and may have to wait. */
-	if (event->kind == DELIVERY_SUPPRESSED || event->kind == DELIVERY_EXPIRED)
+	if (event->kind == DELIVERY_SUPPRESSED || event->kind == DELIVERY_EXPIRED ||
+		event->kind == DELIVERY_CANCELLED)
 		receipt->unsent_delete = true;
+	if (event->kind == DELIVERY_CANCELLED)
+		invariant_called_off(worker, receipt);
 	if (receipt)
 		invariant_judged(worker, receipt, event->kind);
 	worker->sim->totals.suppressed += event->kind == DELIVERY_SUPPRESSED;
 	worker->sim->totals.expired += event->kind == DELIVERY_EXPIRED;
+	worker->sim->totals.cancelled += event->kind == DELIVERY_CANCELLED;
 }
 
 /* ---- life and death */
@@ -239,7 +254,7 @@ static void set_options(struct worker *worker, struct delivery_options *options,
 		.ledger = plan->ledger == PLAN_NO_LEDGER ? NULL : &worker->ledger,
 		.grace_ms = plan->grace_ms,
 		.metrics = worker->metrics,
-		.observer = {.notify = observe, .arg = worker}};
+		.observer = {.notify = observe, .before_delete = keep, .arg = worker}};
 }
 
 static void begin(struct worker *worker, void *arg)
@@ -252,6 +267,7 @@ static void begin(struct worker *worker, void *arg)
 		return;
 	set_options(worker, &options, destinations);
 	if (delivery_new(&options, &worker->delivery) == 0) {
+		delivery_set_control(worker->delivery, operator_tell(worker));
 		delivery_start(worker->delivery);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "base/timer_heap.h"
 #include "delivery/delivery.h"
 #include "mail.h"
+#include "operator.h"
 #include "plan.h"
 
 #include <setjmp.h>
@@ -109,7 +110,8 @@ struct worker {
 	struct arena memory;
 	bool short_of_memory; /* an allocation or a timer of this life has failed */
 	struct timer_heap timers;
-	uint64_t lag_us; /* its timers fire so much late */
+	uint64_t told_of, kept; /* events; those told at the latest before_delete() */
+	uint64_t lag_us;	/* its timers fire so much late */
 	uint64_t random;
 	struct crash crash;
 	jmp_buf killed;
@@ -123,6 +125,7 @@ struct worker {
 	struct list inbox;    /* answers */
 	struct list receipts; /* held: arrived, and neither delete nor return wanted yet */
 	struct telling telling;
+	struct asked asked; /* by the operator, as it was told */
 	struct {
 		uint64_t deleted, maybe_deleted, started, accepted, arrived;
 	} told; /* of this life: what the core's own counters must say */

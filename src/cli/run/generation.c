@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/run/outcomes.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -115,6 +116,8 @@ int generation_load(const struct run_request *request, unsigned number,
 		count_workers(generation);
 		err = host_open(&generation->host, generation->config,
 			before ? &before->host : NULL, errors);
+		if (!err)
+			err = outcomes_check(generation->config->outcomes.path, errors);
 		if (!err)
 			err = open_listener(generation, before, errors);
 		if (err)

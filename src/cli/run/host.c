@@ -10,14 +10,6 @@
 #include <sys/random.h>
 #include <time.h>
 
-static bool has_rates(const struct config *config)
-{
-	for (size_t i = 0; i < config->destination_count; i++)
-		if (config->destinations[i].rate.count)
-			return true;
-	return false;
-}
-
 static bool is_default(const char *path)
 {
 	return strcmp(path, option_find("ledger.path")->fallback) == 0;
@@ -51,8 +43,7 @@ static int open_both(
 		return ERR_IO;
 	err = open_one(path, (size_t)config->ledger.size_bytes, &ledger_file, key,
 		&host->ledger_file, error);
-	/* What is in memory is used on by a configuration that may have rates. */
-	if (err || (path && !has_rates(config)))
+	if (err)
 		return err;
 	if (path && snprintf(rates, sizeof(rates), "%s.rates", path) >= (int)sizeof(rates))
 		return ERR_TOO_LARGE;
@@ -130,6 +121,16 @@ void host_close(struct host *host)
 		mapped_file_close(&host->rate_file);
 	}
 	*host = (struct host){0};
+}
+
+struct rate_cell *host_control_cell(
+	const struct host *host, const struct config_destination *destination)
+{
+	char name[96];
+
+	/* A destination has 64 characters at most, and no blank among them. */
+	snprintf(name, sizeof(name), "control %s", destination->name);
+	return rate_cell_of(host->rate_file.memory, host->rate_file.bytes, name);
 }
 
 int host_rate(const struct host *host, const struct config *config,

@@ -18,7 +18,7 @@ struct host {
 };
 
 /*
- * Opens ledger.path and, where a destination has a rate, the same with ".rates" behind it. With
+ * Opens ledger.path and the same with ".rates" behind it. With
  * ledger.path null, and where the default one cannot be opened, both are memory of this process and
  * the children that it forks; the latter is logged as a warning. `before` (may be NULL) is what a
  * configuration that this one replaces has open: where both are in memory, the same memory is used
@@ -33,5 +33,13 @@ void host_close(struct host *host);
 /* The rate of a destination; cell NULL: it has none. 0, or ERR_LIMIT: too many on this host. */
 int host_rate(const struct host *host, const struct config *config,
 	const struct config_destination *destination, struct rate *ret);
+
+/*
+ * The cell of the rate that `campaign rate` sets, which is beside the destination's own: a service
+ * of the same host that has a destination of this name, but another queue, is not slowed by it.
+ * NULL: too many on this host.
+ */
+struct rate_cell *host_control_cell(
+	const struct host *host, const struct config_destination *destination);
 
 #endif

@@ -210,6 +210,7 @@ static int monitor(void *arg, unsigned generation)
 			.board = many->board,
 			.admin_fd = child.generation->listener->fd,
 			.admin_address = child.generation->listener->address,
+			.reads_control = true,
 			.leave = leave,
 			.arg = &child,
 			.interrupts = &child.runtime.signal_count};

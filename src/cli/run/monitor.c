@@ -6,6 +6,7 @@
 #include "cli/connect.h"
 #include "cli/run/admin_socket.h"
 #include "cli/run/backlog.h"
+#include "cli/run/control_reader.h"
 #include "cli/run/monitor_instance.h"
 #include "cli/run/monitor_metrics.h"
 #include "cli/run/readiness.h"
@@ -20,13 +21,17 @@
 #define TICK_US 1000000
 #define BACKLOG_BUSY_US UINT64_C(5000000)
 #define BACKLOG_IDLE_US UINT64_C(60000000)
+#define CONTROLLED_US UINT64_C(30000000)
 
 struct monitor {
 	struct monitor_options options;
 	struct admin *admin;
 	struct connect connect;
-	struct backlog *backlog;   /* NULL: nobody needs it */
-	struct instance *instance; /* the same */
+	struct backlog *backlog;	/* NULL: nobody needs it */
+	struct instance *instance;	/* the same */
+	struct control_reader *control; /* NULL: workers read it themselves */
+	uint64_t worked_us;		/* when a worker had work, the latest */
+	uint64_t received;		/* messages by all workers, as counted then */
 	struct monitor_emf emf;
 	uint64_t emf_due_us; /* 0: there are none */
 	bool deaf;	     /* standard output did not take the latest line */
@@ -170,6 +175,16 @@ static bool has_work(const struct monitor *monitor, const struct readiness_sum *
 	return sum->busy > 0 || sum->held > 0 || backlog.visible > 0;
 }
 
+/* Any worker, within the last half a minute; and a pause has to be seen when it ends. */
+static bool is_controlled(struct monitor *monitor, const struct readiness_sum *sum)
+{
+	if (has_work(monitor, sum) || sum->received != monitor->received ||
+		control_reader_news(monitor->control)->control.paused)
+		monitor->worked_us = now_us(monitor);
+	monitor->received = sum->received;
+	return now_us(monitor) - monitor->worked_us <= CONTROLLED_US;
+}
+
 static void tick(struct clock_timer *timer)
 {
 	struct monitor *monitor =
@@ -179,6 +194,8 @@ static void tick(struct clock_timer *timer)
 	clock_timer_after(monitor->options.clock, timer, TICK_US);
 	refresh(monitor);
 	readiness_sum(monitor->options.board, now_us(monitor), &sum);
+	if (monitor->control)
+		control_reader_tick(monitor->control, is_controlled(monitor, &sum));
 	if (monitor->backlog)
 		backlog_tick(monitor->backlog, backlog_interval_us(monitor, &sum));
 	instance_busy(monitor->instance, has_work(monitor, &sum));
@@ -210,17 +227,43 @@ static int open_connect(struct monitor *monitor, struct buf *error)
 	return connect_open(&monitor->connect, options->loop, options->clock, &connect, error);
 }
 
+static void control_told(void *arg, int err, const struct control_news *news, const char *words)
+{
+	const struct monitor *monitor = arg;
+
+	control_board_set(monitor->options.board, monitor->options.config->queue.url, news);
+}
+
+static int open_control(struct monitor *monitor)
+{
+	const struct monitor_options *options = &monitor->options;
+	const char *queue_url = options->config->queue.url;
+	const struct control_reader_options reader = {.clock = options->clock,
+		.client = monitor->connect.client,
+		.queue_url = queue_url,
+		.speaks = true,
+		.told = control_told,
+		.arg = monitor};
+	struct control_news before;
+	bool known = control_board_get(options->board, queue_url, &before);
+
+	return control_reader_new(&reader, known ? &before : NULL, &monitor->control);
+}
+
 static int open_aws(struct monitor *monitor, struct buf *error)
 {
 	const struct monitor_options *options = &monitor->options;
 	const struct config *config = options->config;
 	bool backlog = needs_load(config) || emf_interval_us(monitor) > 0;
 	bool instance = monitor_instance_is_needed(config);
-	int err = backlog || instance ? open_connect(monitor, error) : 0;
+	bool control = options->reads_control;
+	int err = backlog || instance || control ? open_connect(monitor, error) : 0;
 
 	if (!err && backlog)
 		err = backlog_new(options->clock, monitor->connect.client, config->queue.url,
 			options->board, &monitor->backlog);
+	if (!err && control)
+		err = open_control(monitor);
 	if (!err && instance)
 		err = monitor_instance_open(
 			config, &monitor->connect, leave, monitor, &monitor->instance, error);
@@ -297,6 +340,7 @@ void monitor_close(struct monitor *monitor)
 		emit(monitor);
 	instance_close(monitor->instance);
 	backlog_free(monitor->backlog);
+	control_reader_free(monitor->control);
 	connect_close(&monitor->connect);
 	admin_close(monitor->admin);
 	free(monitor);

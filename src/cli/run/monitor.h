@@ -10,6 +10,9 @@
  * shorter. A host that asks for none of the three sends no request here; one whose day is idle
  * 1,440, and one that is busy all day 17,280 (0.7 US cents).
  *
+ * For the workers of a supervisor it reads what the operator asks of them (control_reader.h): every
+ * 5 s while any of them has work or the queue is paused, and not at all otherwise.
+ *
  * Embedded metrics go to standard output, a line every metrics.emf and a last one when the monitor
  * closes; the log is on standard error. A line that standard output does not take at once is
  * dropped.
@@ -37,6 +40,7 @@ struct monitor_options {
 	 */
 	int admin_fd;
 	const char *admin_address; /* for the log */
+	bool reads_control;	   /* for the workers: what the queue's tags ask, onto the board */
 	/* Brings the board up to date before it is read; NULL: it is kept so by others. */
 	void (*refresh)(void *arg);
 	/* The instance is going to end: drain now. `why` is for people. Called once. */

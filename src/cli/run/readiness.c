@@ -73,6 +73,7 @@ static void add(struct readiness_sum *sum, const struct worker_view *view)
 		return;
 	sum->busy += view->report.busy;
 	sum->slots += view->report.slots;
+	sum->received += view->report.received;
 	sum->held += view->report.held;
 }
 

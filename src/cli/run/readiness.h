@@ -26,7 +26,7 @@ struct readiness_sum {
 	unsigned waiting; /* died, to be started again */
 	unsigned looping; /* of the starting and waiting ones: in a crash loop */
 	unsigned silent;  /* started, but its report is not fresh; in none of the others */
-	uint64_t busy, slots, held;
+	uint64_t busy, slots, held, received;
 };
 void readiness_sum(const struct board *board, uint64_t now_us, struct readiness_sum *ret_sum);
 

@@ -152,7 +152,8 @@ static int open_worker(struct session *session, struct buf *error)
 	const struct worker_hooks hooks = {.receive_result = receive_result,
 		.begun = begun,
 		.arg = session,
-		.interrupts = options->interrupts};
+		.interrupts = options->interrupts,
+		.board = options->generation->workers_max > 1 ? options->board : NULL};
 
 	return worker_new(options->loop, options->clock, options->generation->config,
 		&options->generation->host, session->metrics, &hooks, &session->worker, error);

@@ -27,6 +27,7 @@ static const struct {
 	ROW(failed, MESSAGES, "outcome=\"failed\""),
 	ROW(failed_left, MESSAGES, "outcome=\"failed_left\""),
 	ROW(expired, MESSAGES, "outcome=\"expired\""),
+	ROW(cancelled, MESSAGES, "outcome=\"cancelled\""),
 	ROW(postponed, MESSAGES, "outcome=\"postponed\""),
 	ROW(crowded, MESSAGES, "outcome=\"crowded\""),
 	ROW(deleted, "bunshin_messages_deleted_total", ""),
@@ -92,7 +93,7 @@ void run_totals_log(const struct run_totals *totals)
 {
 	log_info("stopped", LOG_INT("accepted", totals->accepted),
 		LOG_INT("suppressed", totals->suppressed), LOG_INT("failed", totals->failed),
-		LOG_INT("expired", totals->expired), LOG_INT("attempts", totals->attempts),
-		LOG_INT("returned", totals->returned), LOG_INT("lost", totals->lost),
-		LOG_INT("sqs_requests", totals->sqs_requests));
+		LOG_INT("expired", totals->expired), LOG_INT("cancelled", totals->cancelled),
+		LOG_INT("attempts", totals->attempts), LOG_INT("returned", totals->returned),
+		LOG_INT("lost", totals->lost), LOG_INT("sqs_requests", totals->sqs_requests));
 }

@@ -9,7 +9,8 @@
 
 struct run_totals {
 	uint64_t received, attempts, accepted, suppressed, retried, failed, failed_left, expired,
-		postponed, crowded, deleted, returned, lost, extended, left, sqs_requests;
+		cancelled, postponed, crowded, deleted, returned, lost, extended, left,
+		sqs_requests;
 	struct histogram latency_us; /* from SentTimestamp to acceptance */
 };
 

@@ -7,7 +7,9 @@
 #include "cli/destinations.h"
 #include "cli/queue_probe.h"
 #include "cli/run/event_log.h"
+#include "cli/run/outcomes.h"
 #include "cli/run/sqs_metrics.h"
+#include "cli/run/worker_control.h"
 #include "http/http_target.h"
 
 #include <stdlib.h>
@@ -26,18 +28,25 @@ struct worker {
 	struct credentials_watch credentials;
 	struct sqs_queue *queue;
 	struct sqs_queue *failure_queue;
+	struct sqs_queue *results_queue;
 	struct http_target **targets;
 	struct metrics *metrics;
 	struct host *host;
 	struct destinations destinations;
 	struct delivery *delivery;
 	struct event_log events;
+	struct outcomes *outcomes; /* NULL: they are not written down */
 	struct queue_call *asking;
 	struct queue_probe *probe; /* before the first receive */
 	struct clock_timer probe_again;
 	unsigned probes_failed;
-	bool begun;
+	struct worker_control *control;
+	bool begun, stopped;
 	struct sqs_metrics sqs_metrics;
+	void (*drain_done)(void *arg, size_t held);
+	void *drain_arg;
+	uint64_t drain_end_us;
+	size_t drain_held;
 	void (*left_done)(void *arg, const struct worker_left *left);
 	void *left_arg;
 };
@@ -47,12 +56,21 @@ static void observe(void *arg, const struct delivery_event *event)
 	struct worker *worker = arg;
 
 	event_log_write(&worker->events, event);
+	if (worker->outcomes)
+		outcomes_note(worker->outcomes, event);
 	if (!worker->hooks.receive_result)
 		return;
 	if (event->kind == DELIVERY_QUEUE_FAILED && strcmp(event->operation, "receive") == 0)
 		worker->hooks.receive_result(worker->hooks.arg, event->err, event->reason);
 	else if (event->kind == DELIVERY_QUEUE_CONNECTED)
 		worker->hooks.receive_result(worker->hooks.arg, 0, "");
+}
+
+static void before_delete(void *arg)
+{
+	const struct worker *worker = arg;
+
+	outcomes_flush(worker->outcomes);
 }
 
 static int open_queues(struct worker *worker, uv_loop_t *loop, struct buf *error)
@@ -72,7 +90,22 @@ static int open_queues(struct worker *worker, uv_loop_t *loop, struct buf *error
 	if (!err && config->queue.failure_url)
 		err = sqs_queue_new(
 			worker->connect.client, config->queue.failure_url, &worker->failure_queue);
+	if (!err && config->queue.results_url)
+		err = sqs_queue_new(
+			worker->connect.client, config->queue.results_url, &worker->results_queue);
 	return err;
+}
+
+static int open_outcomes(struct worker *worker)
+{
+	struct queue results = {0};
+
+	if (!worker->config->outcomes.path)
+		return 0;
+	if (worker->results_queue)
+		results = sqs_queue_table(worker->results_queue);
+	return outcomes_new(
+		worker->clock, worker->config, results, worker->metrics, &worker->outcomes);
 }
 
 static int open_targets(struct worker *worker, uv_loop_t *loop)
@@ -98,9 +131,23 @@ static int fill_destinations(struct worker *worker)
 		struct delivery_destination *row = &worker->destinations.rows[i];
 
 		row->target = http_target_table(worker->targets[i]);
+		row->control_cell = host_control_cell(worker->host, &config->destinations[i]);
 		err = host_rate(worker->host, config, &config->destinations[i], &row->rate);
 	}
 	return err;
+}
+
+static int open_control(struct worker *worker)
+{
+	const struct worker_control_options options = {.clock = worker->clock,
+		.client = worker->connect.client,
+		.queue_url = worker->config->queue.url,
+		.board = worker->hooks.board,
+		.metrics = worker->metrics,
+		.changed = worker->outcomes ? outcomes_control_changed : NULL,
+		.arg = worker->outcomes};
+
+	return worker_control_new(&options, &worker->control);
 }
 
 static int open_delivery(struct worker *worker)
@@ -115,11 +162,16 @@ static int open_delivery(struct worker *worker)
 		.held_bytes = (size_t)config->queue.held_bytes,
 		.fifo = sqs_queue_url_is_fifo(config->queue.url),
 		.ledger = &worker->host->ledger,
+		.fleet_hosts = (unsigned)config->fleet_hosts,
 		.grace_ms = config->drain.grace_ms,
 		.metrics = worker->metrics,
-		.observer = {.notify = observe, .arg = worker}};
+		.observer = {.notify = observe, .arg = worker},
+		.wants_control = worker_control_wanted,
+		.wants_control_arg = worker->control};
 	int err;
 
+	if (worker->outcomes)
+		options.observer.before_delete = before_delete;
 	if (worker->failure_queue) {
 		options.failure_queue = sqs_queue_table(worker->failure_queue);
 		options.failure_fifo = sqs_queue_url_is_fifo(config->queue.failure_url);
@@ -140,7 +192,7 @@ static unsigned visibility_of(const struct worker *worker, const struct queue_pr
 	return result->counts.visibility_s;
 }
 
-static void begin(struct worker *worker, const struct queue_probe_result *result)
+static void learn(struct worker *worker, const struct queue_probe_result *result)
 {
 	unsigned visibility_s = visibility_of(worker, result);
 
@@ -153,8 +205,12 @@ static void begin(struct worker *worker, const struct queue_probe_result *result
 			LOG_INT("waiting", result->counts.visible),
 			LOG_INT("in_flight", result->counts.in_flight),
 			LOG_INT("delayed", result->counts.delayed));
-	worker->begun = true;
 	delivery_set_visibility(worker->delivery, visibility_s);
+}
+
+static void begin(struct worker *worker)
+{
+	worker->begun = true;
 	delivery_start(worker->delivery);
 	if (worker->hooks.begun)
 		worker->hooks.begun(worker->hooks.arg);
@@ -197,16 +253,30 @@ static void hindered(struct worker *worker, int err, const char *words)
 		worker->hooks.receive_result(worker->hooks.arg, err, words);
 }
 
+static void control_known(void *arg, int err, const char *words)
+{
+	struct worker *worker = arg;
+
+	if (worker->stopped)
+		return;
+	if (err)
+		hindered(worker, err, words);
+	else
+		begin(worker);
+}
+
 static void probed(void *arg, const struct queue_probe_result *result)
 {
 	const struct queue_probe_answer *answer = obstacle(result);
 	struct worker *worker = arg;
 
 	worker->probe = NULL;
-	if (answer)
+	if (answer) {
 		hindered(worker, answer->err, answer->words);
-	else
-		begin(worker, result);
+		return;
+	}
+	learn(worker, result);
+	worker_control_begin(worker->control, worker->delivery, control_known, worker);
 }
 
 static void probe(struct worker *worker)
@@ -225,6 +295,7 @@ static void probe_again(struct clock_timer *timer)
 
 static void stop_probing(struct worker *worker)
 {
+	worker->stopped = true;
 	queue_probe_cancel(worker->probe);
 	worker->probe = NULL;
 	clock_timer_clear(worker->clock, &worker->probe_again);
@@ -254,7 +325,13 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 	if (!err)
 		err = open_targets(worker, loop);
 	if (!err)
+		err = open_outcomes(worker);
+	if (!err)
+		err = open_control(worker);
+	if (!err)
 		err = open_delivery(worker);
+	if (!err && worker->outcomes)
+		outcomes_watch(worker->outcomes, worker->delivery, config->destination_count);
 	if (err) {
 		if (error->len == 0)
 			buf_append_string(error, error_message(err));
@@ -271,10 +348,32 @@ void worker_start(struct worker *worker)
 	probe(worker);
 }
 
+static void finished(void *arg)
+{
+	struct worker *worker = arg;
+
+	worker->drain_done(worker->drain_arg, worker->drain_held);
+}
+
+static void drained(void *arg, size_t held)
+{
+	struct worker *worker = arg;
+
+	worker->drain_held = held;
+	if (worker->outcomes)
+		outcomes_finish(worker->outcomes, worker->drain_end_us, finished, worker);
+	else
+		finished(worker);
+}
+
 void worker_drain(struct worker *worker, void (*done)(void *arg, size_t held), void *arg)
 {
+	worker->drain_done = done;
+	worker->drain_arg = arg;
+	worker->drain_end_us =
+		clock_monotonic_us(worker->clock) + (uint64_t)worker->config->drain.grace_ms * 1000;
 	stop_probing(worker);
-	delivery_drain(worker->delivery, done, arg);
+	delivery_drain(worker->delivery, drained, worker);
 }
 
 void worker_close(struct worker *worker)
@@ -284,13 +383,16 @@ void worker_close(struct worker *worker)
 	stop_probing(worker);
 	if (worker->asking)
 		sqs_call_cancel(worker->connect.client, worker->asking);
+	worker_control_free(worker->control);
 	delivery_free(worker->delivery);
+	outcomes_free(worker->outcomes);
 	for (size_t i = 0; worker->targets && i < worker->config->destination_count; i++)
 		http_target_close(worker->targets[i]);
 	free(worker->targets);
 	destinations_free(&worker->destinations);
 	sqs_queue_free(worker->queue);
 	sqs_queue_free(worker->failure_queue);
+	sqs_queue_free(worker->results_queue);
 	connect_close(&worker->connect);
 	free(worker);
 }
@@ -308,8 +410,11 @@ void worker_get_work(struct worker *worker, struct delivery_work *ret_work)
 void worker_show(struct worker *worker)
 {
 	delivery_show(worker->delivery);
+	worker_control_show(worker->control);
 	credentials_watch_show(&worker->credentials);
 	sqs_metrics_show(&worker->sqs_metrics, worker->connect.client);
+	if (worker->outcomes)
+		outcomes_show(worker->outcomes);
 }
 
 const struct credentials_watch *worker_credentials(const struct worker *worker)

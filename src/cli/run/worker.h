@@ -12,6 +12,7 @@
 #include "cli/run/host.h"
 #include "config/config.h"
 #include "delivery/delivery.h"
+#include "supervisor/board.h"
 
 #include <uv.h>
 
@@ -28,6 +29,8 @@ struct worker_hooks {
 	void (*begun)(void *arg);
 	void *arg;
 	const unsigned *interrupts; /* of struct runtime; for worker_new() */
+	/* Where a monitor puts the control that it reads; NULL: the worker reads it itself. */
+	const struct board *board;
 };
 
 /*
@@ -40,11 +43,15 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 	struct buf *error);
 /*
  * Asks the queue for its attributes and whether deletes and visibility changes are allowed (by a
- * receipt handle that is made up), again and again until it answers, then begins to receive. What
- * stands in the way is told to the hook.
+ * receipt handle that is made up), and what the operator asks of its workers (worker_control.h),
+ * again and again until it answers, then begins to receive. What stands in the way is told to the
+ * hook.
  */
 void worker_start(struct worker *worker);
-/* As delivery_drain(). */
+/*
+ * As delivery_drain(); besides, what is left of the outcomes is sent to the results queue within
+ * what is left of the grace.
+ */
 void worker_drain(struct worker *worker, void (*done)(void *arg, size_t held), void *arg);
 /* Frees the core at once and closes the clients; the rest goes on later turns of the loop. */
 void worker_close(struct worker *worker);

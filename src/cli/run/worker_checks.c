@@ -39,6 +39,13 @@ static void check_queue(const struct worker *worker, const struct worker_trouble
 		board_check_fill(check, "queue", ADMIN_OK, "");
 }
 
+/* What is paused does as it was told; whoever wonders why nothing goes out finds it here. */
+static void check_control(const struct delivery_health *health, struct board_check *check)
+{
+	board_check_fill(check, "control", health->paused ? ADMIN_DEGRADED : ADMIN_OK,
+		health->paused ? "paused until bunshin campaign resume" : "");
+}
+
 static void check_deletes(const struct delivery_health *health, struct board_check *check)
 {
 	board_check_fill(check, "deletes", health->deletes_denied ? ADMIN_FAILED : ADMIN_OK,
@@ -69,7 +76,8 @@ size_t worker_checks(const struct worker *worker, const struct worker_trouble *t
 	check_queue(worker, trouble, &health, &ret_checks[2]);
 	check_deletes(&health, &ret_checks[3]);
 	check_destinations(worker, &ret_checks[4]);
-	return 5;
+	check_control(&health, &ret_checks[5]);
+	return 6;
 }
 
 void worker_trouble_set(struct worker_trouble *trouble, int err, const char *detail)

@@ -21,11 +21,13 @@ void worker_report_now(struct worker_report *report)
 	struct worker *worker = report->worker;
 	struct board_check checks[BOARD_CHECKS_MAX];
 	struct delivery_health health;
+	struct delivery_stats stats;
 	struct delivery_work work;
 
 	worker_show(worker);
 	worker_get_work(worker, &work);
 	delivery_get_health(worker_delivery(worker), &health);
+	delivery_get_stats(worker_delivery(worker), &stats);
 	board_checks_set(report->board, report->place, checks,
 		worker_checks(worker, &report->trouble, checks));
 	board_report_set(report->board, report->place,
@@ -36,7 +38,8 @@ void worker_report_now(struct worker_report *report)
 			.held = delivery_held(worker_delivery(worker)),
 			.busy = work.busy,
 			.slots = work.slots,
-			.wanting = work.full_polls});
+			.wanting = work.full_polls,
+			.received = stats.received});
 }
 
 static void fire(struct clock_timer *timer)

@@ -44,6 +44,7 @@ static const char counts_answer[] =
 	"\"ApproximateNumberOfMessagesNotVisible\":\"2\","
 	"\"ApproximateNumberOfMessagesDelayed\":\"3\",\"VisibilityTimeout\":\"30\"}}";
 static const char url_answer[] = "{\"QueueUrl\":\"" QUEUE_URL "\"}";
+static const char tags_answer[] = "{\"Tags\":{\"bunshin:rate\":\"500/s\"}}";
 static const char error_answer[] =
 	"{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\",\"message\":\"it is gone \\u304a\"}";
 
@@ -176,12 +177,14 @@ static int leave(void **state)
 
 /* ---- the codec */
 
-enum kind { RECEIVE, DELETE, VISIBILITY, SEND, COUNTS, URL, ERROR };
+enum kind { RECEIVE, DELETE, VISIBILITY, SEND, COUNTS, TAGS, URL, ERROR };
 
 struct encode_case {
 	enum kind kind;
 	const struct queue_send *sends;
 };
+
+static const struct sqs_tag tag = {"bunshin:rate", "500/s"};
 
 static int encode_one(const struct encode_case *c, struct buf *body, struct digest *md5)
 {
@@ -202,6 +205,8 @@ static int encode_one(const struct encode_case *c, struct buf *body, struct dige
 		return err;
 	case COUNTS:
 		return sqs_encode_get_attributes(body, QUEUE_URL);
+	case TAGS:
+		return sqs_encode_tag(body, QUEUE_URL, &tag, 1);
 	case URL:
 	case ERROR:
 		break;
@@ -243,6 +248,7 @@ static int decode_one(const struct decode_case *c, struct sqs_decoder *decoder)
 	struct queue_batch *batch = NULL;
 	struct sqs_dropped dropped;
 	struct queue_attributes counts;
+	struct sqs_tags tags;
 	int results[ENTRIES], err;
 
 	switch (c->kind) {
@@ -270,6 +276,8 @@ static int decode_one(const struct decode_case *c, struct sqs_decoder *decoder)
 		return 0;
 	case COUNTS:
 		return sqs_decode_attributes(decoder, text, len, &counts);
+	case TAGS:
+		return sqs_decode_list_tags(decoder, text, len, &tags);
 	case URL:
 		return sqs_decode_queue_url(decoder, text, len, &url);
 	case ERROR:
@@ -541,6 +549,12 @@ static void on_counts(
 	tell(arg, outcome);
 }
 
+static void on_tags(void *arg, const struct sqs_outcome *outcome, const struct sqs_tags *tags)
+{
+	assert_int_equal(!tags, outcome->err != 0);
+	tell(arg, outcome);
+}
+
 static void on_url(void *arg, const struct sqs_outcome *outcome, const char *url)
 {
 	assert_int_equal(!url, outcome->err != 0);
@@ -567,6 +581,8 @@ static int start(struct world *world, struct sqs_client *client, enum kind kind,
 			client, world->queue_url, small_sends, ENTRIES, on_batch, told, &call);
 	case COUNTS:
 		return sqs_get_attributes(client, world->queue_url, on_counts, told, &call);
+	case TAGS:
+		return sqs_list_queue_tags(client, world->queue_url, on_tags, told, &call);
 	case URL:
 		break;
 	}
@@ -738,11 +754,13 @@ int main(void)
 	static const struct encode_case receive = {.kind = RECEIVE}, deletes = {.kind = DELETE},
 					visibility = {.kind = VISIBILITY},
 					counts = {.kind = COUNTS}, url = {.kind = URL},
-					sends = {SEND, small_sends}, megabyte = {SEND, large_sends};
+					tags = {.kind = TAGS}, sends = {SEND, small_sends},
+					megabyte = {SEND, large_sends};
 	static const struct decode_case received = {RECEIVE, &small_answer, NULL},
 					large = {RECEIVE, &large_answer, NULL},
 					deleted = {DELETE, &batch_answer, NULL},
 					counted = {COUNTS, NULL, counts_answer},
+					tagged = {TAGS, NULL, tags_answer},
 					named = {URL, NULL, url_answer},
 					failed = {ERROR, NULL, error_answer};
 	static const struct sign_case plain = {"", 1000}, token = {"token/of+a=role", 1 << 16};
@@ -754,6 +772,7 @@ int main(void)
 		{SEND, &send_answer, NULL, 200, 0, NULL, false},
 		{COUNTS, NULL, counts_answer, 200, 0, NULL, false},
 		{URL, NULL, url_answer, 200, 0, NULL, false},
+		{TAGS, NULL, tags_answer, 200, 0, NULL, false},
 		{ERROR, NULL, error_answer, 400, ERR_QUEUE_MISSING, NULL, false},
 		{RECEIVE, &small_answer, NULL, 200, 0, NULL, true},
 		{SEND, &send_answer, NULL, 200, 0, NULL, true},
@@ -769,12 +788,14 @@ int main(void)
 			.degrades = true),
 		SWEEP("encode: GetQueueAttributes", encode, .arg = &counts),
 		SWEEP("encode: GetQueueUrl", encode, .arg = &url),
+		SWEEP("encode: TagQueue", encode, .arg = &tags),
 		SWEEP("decode: ReceiveMessage, every attribute type", decode, .arg = &received,
 			.degrades = true),
 		SWEEP("decode: ReceiveMessage of 2 MB", decode, .arg = &large, .degrades = true),
 		SWEEP("decode: DeleteMessageBatch", decode, .arg = &deleted, .degrades = true),
 		SWEEP("decode: GetQueueAttributes", decode, .arg = &counted, .degrades = true),
 		SWEEP("decode: GetQueueUrl", decode, .arg = &named, .degrades = true),
+		SWEEP("decode: ListQueueTags", decode, .arg = &tagged, .degrades = true),
 		SWEEP("decode: an error", decode, .arg = &failed, .degrades = true),
 		SWEEP("sigv4: two days", sign, .arg = &plain, .degrades = true),
 		SWEEP("sigv4: two days, with a session token", sign, .arg = &token,
@@ -790,9 +811,10 @@ int main(void)
 		CALL("SendMessageBatch", 4),
 		CALL("GetQueueAttributes", 5),
 		CALL("GetQueueUrl", 6),
-		CALL("an error", 7),
-		CALL("ReceiveMessage, repeated", 8),
-		CALL("SendMessageBatch, repeated", 9),
+		CALL("ListQueueTags", 7),
+		CALL("an error", 8),
+		CALL("ReceiveMessage, repeated", 9),
+		CALL("SendMessageBatch, repeated", 10),
 		SWEEP("queue: an id that was lost, taken up", receive_again, .degrades = true),
 		SWEEP("queue: a call of each kind, cancelled", cancel_calls, .degrades = true),
 	};

@@ -3,18 +3,25 @@
 
 #include "base/manual_clock.h"
 #include "bunshin/error.h"
+#include "campaign/check.h"
 #include "campaign/csv.h"
-#include "campaign/messages.h"
 #include "campaign/producer.h"
 #include "campaign/recipients.h"
+#include "campaign/rejects_file.h"
+#include "campaign/row_set.h"
+#include "campaign/schedule.h"
+#include "campaign/suppression.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct buf wide = BUF_INIT((size_t)4 << 20);	 /* 500 columns */
 static struct buf long_rows = BUF_INIT((size_t)4 << 20); /* of 300 KB */
 static struct buf json_lines = BUF_INIT((size_t)4 << 20);
+
+static struct buf keys = BUF_INIT((size_t)1 << 20); /* 4,000, so that the set grows */
 
 static const char broken_csv[] =
 	"to,name\nU1,a\nU2\nU3,\"b\n\"\nU4,\xff\nU5,x\"y\nU6,\"never closed";
@@ -23,11 +30,12 @@ static const char broken_lines[] =
 
 static int enter(void **state)
 {
-	for (int i = 0; i < 500; i++)
-		buf_appendf(&wide, "%sc%d", i ? "," : "", i);
+	buf_append_string(&wide, "to");
+	for (int i = 1; i < 500; i++)
+		buf_appendf(&wide, ",c%d", i);
 	for (int row = 0; row < 3; row++)
 		for (int i = 0; i < 500; i++)
-			buf_appendf(&wide, "%s\"v\"\"%d\"", i ? "," : "\n", i);
+			buf_appendf(&wide, "%s\"v\"\"%d\"", i ? "," : "\n", row + i);
 	buf_append_string(&long_rows, "to,name\n");
 	for (int row = 0; row < 3; row++) {
 		buf_appendf(&long_rows, "U%d,\"", row);
@@ -41,7 +49,10 @@ static int enter(void **state)
 			buf_appendf(&json_lines, ",{\"a\\n\":%d}", i);
 		buf_append_string(&json_lines, "]}\n");
 	}
-	return wide.err || long_rows.err || json_lines.err;
+	buf_append_string(&keys, "to\n");
+	for (int i = 1; i < 4000; i++)
+		buf_appendf(&keys, "U%d\n", i);
+	return wide.err || long_rows.err || json_lines.err || keys.err;
 }
 
 static int leave(void **state)
@@ -49,6 +60,7 @@ static int leave(void **state)
 	buf_free(&wide);
 	buf_free(&long_rows);
 	buf_free(&json_lines);
+	buf_free(&keys);
 	return 0;
 }
 
@@ -106,7 +118,8 @@ struct list_case {
 	const struct buf *large;
 	const char *text; /* without one */
 	const char *template;
-	int rows, valid; /* undisturbed */
+	int rows, valid;  /* undisturbed */
+	const char *rule; /* of the first pass; NULL: none */
 };
 
 static struct source source_of(const struct list_case *c)
@@ -143,18 +156,31 @@ static int read_list(const void *arg)
 }
 
 static int make_messages(struct recipients *recipients, const struct template *template,
-	struct messages_check *check)
+	const char *rule, struct campaign_check *check)
 {
 	const struct messages_options options = {.template = template,
 		.campaign = "morning",
 		.destination = "line",
-		.deadline_epoch_ms = 1800000000000};
+		.deadline_epoch_ms = 1800000000000,
+		.key = MESSAGES_KEY_ROW};
+	static const uint8_t hash_key[SIPHASH_KEY_BYTES] = {1};
+	struct campaign_check_rules rules = {0};
+	struct buf error = BUF_INIT(1000);
 	struct messages *messages = NULL;
 	int err = messages_new(recipients, &options, &messages);
 
 	if (!err)
-		err = messages_check(messages, NULL, NULL, check);
+		err = key_set_new(hash_key, &rules.keys);
+	if (!err)
+		err = validate_new(&rules.validate);
+	if (!err && rule)
+		err = validate_add(rules.validate, rule, &error);
+	if (!err)
+		err = campaign_check(messages, recipients, &rules, NULL, NULL, check);
+	validate_free(rules.validate);
+	key_set_free(rules.keys);
 	messages_free(messages);
+	buf_free(&error);
 	return err;
 }
 
@@ -167,7 +193,7 @@ static int check_list(const void *arg)
 	struct buf error = BUF_INIT(1000);
 	struct recipients *recipients = NULL;
 	struct template *template = NULL;
-	struct messages_check check = {0};
+	struct campaign_check check = {0};
 	int err = 0;
 
 	sweep_on();
@@ -176,7 +202,7 @@ static int check_list(const void *arg)
 	if (!err)
 		err = recipients_new(format, &input, &recipients);
 	if (!err)
-		err = make_messages(recipients, template, &check);
+		err = make_messages(recipients, template, c->rule, &check);
 	sweep_off();
 	if (!err) {
 		assert_int_equal(check.rows, c->rows);
@@ -185,6 +211,67 @@ static int check_list(const void *arg)
 	recipients_free(recipients);
 	template_free(template);
 	buf_free(&error);
+	return err;
+}
+
+/* ---- who is left out */
+
+struct suppression_case {
+	enum suppression_format format;
+	uint64_t count;
+};
+
+static int read_suppression(const void *arg)
+{
+	static const uint8_t hash_key[SIPHASH_KEY_BYTES] = {1};
+	const struct suppression_case *c = arg;
+	struct source source = {keys.data, keys.len};
+	const struct recipients_input input = {read_source, &source};
+	struct buf error = BUF_INIT(1000);
+	struct key_set *set = NULL;
+	uint64_t count = 0;
+	int err;
+
+	sweep_on();
+	err = key_set_new(hash_key, &set);
+	if (!err)
+		err = suppression_read(&input, c->format, "to", set, &count, &error);
+	sweep_off();
+	assert_int_equal(error.len, 0);
+	if (!err) {
+		assert_int_equal(count, c->count);
+		assert_int_equal(key_set_count(set), c->count);
+		assert_int_equal(key_set_add(set, "U3999", 5), KEY_SUPPRESSED);
+	}
+	key_set_free(set);
+	buf_free(&error);
+	return err;
+}
+
+static int note_rejects(const void *arg)
+{
+	const struct campaign_reject reject = {
+		.place = {2, 3}, .why = JOURNAL_REJECT_DUPLICATE, .line = 3, .reason = "twice"};
+	struct row_set rows = {0};
+	struct rejects_file *file = NULL;
+	const char *path = arg;
+	int err;
+
+	sweep_on();
+	err = row_set_init(&rows, (uint64_t)1 << 30);
+	for (uint64_t row = 1; !err && row < 100000; row += 7000)
+		err = row_set_add(&rows, row);
+	if (!err)
+		err = rejects_file_new(path, &file);
+	sweep_off();
+	if (!err) {
+		assert_true(row_set_has(&rows, 98001) && !row_set_has(&rows, 98002));
+		assert_int_equal(rejects_file_add(file, &reject), 0);
+		assert_int_equal(rejects_file_finish(file), 0);
+		assert_int_equal(unlink(path), 0);
+	}
+	rejects_file_free(file);
+	row_set_free(&rows);
 	return err;
 }
 
@@ -346,6 +433,7 @@ static void check_undisturbed(const struct stage *stage)
 struct produce_case {
 	enum trouble trouble;
 	size_t body_bytes;
+	int64_t rate; /* a second; 0: none */
 };
 
 static const struct queue_ops queue_ops = {.send_batch = send_batch, .cancel = cancel};
@@ -364,6 +452,8 @@ static int produce(const void *arg)
 	stage.body = malloc(c->body_bytes);
 	assert_non_null(stage.body);
 	options.in_flight = 2;
+	options.rate_count = c->rate;
+	options.rate_per_ms = 1000;
 	manual_clock_init(&stage.clock, 42, 0);
 	sweep_on();
 	err = producer_new((struct queue){&queue_ops, &stage}, manual_clock_table(&stage.clock),
@@ -388,22 +478,43 @@ static int produce(const void *arg)
 	return err;
 }
 
+static int parse_time(const void *arg)
+{
+	struct schedule_instant instant = {7, 7};
+	struct buf error = BUF_INIT(1000);
+	int rc;
+
+	sweep_on();
+	rc = schedule_parse(arg, &instant, &error);
+	sweep_off();
+	if (rc != 0)
+		assert_true(instant.epoch_ms == 7 && instant.offset_s == 7);
+	if (!sweep_has_failed())
+		assert_int_equal(rc, 0);
+	assert_string_equal(getenv("TZ"), ":Asia/Kathmandu");
+	buf_free(&error);
+	return rc;
+}
+
 int main(void)
 {
-	static const struct list_case wide_list = {&wide, NULL, NULL, 3, 3};
+	static const struct list_case wide_list = {&wide, NULL, NULL, 3, 3, "c7=v.*"};
 	static const struct list_case long_list = {
-		&long_rows, NULL, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 3, 3};
-	static const struct list_case long_bodies = {&long_rows, NULL, NULL, 3, 3};
-	static const struct list_case lines_list = {
-		&json_lines, NULL, "{\"to\":\"{{to}}\",\"text\":\"{{list.7}} {{name|x}}\"}", 3, 3};
+		&long_rows, NULL, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 3, 3, NULL};
+	static const struct list_case long_bodies = {&long_rows, NULL, NULL, 3, 3, NULL};
+	static const struct list_case lines_list = {&json_lines, NULL,
+		"{\"to\":\"{{to}}\",\"text\":\"{{list.7}} {{name|x}}\"}", 3, 3, "to=U[0-9]+"};
 	static const struct list_case broken_list = {
-		NULL, broken_csv, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 6, 2};
-	static const struct list_case broken_line_rows = {NULL, broken_lines, NULL, 5, 3};
+		NULL, broken_csv, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 6, 2, NULL};
+	static const struct list_case broken_line_rows = {NULL, broken_lines, NULL, 5, 3, NULL};
 	static const struct list_case broken_line_list = {
-		NULL, broken_lines, "{{to}} {{name}}", 5, 1};
-	static const struct produce_case throttled = {TROUBLE_THROTTLED, 20};
-	static const struct produce_case refused = {TROUBLE_REFUSED, 20};
-	static const struct produce_case large = {TROUBLE_NONE, 300000};
+		NULL, broken_lines, "{{to}} {{name}}", 5, 1, NULL};
+	static const struct suppression_case of_lines = {SUPPRESSION_LINES, 4000};
+	static const struct suppression_case of_rows = {SUPPRESSION_CSV, 3999};
+	static const struct produce_case throttled = {TROUBLE_THROTTLED, 20, 0};
+	static const struct produce_case refused = {TROUBLE_REFUSED, 20, 0};
+	static const struct produce_case large = {TROUBLE_NONE, 300000, 0};
+	static const struct produce_case slow = {TROUBLE_THROTTLED, 20, 3};
 	static struct buf broken = {.max = sizeof(broken_csv)};
 	static const struct sweep table[] = {
 		SWEEP("csv: 500 columns", read_csv, .arg = &wide),
@@ -420,12 +531,20 @@ int main(void)
 		SWEEP("messages: JSON lines by a template", check_list, .arg = &lines_list),
 		SWEEP("messages: broken CSV", check_list, .arg = &broken_list),
 		SWEEP("messages: broken JSON lines", check_list, .arg = &broken_line_list),
+		SWEEP("suppression: lines", read_suppression, .arg = &of_lines),
+		SWEEP("suppression: CSV", read_suppression, .arg = &of_rows),
+		SWEEP("rejects: rows and their file", note_rejects,
+			.arg = "memory_campaign.rejects"),
 		SWEEP("producer: one row throttled twice", produce, .arg = &throttled),
 		SWEEP("producer: a batch refused and taken apart", produce, .arg = &refused),
 		SWEEP("producer: batches split at 1 MiB", produce, .arg = &large),
+		SWEEP("producer: three a second", produce, .arg = &slow),
+		SWEEP("schedule: a time in a zone", parse_time,
+			.arg = "2026-11-27 08:00 Asia/Tokyo"),
 	};
 	int failed;
 
+	setenv("TZ", ":Asia/Kathmandu", 1);
 	buf_append_string(&broken, broken_csv);
 	failed = SWEEP_TABLE("campaign", table, enter, leave);
 	buf_free(&broken);

@@ -11,12 +11,12 @@
 #include "localq/auth.h"
 #include "localq/endpoint.h"
 #include "reach_openssl.h"
+#include "reach_sqlite.h"
 #include "world.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <malloc.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,55 +26,9 @@
 #define Q "\"QueueUrl\":\"http://h/000000000000/q\""
 #define MESSAGES 4
 
-/* ---- SQLite's memory */
-
-static bool sqlite_is_spared;
-
-static void *sqlite_realloc(void *old, int size)
-{
-	void *memory;
-
-	if (sqlite_is_spared)
-		failmalloc_pause();
-	memory = realloc(old, (size_t)size);
-	if (sqlite_is_spared)
-		failmalloc_resume();
-	return memory;
-}
-
-static void *sqlite_malloc(int size)
-{
-	return sqlite_realloc(NULL, size);
-}
-
-static int sqlite_size(void *memory)
-{
-	return (int)malloc_usable_size(memory);
-}
-
-static int sqlite_roundup(int size)
-{
-	return (size + 7) & ~7;
-}
-
-static int sqlite_init(void *data)
-{
-	return SQLITE_OK;
-}
-
-static void sqlite_shutdown(void *data)
-{
-}
-
 static int enter(void **state)
 {
-	static const sqlite3_mem_methods methods = {sqlite_malloc, free, sqlite_realloc,
-		sqlite_size, sqlite_roundup, sqlite_init, sqlite_shutdown, NULL};
-
-	assert_true(reach_openssl());
-	assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods), SQLITE_OK);
-	assert_int_equal(sqlite3_initialize(), SQLITE_OK);
-	return 0;
+	return reach_openssl() && reach_sqlite() ? 0 : -1;
 }
 
 static int leave(void **state)
@@ -346,6 +300,29 @@ static int sweep_purged(const void *arg)
 	return 0;
 }
 
+/* Three dead letters go home; a slice that fails is tried again, and none is in two queues. */
+static int move_back(const void *arg)
+{
+	struct stage stage;
+
+	open_stage(&stage);
+	for (int i = 0; i < 4; i++)
+		world_ok(&stage.world, "ReceiveMessage",
+			"{" Q ",\"MaxNumberOfMessages\":10,\"VisibilityTimeout\":0}");
+	world_ok(&stage.world, "StartMessageMoveTask",
+		"{\"SourceArn\":\"arn:aws:sqs:us-east-1:000000000000:dead\"}");
+	sweep_on();
+	world_advance_ms(&stage.world, 2);
+	sweep_off();
+	assert_string_equal(world_counts(&stage.world, "q"),
+		strcmp(world_counts(&stage.world, "dead"), "0 0 0") == 0 ? BEFORE : "0 1 0");
+	world_advance_ms(&stage.world, 10000);
+	assert_string_equal(world_counts(&stage.world, "dead"), "0 0 0");
+	assert_string_equal(world_counts(&stage.world, "q"), BEFORE);
+	world_close(&stage.world);
+	return 0;
+}
+
 static int open_store(const void *arg)
 {
 	char detail[STORE_DETAIL_MAX];
@@ -565,6 +542,14 @@ static const struct operation_case cases[] = {
 		"\"VisibilityTimeout\":0},{\"Id\":\"b\",\"ReceiptHandle\":\"no\","
 		"\"VisibilityTimeout\":0}]}",
 		.check = check_batch, .after = "4 0 0"},
+	{"ListDeadLetterSourceQueues", "{\"QueueUrl\":\"/dead\"}", .after = BEFORE},
+	{"StartMessageMoveTask", "{\"SourceArn\":\"arn:aws:sqs:us-east-1:000000000000:dead\"}",
+		.after = BEFORE},
+	{"ListMessageMoveTasks", "{\"SourceArn\":\"arn:aws:sqs:us-east-1:000000000000:dead\"}",
+		.after = BEFORE},
+	{"TagQueue", "{" Q ",\"Tags\":{\"a\":\"b\",\"c\":\"\"}}", .after = BEFORE},
+	{"ListQueueTags", "{" Q "}", .after = BEFORE},
+	{"UntagQueue", "{" Q ",\"TagKeys\":[\"a\"]}", .after = BEFORE},
 };
 
 /* Where there are thousands of them. */
@@ -592,9 +577,16 @@ int main(void)
 		CALL("SendMessageBatch of 150 KB", run_batch, 14),
 		CALL("DeleteMessageBatch", run_batch, 15),
 		CALL("ChangeMessageVisibilityBatch", run_batch, 16),
+		CALL("ListDeadLetterSourceQueues", run_operation, 17),
+		CALL("StartMessageMoveTask", run_operation, 18),
+		CALL("ListMessageMoveTasks", run_operation, 19),
+		CALL("TagQueue", run_operation, 20),
+		CALL("ListQueueTags", run_operation, 21),
+		CALL("UntagQueue", run_operation, 22),
 		SWEEP("a receive that moves three dead letters", dead_letter, .degrades = true),
 		SWEEP("an arrival for a long poll", arrival, .degrades = true),
 		SWEEP("the sweep of a purged queue", sweep_purged, .degrades = true),
+		SWEEP("a move task", move_back, .degrades = true),
 		SWEEP("signatures, right and wrong", check_signature, .degrades = true),
 		SWEEP("endpoint: three requests on a socket", serve, .degrades = true),
 	};

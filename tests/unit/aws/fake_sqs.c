@@ -246,6 +246,7 @@ void fake_otherwise(struct fake_sqs *fake, int status, const char *body)
 	struct buf raw = BUF_INIT((size_t)128 << 20);
 
 	append_answer(&raw, status, 0, "", body);
+	free(fake->otherwise.raw);
 	step_fill(&fake->otherwise, buf_string(&raw), raw.len);
 	buf_free(&raw);
 }

@@ -36,6 +36,19 @@ static void uuid_v5_is_that_of_others(void **state)
 	assert_string_equal(text, "8d6b9670-5fe4-59fb-99f4-9dc315dd13f7");
 }
 
+static void uuid_is_read_back(void **state)
+{
+	static const char *const wrong[] = {"", "6ba7b811-9dad-11d1-80b4-00c04fd430c",
+		"6ba7b811-9dad-11d1-80b4-00c04fd430c8 ", "6ba7b8119dad11d180b400c04fd430c8",
+		"6ba7b811-9dad-11d1-80b4-00c04fd430g8", "6ba7b811_9dad-11d1-80b4-00c04fd430c8"};
+	unsigned char bytes[16];
+
+	assert_int_equal(uuid_parse("6BA7b811-9dad-11d1-80b4-00c04fd430c8", bytes), 0);
+	assert_memory_equal(bytes, uuid_namespace_url, 16);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(uuid_parse(wrong[i], bytes), ERR_SYNTAX);
+}
+
 static void uuid_v4_has_its_marks(void **state)
 {
 	char text[UUID_TEXT_SIZE];
@@ -197,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(uuid_v5_is_that_of_others),
+		cmocka_unit_test(uuid_is_read_back),
 		cmocka_unit_test(uuid_v4_has_its_marks),
 		cmocka_unit_test(base64_both_ways),
 		cmocka_unit_test(base64_decodes_only_what_encoding_makes),

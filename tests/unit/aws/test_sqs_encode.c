@@ -173,6 +173,12 @@ static void sends(void **state)
 		"\"MessageAttributes\":{\"Hello\":{\"DataType\":\"String\","
 		"\"StringValue\":\"There\"}}}]}");
 	assert_string_equal(sent.attributes[0], "a311262e065454b75da111d535b8dacd");
+	assert_encodes(
+		sqs_encode_send_batch(&body, "q",
+			(struct queue_send[]){{.body = "x", .body_bytes = 1, .no_delay = true}}, 1,
+			&md5, &sent),
+		"{\"QueueUrl\":\"q\",\"Entries\":[{\"Id\":\"0\",\"MessageBody\":\"x\","
+		"\"DelaySeconds\":0}]}");
 }
 
 static struct queue_send send_of(const struct queue_attribute *attributes, size_t count)

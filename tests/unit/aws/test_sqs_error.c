@@ -136,7 +136,7 @@ static int error_of(enum sqs_operation operation, const char *code, const char *
 static void codes_of_both_protocols(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(answers); i++) {
-		for (int op = SQS_RECEIVE; op <= SQS_CREATE; op++) {
+		for (int op = SQS_RECEIVE; op <= SQS_UNTAG; op++) {
 			const char *shape = answers[i].shape, *legacy = answers[i].legacy;
 			int status = answers[i].status;
 

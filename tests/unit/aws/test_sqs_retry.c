@@ -223,6 +223,20 @@ static void the_offset_is_from_the_middle_of_the_exchange(void **state)
 	}
 }
 
+/* Date 5000 was made in [5000, 5999] of the other clock, and in [sent, received] of this one. */
+static void the_offset_lies_between_two(void **state)
+{
+	const struct sqs_skew_sample sample = {1000, 1300, 5000, false};
+	const struct sqs_skew_sample none = {1000, 1300, 0, false};
+	int64_t least_ms = 77, most_ms = 77;
+
+	assert_false(sqs_skew_bounds(&none, &least_ms, &most_ms));
+	assert_int_equal(least_ms, 77);
+	assert_true(sqs_skew_bounds(&sample, &least_ms, &most_ms));
+	assert_int_equal(least_ms, 3700);
+	assert_int_equal(most_ms, 4999);
+}
+
 static void an_offset_is_taken_when_it_matters(void **state)
 {
 	static const struct {
@@ -259,6 +273,7 @@ int main(void)
 		cmocka_unit_test(in_a_total_outage_one_attempt_is_left_and_its_wait),
 		cmocka_unit_test(exhaustion_says_so),
 		cmocka_unit_test(the_offset_is_from_the_middle_of_the_exchange),
+		cmocka_unit_test(the_offset_lies_between_two),
 		cmocka_unit_test(an_offset_is_taken_when_it_matters),
 	};
 

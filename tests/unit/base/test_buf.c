@@ -174,6 +174,49 @@ static void escapes_every_byte_for_json(void **state)
 	}
 }
 
+/* Each byte at each place among others, of every length around the pieces that are taken at once.
+ */
+static void escapes_anywhere_for_json(void **state)
+{
+	static const unsigned char specials[] = {0, 0x1f, '"', '\\', 0x20, 0x7f, 0x80, 0xff, '\n'};
+	char text[1100], one[2];
+
+	for (size_t s = 0; s < sizeof(specials); s++) {
+		for (size_t at = 0; at < 24; at++) {
+			struct buf whole = BUF_INIT(100000), parts = BUF_INIT(100000);
+
+			memset(text, at % 2 ? 'x' : 0xe3, sizeof(text));
+			text[at] = text[510 + at] = (char)specials[s];
+			buf_append_json(&whole, text, sizeof(text) - at);
+			for (size_t i = 0; i < sizeof(text) - at; i++) {
+				one[0] = text[i];
+				buf_append_json(&parts, one, 1);
+			}
+			assert_int_equal(whole.len, parts.len);
+			assert_memory_equal(whole.data, parts.data, whole.len);
+			buf_free(&whole);
+			buf_free(&parts);
+		}
+	}
+}
+
+/* To the last byte that it may hold, and not one more. */
+static void json_fills_a_buffer(void **state)
+{
+	const char *text = "0123456789\"0123456789\x01xyz";
+	const size_t escaped = 10 + 2 + 10 + 6 + 3;
+
+	for (size_t max = 0; max < escaped + 3; max++) {
+		struct buf buf = BUF_INIT(max);
+
+		assert_int_equal(buf_append_json(&buf, text, strlen(text)),
+			max < escaped ? ERR_TOO_LARGE : 0);
+		if (max >= escaped)
+			assert_string_equal(buf_string(&buf), "0123456789\\\"0123456789\\u0001xyz");
+		buf_free(&buf);
+	}
+}
+
 static void escapes_runs_for_json(void **state)
 {
 	static const char text[] = "分身 says \"hi\"\n\tC:\\x\x01\0end";
@@ -284,6 +327,8 @@ int main(void)
 		cmocka_unit_test(formats_at_every_fill),
 		cmocka_unit_test(format_too_large_leaves_nothing_behind),
 		cmocka_unit_test(escapes_every_byte_for_json),
+		cmocka_unit_test(escapes_anywhere_for_json),
+		cmocka_unit_test(json_fills_a_buffer),
 		cmocka_unit_test(escapes_runs_for_json),
 		cmocka_unit_test(reserves_and_advances),
 		cmocka_unit_test(an_unlimited_one_does_not_overflow),

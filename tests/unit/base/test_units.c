@@ -298,12 +298,47 @@ static void what_is_formatted_parses_back(void **state)
 	}
 }
 
+static void rates(void **state)
+{
+	static const struct {
+		const char *text;
+		int err;
+		int64_t count, per_ms;
+	} rows[] = {
+		{"2000/s", 0, 2000, 1000},
+		{"1/m", 0, 1, 60000},
+		{"050/h", 0, 50, 3600000},
+		{"9223372036854775807/s", 0, INT64_MAX, 1000},
+		{"9223372036854775808/s", ERR_LIMIT, 0, 0},
+		{"99999999999999999999/s", ERR_LIMIT, 0, 0},
+		{"0/s", ERR_SYNTAX, 0, 0},
+		{"", ERR_SYNTAX, 0, 0},
+		{"/s", ERR_SYNTAX, 0, 0},
+		{"5", ERR_SYNTAX, 0, 0},
+		{"-5/s", ERR_SYNTAX, 0, 0},
+		{"5/S", ERR_SYNTAX, 0, 0},
+		{"5/ms", ERR_SYNTAX, 0, 0},
+		{"5 /s", ERR_SYNTAX, 0, 0},
+		{"5/s ", ERR_SYNTAX, 0, 0},
+		{"1.5/s", ERR_SYNTAX, 0, 0},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int64_t count = UNTOUCHED, per_ms = UNTOUCHED;
+
+		assert_int_equal(units_parse_rate(rows[i].text, &count, &per_ms), rows[i].err);
+		assert_int_equal(count, rows[i].err ? UNTOUCHED : rows[i].count);
+		assert_int_equal(per_ms, rows[i].err ? UNTOUCHED : rows[i].per_ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(integers),
+		cmocka_unit_test(rates),
 		cmocka_unit_test(instants),
 		cmocka_unit_test(instants_are_read_whole),
 		cmocka_unit_test(formatted_durations),

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,7 +185,7 @@ static void attributes(void **state)
 		.campaign = "morning",
 		.destination = "line",
 		.deadline_epoch_ms = INT64_C(1795996800000),
-		.run_id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+		.key_space = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
 	};
 	struct fixture fixture;
 	struct campaign_message message;
@@ -193,7 +194,7 @@ static void attributes(void **state)
 	assert_int_equal(open_fixture(&fixture, "to\nU1\n\"\nU2\n", NULL, &options), 0);
 	assert_int_equal(messages_next(fixture.messages, &message), RECIPIENTS_ROW);
 	assert_int_equal(message.attribute_count, 4);
-	uuid_v5(options.run_id, "1", 1, "", 0, key);
+	uuid_v5(options.key_space, "1", 1, "", 0, key);
 	check_attribute(&message.attributes[0], "IdempotencyKey", "String", key);
 	check_attribute(&message.attributes[1], "Campaign", "String", "morning");
 	check_attribute(&message.attributes[2], "Destination", "String", "line");
@@ -204,8 +205,8 @@ static void attributes(void **state)
 /* Invalid rows count, so that a key does not depend on which rows were skipped. */
 static void keys_follow_the_rows(void **state)
 {
-	static const unsigned char run_id[16] = {9};
-	const struct messages_options options = {.run_id = {9}};
+	static const unsigned char key_space[16] = {9};
+	const struct messages_options options = {.key_space = {9}};
 	struct fixture fixture;
 	struct campaign_message message;
 	char key[UUID_TEXT_SIZE];
@@ -215,44 +216,31 @@ static void keys_follow_the_rows(void **state)
 	assert_int_equal(message.attribute_count, 1);
 	assert_int_equal(messages_next(fixture.messages, &message), RECIPIENTS_INVALID);
 	assert_int_equal(messages_next(fixture.messages, &message), RECIPIENTS_ROW);
-	uuid_v5(run_id, "3", 1, "", 0, key);
+	uuid_v5(key_space, "3", 1, "", 0, key);
 	check_attribute(&message.attributes[0], "IdempotencyKey", "String", key);
 	close_fixture(&fixture);
 }
 
-static void count_error(void *arg, const struct recipients_error *error)
+/* Rows that are passed over, broken ones too; what breaks the list is not. */
+static bool is_even(void *arg, uint64_t row)
 {
-	(*(int *)arg)++;
+	return row % 2 == 0;
 }
 
-static void a_whole_list_is_checked(void **state)
+static void rows_are_passed_over(void **state)
 {
+	const struct messages_options options = {.skip = is_even};
+	struct buf out = BUF_INIT(1000);
 	struct fixture fixture;
-	struct messages_check result;
-	struct buf list = BUF_INIT(1 << 20);
-	int errors = 0;
 
-	buf_append_string(&list, "to\n");
-	for (int i = 0; i < 25; i++)
-		buf_appendf(&list, i == 7 || i == 9 ? "x,y\n" : "U%d\n", i);
-	assert_int_equal(open_fixture(&fixture, buf_string(&list), NULL, NULL), 0);
-	assert_int_equal(messages_check(fixture.messages, count_error, &errors, &result), 0);
-	assert_int_equal(errors, 2);
-	assert_int_equal(result.rows, 25);
-	assert_int_equal(result.valid, 23);
-	assert_int_equal(result.invalid, 2);
-	assert_int_equal(result.requests, 3);
-	assert_false(result.fatal);
+	assert_int_equal(
+		open_fixture(&fixture, "to\na\nb,b\nc,c\nd\ne\n\"f\nx\n", NULL, &options), 0);
+	assert_int_equal(show_all(fixture.messages, &out), 0);
+	assert_string_equal(buf_string(&out),
+		"2 {\"to\":\"a\"}\n!4:3 expected 1 field, got 2\n6 {\"to\":\"e\"}\n"
+		"!!7:1 the quote that opens here is never closed\n");
 	close_fixture(&fixture);
-	buf_free(&list);
-	assert_int_equal(open_fixture(&fixture, "to\nU1\n\"U2\nU3\n", NULL, NULL), 0);
-	assert_int_equal(messages_check(fixture.messages, NULL, NULL, &result), 0);
-	assert_int_equal(result.rows, 2);
-	assert_int_equal(result.valid, 1);
-	assert_int_equal(result.invalid, 1);
-	assert_int_equal(result.requests, 1);
-	assert_true(result.fatal);
-	close_fixture(&fixture);
+	buf_free(&out);
 }
 
 static void templates_that_do_not_compile(void **state)
@@ -273,6 +261,145 @@ static void templates_that_do_not_compile(void **state)
 	buf_free(&error);
 }
 
+/* "2 key" for each message, "!2:1 why" for an error. */
+static void check_keys(
+	const char *list, enum messages_key kind, const char *column, const char *expected)
+{
+	const struct messages_options options = {
+		.key_space = {9}, .key = kind, .key_column = column};
+	struct buf out = BUF_INIT(1 << 20);
+	struct campaign_message message;
+	struct fixture fixture;
+	int event;
+
+	assert_int_equal(open_fixture(&fixture, list, NULL, &options), 0);
+	while ((event = messages_next(fixture.messages, &message)) > 0) {
+		const struct recipients_error *error = messages_error(fixture.messages);
+		char key[UUID_TEXT_SIZE];
+
+		if (event == RECIPIENTS_INVALID) {
+			buf_appendf(&out, "%s%d %s\n", error->fatal ? "!!" : "!", (int)error->line,
+				error->reason);
+			continue;
+		}
+		uuid_v5(options.key_space, message.key, message.key_bytes, "", 0, key);
+		assert_string_equal(message.idempotency_key, key);
+		assert_string_equal(message.attributes[0].name, "IdempotencyKey");
+		assert_string_equal(message.attributes[0].value, key);
+		buf_appendf(&out, "%d %.*s\n", (int)message.place.line, (int)message.key_bytes,
+			message.key);
+	}
+	assert_int_equal(event, 0);
+	assert_string_equal(buf_string(&out), expected);
+	buf_free(&out);
+	close_fixture(&fixture);
+}
+
+static void recipients_are_known_by_a_column(void **state)
+{
+	check_keys("to,n\nU1,a\n\"\",b\nU1,c\n", MESSAGES_KEY_COLUMN, "to",
+		"2 U1\n!3 its key, \"to\", is missing or empty\n4 U1\n");
+	check_keys("{\"a\":{\"id\":5}}\n{\"b\":1}\n", MESSAGES_KEY_COLUMN, "a.id",
+		"1 5\n!2 its key, \"a.id\", is missing or empty\n");
+	check_keys("to,n\nU1,a\n", MESSAGES_KEY_COLUMN, "id",
+		"!!1 the list does not have the key column \"id\"\n");
+}
+
+static void recipients_are_known_by_the_row(void **state)
+{
+	check_keys("to,n\nU1,a\nU1,b\n", MESSAGES_KEY_ROW, NULL,
+		"2 {\"to\":\"U1\",\"n\":\"a\"}\n3 {\"to\":\"U1\",\"n\":\"b\"}\n");
+}
+
+/* What every run of a campaign, here and elsewhere, has in common. */
+static void a_campaigns_key_space(void **state)
+{
+	unsigned char space[16], expected[16];
+
+	/* By Python's uuid.uuid5(). */
+	assert_int_equal(uuid_parse("9a4e80f9-dbe9-5f21-9e94-d63f7eea8e73", expected), 0);
+	assert_int_equal(campaign_key_space("morning", space), 0);
+	assert_memory_equal(space, expected, 16);
+	assert_int_equal(campaign_key_space("evening", space), 0);
+	assert_memory_not_equal(space, expected, 16);
+}
+
+static void check_group(const struct messages_options *options, const char *list, const char *group,
+	bool deduplicated)
+{
+	struct fixture fixture;
+	struct campaign_message message;
+
+	assert_int_equal(open_fixture(&fixture, list, NULL, options), 0);
+	assert_int_equal(messages_next(fixture.messages, &message), RECIPIENTS_ROW);
+	if (!group)
+		assert_null(message.group_id);
+	else
+		assert_string_equal(message.group_id,
+			strcmp(group, "KEY") == 0 ? message.idempotency_key : group);
+	if (deduplicated)
+		assert_string_equal(message.deduplication_id, message.idempotency_key);
+	else
+		assert_null(message.deduplication_id);
+	close_fixture(&fixture);
+}
+
+static void groups(void **state)
+{
+	static const char list[] = "to,shop,n\nU1,s 1,!~\n";
+	const struct messages_options by_column = {
+		.key = MESSAGES_KEY_COLUMN, .key_column = "to", .fifo = true};
+	struct messages_options options = {.key = MESSAGES_KEY_NUMBER};
+	char long_list[200], id[130];
+
+	check_group(&options, list, NULL, false);
+	options.fifo = true;
+	check_group(&options, list, "KEY", true); /* a number is another's in the next run */
+	options = by_column;
+	check_group(&options, list, "U1", true);
+	options.key_column = "shop";
+	check_group(&options, list, "KEY", true); /* a space */
+	options.key = MESSAGES_KEY_ROW;
+	check_group(&options, "{\"to\":1}\n", "{\"to\":1}", true);
+	check_group(&options, "{\"to\": 1}\n", "KEY", true);
+	options = by_column;
+	options.group_column = "n";
+	check_group(&options, list, "!~", true);
+	options.fifo = false;
+	check_group(&options, list, "!~", false);
+	options = by_column;
+	for (int len = 128; len <= 129; len++) {
+		snprintf(id, sizeof(id), "%0*d", len, 1);
+		snprintf(long_list, sizeof(long_list), "to\n%s\n", id);
+		check_group(&options, long_list, len == 128 ? id : "KEY", true);
+	}
+}
+
+static void a_group_that_is_none(void **state)
+{
+	const struct messages_options options = {.group_column = "shop", .fifo = true};
+	struct buf out = BUF_INIT(2000);
+	struct fixture fixture;
+
+	assert_int_equal(open_fixture(&fixture, "to,shop\nU1,\nU2,s 2\nU3,s3\nU4,\xc3\xa9\n", NULL,
+				 &options),
+		0);
+	assert_int_equal(show_all(fixture.messages, &out), 0);
+#define WHY                                                                                \
+	":1 its group, \"shop\", is no MessageGroupId (1 to 128 ASCII characters without " \
+	"spaces)\n"
+	assert_string_equal(
+		buf_string(&out), "!2" WHY "!3" WHY "4 {\"to\":\"U3\",\"shop\":\"s3\"}\n!5" WHY);
+	close_fixture(&fixture);
+	buf_clear(&out);
+	assert_int_equal(open_fixture(&fixture, "to\nU1\n", NULL, &options), 0);
+	assert_int_equal(show_all(fixture.messages, &out), 0);
+	assert_string_equal(
+		buf_string(&out), "!!1:1 the list does not have the group column \"shop\"\n");
+	close_fixture(&fixture);
+	buf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,8 +410,13 @@ int main(void)
 		cmocka_unit_test(messages_have_a_size),
 		cmocka_unit_test(attributes),
 		cmocka_unit_test(keys_follow_the_rows),
-		cmocka_unit_test(a_whole_list_is_checked),
+		cmocka_unit_test(rows_are_passed_over),
 		cmocka_unit_test(templates_that_do_not_compile),
+		cmocka_unit_test(recipients_are_known_by_a_column),
+		cmocka_unit_test(recipients_are_known_by_the_row),
+		cmocka_unit_test(a_campaigns_key_space),
+		cmocka_unit_test(groups),
+		cmocka_unit_test(a_group_that_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

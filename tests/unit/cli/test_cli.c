@@ -72,9 +72,10 @@ static void test_forms_and_defaults(void **state)
 	assert_int_equal(v.count, 0);
 	assert_int_equal(parse(&v, "--text=a=b -tc"), -1);
 	assert_string_equal(v.text, "c");
-	/* Options end at the first operand, and at "--". */
-	assert_int_equal(parse(&v, "file --flag"), -1);
-	assert_false(v.flag);
+	/* Options may follow operands; they end at "--". */
+	assert_int_equal(parse(&v, "file --flag other -tx"), -1);
+	assert_true(v.flag);
+	assert_string_equal(v.text, "x");
 	assert_int_equal(v.count, 2);
 	assert_int_equal(parse(&v, "-- --flag"), -1);
 	assert_false(v.flag);
@@ -110,10 +111,49 @@ static void test_exit_codes(void **state)
 	assert_int_equal(cli_exit_code(ERR_NOMEM), CLI_FAILED);
 }
 
+static int parse_optional(int64_t *ret_ms, size_t operands, char *second, char *third)
+{
+	const struct cli_option options[] = {
+		{"ahead", 0, CLI_DURATION_OPTIONAL, "TIME", ret_ms, 1000, 60000, "how far"},
+		{0},
+	};
+	const struct cli_usage usage = {"test", "", "", options, 0, operands};
+	static char name[] = "test";
+	char *argv[] = {name, second, third, NULL};
+	int first, count;
+
+	*ret_ms = -1;
+	return cli_parse(&usage, second ? third ? 3 : 2 : 1, argv, &first, &count);
+}
+
+static void test_a_value_that_may_be_missing(void **state)
+{
+	static char bare[] = "--ahead", with[] = "--ahead=5s", much[] = "--ahead=2m",
+		    value[] = "5s", wrong[] = "--ahead=", other[] = "x";
+	int64_t ms;
+
+	assert_int_equal(parse_optional(&ms, 0, NULL, NULL), -1);
+	assert_int_equal(ms, -1);
+	assert_int_equal(parse_optional(&ms, 0, bare, NULL), -1);
+	assert_int_equal(ms, 60000);
+	assert_int_equal(parse_optional(&ms, 0, with, NULL), -1);
+	assert_int_equal(ms, 5000);
+	assert_int_equal(parse_optional(&ms, 0, bare, value), -1);
+	assert_int_equal(ms, 5000);
+	assert_int_equal(parse_optional(&ms, 0, bare, bare), -1);
+	assert_int_equal(ms, 60000);
+	assert_int_equal(parse_optional(&ms, 1, bare, value), -1);
+	assert_int_equal(ms, 60000); /* "5s" is the operand */
+	assert_int_equal(parse_optional(&ms, 0, much, NULL), CLI_USAGE);
+	assert_int_equal(parse_optional(&ms, 0, wrong, NULL), CLI_USAGE);
+	assert_int_equal(parse_optional(&ms, 0, bare, other), CLI_USAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_kind),
+		cmocka_unit_test(test_a_value_that_may_be_missing),
 		cmocka_unit_test(test_forms_and_defaults),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_exit_codes),

@@ -165,19 +165,33 @@ static void the_files(void **state)
 	assert_true(exists(path) && exists(rates_path));
 }
 
-static void no_rate_no_file_of_rates(void **state)
+/* Where no destination has a rate, control may still set one. */
+static void a_rate_that_control_sets_is_shared(void **state)
 {
-	struct host host;
+	struct host a, b;
 	struct rate rate = {.interval_ns = 1};
+	struct rate_cell *first, *second;
+	uint64_t wait_us;
 
 	config.destination_count = 1;
-	open_fine(&host);
-	assert_true(exists(path));
-	assert_false(exists(rates_path));
-	assert_null(host.rate_file.memory);
-	assert_int_equal(host_rate(&host, &config, &destinations[0], &rate), 0);
+	open_fine(&a);
+	open_fine(&b);
+	assert_true(exists(path) && exists(rates_path));
+	assert_int_equal(host_rate(&a, &config, &destinations[0], &rate), 0);
 	assert_null(rate.cell);
-	host_close(&host);
+	first = host_control_cell(&a, &destinations[0]);
+	second = host_control_cell(&b, &destinations[0]);
+	assert_non_null(first);
+	assert_non_null(second);
+	rate = rate_make(first, 1, 1000, 1);
+	assert_true(rate_take(&rate, 1000000, &wait_us));
+	rate = rate_make(second, 1, 1000, 1);
+	assert_false(rate_take(&rate, 1000000, &wait_us));
+	/* Another destination's is another, and so is the destination's own. */
+	assert_ptr_not_equal(first, host_control_cell(&a, &destinations[1]));
+	assert_ptr_not_equal(first, rate_cell_of(a.rate_file.memory, a.rate_file.bytes, "first"));
+	host_close(&a);
+	host_close(&b);
 }
 
 /* Two workers: what one has claimed the other finds claimed; a token is taken once. */
@@ -433,6 +447,7 @@ static void no_cell_left(void **state)
 	assert_int_equal(host_rate(&host, &config, &destinations[1], &rate), ERR_LIMIT);
 	assert_null(rate.cell);
 	assert_int_equal(host_rate(&host, &config, &destinations[0], &rate), 0);
+	assert_null(host_control_cell(&host, &destinations[0]));
 	host_close(&host);
 }
 
@@ -470,7 +485,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_files),
-		TEST(no_rate_no_file_of_rates),
+		TEST(a_rate_that_control_sets_is_shared),
 		TEST(two_share_all),
 		TEST(it_survives_them),
 		TEST(without_a_path),

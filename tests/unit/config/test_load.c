@@ -17,9 +17,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define URL "https://sqs.eu-west-1.amazonaws.com/123456789012/name"
 
-#define TOP_KEYS                                                                                \
-	"queue, destinations, retry, workers, watchdog, instance, fleet_hosts, ledger, admin, " \
-	"metrics, log, drain"
+#define TOP_KEYS                                                                                   \
+	"queue, destinations, retry, workers, watchdog, instance, fleet_hosts, ledger, outcomes, " \
+	"admin, metrics, log, drain"
 
 /* The smallest destination, on one line. */
 #define DESTINATION(more) "destinations: [{name: d, request: {url: 'http://h/'" more "}}]\n"
@@ -29,6 +29,10 @@ static void assert_defaults(const struct config *config)
 	assert_null(config->queue.url);
 	assert_null(config->queue.endpoint);
 	assert_null(config->queue.failure_url);
+	assert_null(config->queue.results_url);
+	assert_null(config->outcomes.path);
+	assert_int_equal(config->outcomes.size_bytes, 16 << 20);
+	assert_int_equal(config->outcomes.keep_bytes, 1 << 30);
 	assert_int_equal(config->queue.receivers, 0);
 	assert_int_equal(config->queue.wait_ms, 20000);
 	assert_int_equal(config->queue.visibility_ms, 0);
@@ -280,7 +284,7 @@ static void test_every_range(void **state)
 			assert_int_equal(option_set(o, text, &base), ERR_LIMIT);
 		}
 	}
-	assert_int_equal(seen, 22);
+	assert_int_equal(seen, 24);
 }
 
 static void test_limits(void **state)
@@ -347,6 +351,27 @@ static void test_unreadable(void **state)
 		config_load("credentials", &fixture_environment, NULL, 0, &config, &errors),
 		ERR_IO);
 	assert_string_equal(buf_string(&errors), "credentials: cannot be read: Is a directory\n");
+	buf_free(&errors);
+}
+
+/* What is sent is read back from the log: with a results queue there is one. */
+static void test_outcomes(void **state)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+
+	assert_int_equal(fixture_load("queue: {results_url: " URL "}\n", &config, &errors), 0);
+	assert_string_equal(config->queue.results_url, URL);
+	assert_string_equal(config->outcomes.path, "/var/lib/bunshin/outcomes");
+	config_free(config);
+	assert_int_equal(fixture_load("queue: {results_url: " URL "}\n"
+				      "outcomes: {path: /x, size: 5MiB, keep: 5MiB}\n",
+				 &config, &errors),
+		0);
+	assert_string_equal(config->outcomes.path, "/x");
+	assert_int_equal(config->outcomes.size_bytes, 5 << 20);
+	assert_int_equal(config->outcomes.keep_bytes, 5 << 20);
+	config_free(config);
 	buf_free(&errors);
 }
 
@@ -512,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_deep_nesting),
 		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_overrides),
 		cmocka_unit_test(test_secrets_are_registered),
 		cmocka_unit_test(test_body_context),

@@ -17,9 +17,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define URL "https://sqs.eu-west-1.amazonaws.com/123456789012/name"
 
-#define TOP_KEYS                                                                                \
-	"queue, destinations, retry, workers, watchdog, instance, fleet_hosts, ledger, admin, " \
-	"metrics, log, drain"
+#define TOP_KEYS                                                                                   \
+	"queue, destinations, retry, workers, watchdog, instance, fleet_hosts, ledger, outcomes, " \
+	"admin, metrics, log, drain"
 
 /* The smallest destination, on one line. */
 #define DESTINATION(more) "destinations: [{name: d, request: {url: 'http://h/'" more "}}]\n"
@@ -128,6 +128,19 @@ static const struct fixture_bad_case bad_values[] = {
 		"http://127.0.0.1:9324), got \"http://h/path\"\n"},
 	{"queue: {url: " URL ", failure_url: " URL "}\n",
 		"t.yaml:1:82: queue.failure_url: the same queue as queue.url\n"},
+	{"queue: {url: " URL ", results_url: " URL "}\n",
+		"t.yaml:1:82: queue.results_url: the same queue as queue.url\n"},
+	{"queue: {failure_url: " URL ", results_url: " URL "}\n",
+		"t.yaml:1:90: queue.results_url: the same queue as queue.failure_url\n"},
+	{"queue: {results_url: 'http://h/a/b.fifo'}\n",
+		"t.yaml:1:22: queue.results_url: a FIFO queue; results go to a standard one\n"},
+	{"outcomes: {size: 2MiB, keep: 1MiB}\n",
+		"t.yaml:1:30: outcomes.keep: outcomes.keep is less than outcomes.size\n"},
+	{"outcomes: {size: 2GiB}\n",
+		"t.yaml:1:18: outcomes.size: outcomes.keep is less than outcomes.size\n"},
+	{"outcomes: {size: 1KiB}\n",
+		"t.yaml:1:18: outcomes.size: expected a size from 1MiB to 4GiB (like 16MiB), got "
+		"\"1KiB\"\n"},
 	{"retry: {max_attempts: 1.5}\n", "t.yaml:1:23: retry.max_attempts: expected an integer "
 					 "from 1 to 1000 (like 10), got "
 					 "\"1.5\"\n"},

@@ -202,12 +202,38 @@ static int set_up(void **state)
 	return 0;
 }
 
+/* For who has none of the secrets: all that cannot be had is "x", all else as ever. */
+static void what_is_missing_can_be_replaced(void **state)
+{
+	static const struct good_case cases[] = {
+		{"${HOST}/${GONE}", "api.example.com/x", NULL},
+		{"${GONE:-y}", "y", NULL},
+		{"a${file:no-such-file}b", "axb", NULL},
+		{"${credential:token}${GONE}", "xx", NULL},
+	};
+	struct config_environment environment = fixture_environment;
+
+	environment.missing = "x";
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct substitution result = {0};
+		struct buf error = BUF_INIT(1000);
+
+		buf_append_string(&error, "before");
+		assert_int_equal(substitute(cases[i].text, &environment, &result, &error), 0);
+		assert_string_equal(buf_string(&result.text), cases[i].value);
+		assert_string_equal(buf_string(&error), "before");
+		substitution_free(&result);
+		buf_free(&error);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds), /* writes the file that is too large */
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(what_is_missing_can_be_replaced),
 		cmocka_unit_test(test_credentials_directory),
 	};
 

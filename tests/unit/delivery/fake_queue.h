@@ -26,6 +26,7 @@ enum queue_op { OP_RECEIVE, OP_DELETE, OP_CHANGE, OP_SEND, OP_ATTRIBUTES, OP_COU
 /* What was done to one receipt handle. */
 struct receipt {
 	unsigned attempts;
+	uint64_t told; /* which of the world's events told what became of it; 0: none yet */
 	bool delete_issued;
 	bool return_issued;  /* a visibility change that gives the message back */
 	bool return_handled; /* ... and the queue has carried it out */
@@ -61,6 +62,7 @@ struct fake_message {
 	unsigned attempts_out;	 /* in flight now, of the current receipt */
 	unsigned accepted_told;	 /* acceptances that the core has been told of */
 	bool accepted_elsewhere; /* by what another core has sent, says the test */
+	bool cancelled_told;	 /* the core has said that it is cancelled */
 	unsigned copies;	 /* in the failure queue */
 	bool copy_confirmed;	 /* and the core has been told */
 	unsigned ran_out; /* receives whose visibility ran out, nobody having given it back */

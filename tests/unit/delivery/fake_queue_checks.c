@@ -69,14 +69,18 @@ void fake_queue_check_delete(struct fake_queue *queue, const struct call_record 
 
 		check_distinct(queue, call, i);
 		if (!message->accepted_told && !message->accepted_elsewhere &&
-			!message->copy_confirmed &&
+			!message->copy_confirmed && !message->cancelled_told &&
 			world_wall_ms(world) < message->deadline_epoch_ms)
-			world_fail(world, "delete of %s, neither accepted nor expired nor copied",
+			world_fail(world,
+				"delete of %s, neither accepted nor expired, cancelled nor copied",
 				message->id);
 		if (message->attempts_out && call->receipts[i] == message->receive_count)
 			world_fail(world, "delete of %s with its attempt out", message->id);
 		if (receipt->return_issued)
 			world_fail(world, "delete of %s after its return", message->id);
+		if (receipt->told == 0 || receipt->told > world->kept)
+			world_fail(world, "delete of %s before its outcome was %s", message->id,
+				receipt->told ? "kept" : "told");
 		receipt->delete_issued = true;
 	}
 }

@@ -3,6 +3,7 @@
 #include "bunshin/error.h"
 #include "delivery/core.h"
 #include "world.h"
+#include "world_checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,10 +51,11 @@ static void answered(struct clock_timer *timer)
 				  : answer->retry_after_ms		  ? answer->retry_after_ms
 									  : -1,
 		.reason = answer->reason ? answer->reason : "",
-		.request_id = "",
+		.request_id = answer->request_id ? answer->request_id : "",
 		.excerpt = copy,
 		.excerpt_bytes = bytes,
-		.duration_us = answer->latency_us};
+		.duration_us = answer->latency_us,
+		.unanswered = answer->unanswered};
 
 	world_timer_fired(target->world);
 	end(attempt, false);
@@ -79,7 +81,8 @@ static void check_order(struct world *world, const struct fake_message *message)
 			world_fail(world, "attempt on %s while that on %s is out", message->id,
 				before->id);
 		if (!before->accepted_told && !before->accepted_elsewhere &&
-			!before->copy_confirmed && world_wall_ms(world) < before->deadline_epoch_ms)
+			!before->cancelled_told && !before->copy_confirmed &&
+			world_wall_ms(world) < before->deadline_epoch_ms)
 			world_fail(world, "attempt on %s before %s", message->id, before->id);
 	}
 }
@@ -105,6 +108,7 @@ static void check(struct fake_target *target, struct fake_message *message)
 		world_fail(world, "%s: more than %u in flight", target->name, target->concurrency);
 	if (world->draining)
 		world_fail(world, "attempt on %s while draining", message->id);
+	world_check_control(world, message);
 	if (world->options.ledger && !world->duplicates_are_fine &&
 		(message->accepted_told || message->accepted_elsewhere))
 		world_fail(world, "attempt on %s, which was accepted before", message->id);

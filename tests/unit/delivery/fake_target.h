@@ -32,10 +32,11 @@ struct answer {
 	bool never;
 	int err, status;
 	int64_t retry_after_ms; /* 0: absent; RETRY_AFTER_0: 0 */
-	const char *reason, *excerpt;
+	const char *reason, *excerpt, *request_id;
 	size_t excerpt_bytes; /* 0: strlen */
 	/* Means an acceptance to the core though it is no 2xx, or none though it is one. */
 	bool accepted, not_accepted;
+	bool unanswered;
 };
 
 #define RETRY_AFTER_0 INT64_MIN

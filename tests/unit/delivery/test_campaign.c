@@ -85,7 +85,8 @@ static size_t series(void)
 
 static void each_outcome(void **state)
 {
-	static const char *const names[] = {"accepted", "suppressed", "failed", "expired"};
+	static const char *const names[] = {
+		"accepted", "suppressed", "failed", "expired", "cancelled"};
 
 	for (int outcome = 0; outcome < CAMPAIGN_OUTCOMES; outcome++)
 		for (int n = 0; n <= outcome; n++)
@@ -97,7 +98,7 @@ static void each_outcome(void **state)
 			names[outcome]);
 		assert_int_equal(value_of(metrics, labels), outcome + 1);
 	}
-	assert_int_equal(series(), 4);
+	assert_int_equal(series(), CAMPAIGN_OUTCOMES);
 }
 
 static void absent_and_empty(void **state)

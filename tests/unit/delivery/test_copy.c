@@ -501,6 +501,102 @@ static void a_fair_queues_group_goes_along(void **state)
 	world_end(&world);
 }
 
+/* What FAILED_COPIED and FAILED_LEFT said. */
+static struct {
+	unsigned copied, left;
+	bool attempted, unanswered;
+	int err, status;
+	char reason[64], request_id[512];
+} heard;
+
+static void hear(struct world *unused, const struct delivery_event *event)
+{
+	if (event->kind != DELIVERY_FAILED_COPIED && event->kind != DELIVERY_FAILED_LEFT)
+		return;
+	heard.copied += event->kind == DELIVERY_FAILED_COPIED;
+	heard.left += event->kind == DELIVERY_FAILED_LEFT;
+	heard.attempted = event->result != NULL;
+	snprintf(heard.reason, sizeof(heard.reason), "%s", event->reason);
+	if (!event->result)
+		return;
+	heard.err = event->result->err;
+	heard.status = event->result->status;
+	heard.unanswered = event->result->unanswered;
+	snprintf(heard.request_id, sizeof(heard.request_id), "%s", event->result->request_id);
+}
+
+static void begin_to_hear(const struct answer *answer, unsigned max_attempts)
+{
+	memset(&heard, 0, sizeof(heard));
+	world_init(&world,
+		&(struct world_options){.failure_queue = true, .max_attempts = max_attempts});
+	world.on_event = hear;
+	world.targets[0].otherwise = *answer;
+	world_add(&world, 1);
+	world_start(&world);
+}
+
+/* The answer is long gone when the copy is confirmed: what counts of it has been kept. */
+static void a_confirmed_copy_is_told_with_its_answer(void **state)
+{
+	char long_id[400];
+
+	begin_to_hear(&(struct answer){.status = 400, .request_id = "req-7"}, 10);
+	world_run_until_done(&world, 5 * S);
+	assert_int_equal(heard.copied, 1);
+	assert_true(heard.attempted);
+	assert_int_equal(heard.status, 400);
+	assert_int_equal(heard.err, 0);
+	assert_false(heard.unanswered);
+	assert_string_equal(heard.request_id, "req-7");
+	assert_string_equal(heard.reason, "refused by the provider");
+	world_end(&world);
+
+	memset(long_id, 'r', sizeof(long_id) - 1);
+	long_id[sizeof(long_id) - 1] = '\0';
+	begin_to_hear(&(struct answer){.status = 404, .request_id = long_id}, 10);
+	world_run_until_done(&world, 5 * S);
+	assert_int_equal(strlen(heard.request_id), MESSAGE_REQUEST_ID_MAX);
+	world_end(&world);
+}
+
+static void a_confirmed_copy_says_that_nobody_answered(void **state)
+{
+	begin_to_hear(&(struct answer){.err = ERR_TIMEOUT, .unanswered = true}, 1);
+	world_run_until_done(&world, 5 * S);
+	assert_int_equal(heard.copied, 1);
+	assert_int_equal(heard.err, ERR_TIMEOUT);
+	assert_int_equal(heard.status, 0);
+	assert_true(heard.unanswered);
+	assert_string_equal(heard.request_id, "");
+	assert_string_equal(heard.reason, "attempts exhausted");
+	world_end(&world);
+}
+
+/* One that was never sent has no answer; one whose copy is refused is left, its answer told. */
+static void what_is_told_of_other_failures(void **state)
+{
+	memset(&heard, 0, sizeof(heard));
+	world_init(&world, &(struct world_options){.failure_queue = true});
+	world.on_event = hear;
+	world_add_with(&world, (const char *const[]){"Deadline", "String", "tomorrow", NULL});
+	world_start(&world);
+	world_run_until_done(&world, 5 * S);
+	assert_int_equal(heard.copied, 1);
+	assert_false(heard.attempted);
+	world_end(&world);
+
+	begin_to_hear(&(struct answer){.status = 400, .request_id = "req-8"}, 10);
+	fake_queue_fail(&world.failure_queue,
+		(struct fault){
+			.op = OP_SEND, .times = 1000, .err = ERR_TOO_LARGE, .entry = WHOLE_CALL});
+	world_run_to(&world, 20 * S);
+	assert_true(heard.left >= 1); /* each time that it comes back */
+	assert_int_equal(heard.status, 400);
+	assert_string_equal(heard.request_id, "req-8");
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +617,9 @@ int main(void)
 		cmocka_unit_test(the_largest_copy),
 		cmocka_unit_test(no_failure_queue),
 		cmocka_unit_test(a_fair_queues_group_goes_along),
+		cmocka_unit_test(a_confirmed_copy_is_told_with_its_answer),
+		cmocka_unit_test(a_confirmed_copy_says_that_nobody_answered),
+		cmocka_unit_test(what_is_told_of_other_failures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,9 @@ static void attempts_outlast_the_grace(void **state)
 				world.targets[0].log[k].ended_us, S + rows[i].abandoned_us);
 			assert_true(world.targets[0].log[k].cancelled);
 		}
+		assert_int_equal(world.event_totals[DELIVERY_ATTEMPT_FAILED], 7);
+		assert_string_equal(world_event(&world, DELIVERY_ATTEMPT_FAILED, 6)->reason,
+			"given up: the worker stops");
 		assert_int_equal(world.drained, 1);
 		assert_int_equal(world.drained_us, S + rows[i].abandoned_us + 52 * MS);
 		assert_int_equal(world.drained_held, 0);

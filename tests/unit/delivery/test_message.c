@@ -13,17 +13,18 @@
 static void every_edge(void **state)
 {
 	static const char *const matrix[MESSAGE_STATES] = {
-		/*                       rec sen acc exp fai cop bac del ret los */
-		[MESSAGE_RECEIVED] /*   */ = " .   x   x   x   x   .   x   .   .   x ",
-		[MESSAGE_SENDING] /*    */ = " .   .   x   .   x   .   x   .   .   x ",
-		[MESSAGE_ACCEPTED] /*   */ = " .   .   .   .   .   .   .   x   .   x ",
-		[MESSAGE_EXPIRED] /*    */ = " .   .   .   .   .   .   .   x   .   x ",
-		[MESSAGE_FAILED] /*     */ = " .   .   .   .   .   x   x   .   .   x ",
-		[MESSAGE_COPIED] /*     */ = " .   .   .   .   .   .   .   x   .   x ",
-		[MESSAGE_BACKING_OFF] /**/ = " .   .   .   .   .   .   .   .   x   x ",
-		[MESSAGE_DELETED] /*    */ = " .   .   .   .   .   .   .   .   .   . ",
-		[MESSAGE_RETURNED] /*   */ = " .   .   .   .   .   .   .   .   .   . ",
-		[MESSAGE_LOST] /*       */ = " .   .   .   .   .   .   .   .   .   . ",
+		/*                       rec sen acc exp can fai cop bac del ret los */
+		[MESSAGE_RECEIVED] /*   */ = " .   x   x   x   x   x   .   x   .   .   x ",
+		[MESSAGE_SENDING] /*    */ = " .   .   x   .   .   x   .   x   .   .   x ",
+		[MESSAGE_ACCEPTED] /*   */ = " .   .   .   .   .   .   .   .   x   .   x ",
+		[MESSAGE_EXPIRED] /*    */ = " .   .   .   .   .   .   .   .   x   .   x ",
+		[MESSAGE_CANCELLED] /*  */ = " .   .   .   .   .   .   .   .   x   .   x ",
+		[MESSAGE_FAILED] /*     */ = " .   .   .   .   .   .   x   x   .   .   x ",
+		[MESSAGE_COPIED] /*     */ = " .   .   .   .   .   .   .   .   x   .   x ",
+		[MESSAGE_BACKING_OFF] /**/ = " .   .   .   .   .   .   .   .   .   x   x ",
+		[MESSAGE_DELETED] /*    */ = " .   .   .   .   .   .   .   .   .   .   . ",
+		[MESSAGE_RETURNED] /*   */ = " .   .   .   .   .   .   .   .   .   .   . ",
+		[MESSAGE_LOST] /*       */ = " .   .   .   .   .   .   .   .   .   .   . ",
 	};
 
 	for (int from = 0; from < MESSAGE_STATES; from++) {
@@ -40,8 +41,8 @@ static void every_edge(void **state)
 
 static void every_state_has_a_name(void **state)
 {
-	static const char *const names[] = {"received", "sending", "accepted", "expired", "failed",
-		"copied", "backing off", "deleted", "returned", "lost"};
+	static const char *const names[] = {"received", "sending", "accepted", "expired",
+		"cancelled", "failed", "copied", "backing off", "deleted", "returned", "lost"};
 
 	for (int s = 0; s < MESSAGE_STATES; s++)
 		assert_string_equal(message_state_name(s), names[s]);

@@ -322,11 +322,47 @@ static void what_it_says_of_the_work(void **state)
 	delivery_get_work(world.delivery, &work);
 	assert_int_equal(work.busy, 0);
 	assert_int_equal(work.slots, 42);
+	assert_int_equal(work.ceiling, 42);
 	assert_int_equal(work.full_polls, 0);
+	assert_int_equal(work.polls, 0);
 	world_run_to(&world, 5 * S);
 	delivery_get_work(world.delivery, &work);
 	assert_int_equal(work.busy, 25);
+	assert_int_equal(work.waiting, 0);
 	assert_int_equal(work.full_polls, 2);
+	assert_true(work.polls >= 3);
+	assert_int_equal(work.token_waits, 0);
+	world_end(&world);
+}
+
+/* What was out, summed up over time: of what has ended, of what has not, of what was given up. */
+static void the_use_of_slots_over_time(void **state)
+{
+	struct delivery_work work;
+	uint64_t sum = 0;
+
+	world_init(&world, &(struct world_options){.concurrency = 30, .visibility_s = 120});
+	fake_target_answer(&world.targets[0], 5, (struct answer){.never = true});
+	world.targets[0].otherwise.latency_us = 2 * S;
+	world_add(&world, 25);
+	world_start(&world);
+	delivery_get_work(world.delivery, &work);
+	assert_int_equal(work.busy_us, 0);
+	assert_int_equal(work.slots_us, 0);
+	world_run_to(&world, 5 * S);
+	delivery_get_work(world.delivery, &work);
+	for (size_t i = 0; i < 5; i++)
+		sum += 5 * S - world.targets[0].log[i].at_us;
+	assert_int_equal(work.busy_us, sum + 20 * 2 * S);
+	assert_int_equal(work.slots_us, 30 * 5 * S);
+	assert_int_equal(work.ceiling_us, 30 * 5 * S);
+	world_drain(&world);
+	world_run_to(&world, 60 * S);
+	delivery_get_work(world.delivery, &work);
+	sum = 0;
+	for (size_t i = 0; i < 5; i++)
+		sum += world.targets[0].log[i].ended_us - world.targets[0].log[i].at_us;
+	assert_int_equal(work.busy_us, sum + 20 * 2 * S);
 	world_end(&world);
 }
 
@@ -351,6 +387,7 @@ int main(void)
 		cmocka_unit_test(what_nobody_wakes),
 		cmocka_unit_test(a_process_that_was_stopped),
 		cmocka_unit_test(what_it_says_of_the_work),
+		cmocka_unit_test(the_use_of_slots_over_time),
 	};
 
 	return cmocka_run_group_tests_name("progress", tests, NULL, NULL);

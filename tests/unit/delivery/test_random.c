@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -26,6 +27,7 @@ static struct world world;
 static struct {
 	uint64_t state;
 	unsigned faults, slow, refusals; /* per thousand */
+	unsigned control;		 /* of the steps: the operator changes something */
 	uint64_t latency_us;		 /* of the queue, one way, at most */
 	uint64_t receive_back_us;	 /* of a receive's answer: less than the core allows for */
 	uint64_t target_us;
@@ -116,11 +118,28 @@ static void plan_answer(
 	}
 }
 
+static const char *const campaigns[] = {"morning", "noon", "night"};
+
+/* The operator changes something: all of it, drawn anew. */
+static void control_somehow(void)
+{
+	struct control control = {.paused = happens(400)};
+
+	if (happens(300)) {
+		control.rate_count = 1 + draw(50);
+		control.rate_per_ms = happens(800) ? 1000 : 60000;
+	}
+	for (size_t i = 0; i < 3; i++)
+		if (happens(200))
+			control_cancelled_add(control.cancelled, campaigns[i], control.cancelled);
+	world_set_control(&world, &control);
+}
+
 static void add_message(void)
 {
 	static const char *const destinations[] = {"lane0", "lane1", "lane2", "nowhere"};
 	char deadline[32], not_before[32];
-	const char *attributes[10] = {NULL};
+	const char *attributes[13] = {NULL};
 	size_t n = 0, index;
 	int64_t deadline_ms = INT64_MAX;
 
@@ -143,6 +162,11 @@ static void add_message(void)
 		attributes[n++] = "Number";
 		attributes[n++] = happens(100) ? "?" : not_before;
 	}
+	if (happens(400)) {
+		attributes[n++] = "Campaign";
+		attributes[n++] = "String";
+		attributes[n++] = campaigns[draw(3)];
+	}
 	index = world_add_with(&world, attributes);
 	world.queue.messages[index]->deadline_epoch_ms = deadline_ms;
 }
@@ -159,6 +183,7 @@ static void invent(uint64_t seed, const char *label)
 	nature.refusals = (unsigned)ONE_OF(0, 0, 0, 20, 200);
 	nature.latency_us = ONE_OF(1, 2 * MS, 40 * MS, 300 * MS);
 	nature.target_us = ONE_OF(1, 20 * MS, 500 * MS, 5 * S);
+	nature.control = (unsigned)ONE_OF(0, 0, 0, 1, 5);
 	options.lanes = 1 + (unsigned)draw(3);
 	for (unsigned i = 0; i < options.lanes; i++)
 		options.lane_concurrency[i] = 1 + (unsigned)draw(ONE_OF(1, 3, 12, 100));
@@ -195,6 +220,8 @@ static void live(uint64_t until_us)
 			if (happens(300))
 				next_us += draw(2 * S);
 		}
+		if (happens(nature.control))
+			control_somehow();
 		if (!world_step(&world))
 			break;
 	}
@@ -219,7 +246,8 @@ static void check_end(const struct fake_message *message)
 
 	if (message->redriven)
 		return;
-	if (!message->accepted_told && !message->copy_confirmed && !expired)
+	if (!message->accepted_told && !message->copy_confirmed && !message->cancelled_told &&
+		!expired)
 		world_fail(&world, "%s was deleted for no reason", message->id);
 	if (message->copy_confirmed && !message->copies)
 		world_fail(
@@ -235,6 +263,7 @@ static void check_end(const struct fake_message *message)
 
 static void run(uint64_t seed)
 {
+	struct control control;
 	char label[64];
 
 	snprintf(label, sizeof(label), "BUNSHIN_TEST_SEED=%" PRIu64, seed);
@@ -246,6 +275,11 @@ static void run(uint64_t seed)
 		live(world_now_us(&world) + draw(30 * S));
 	}
 	nature.healed = true;
+	control.paused = false;
+	control.rate_count = 0;
+	control.rate_per_ms = 0;
+	memcpy(control.cancelled, world.control.cancelled, sizeof(control.cancelled));
+	world_set_control(&world, &control);
 	world_run_until_done(&world, world_now_us(&world) + HEALED_MAX_US);
 	for (size_t i = 0; i < world.queue.count; i++)
 		check_end(world.queue.messages[i]);

@@ -546,6 +546,53 @@ static void any_content_is_usable(void **state)
 	munmap(memory, RATE_FILE_BYTES);
 }
 
+static void looking_takes_nothing(void **state)
+{
+	struct rate_cell own = {0};
+	struct rate rate = rate_make(&own, 2000, SECOND_MS, 1), none = {.cell = NULL};
+	uint64_t wait_us = 77, taken_wait_us;
+
+	assert_true(rate_has(&none, S, &wait_us));
+	assert_int_equal(rate_arrival_ns(&none), 0);
+	for (int i = 0; i < 100; i++) {
+		assert_true(rate_has(&rate, 7 * S, &wait_us));
+		assert_true(rate_take(&rate, 7 * S, &wait_us));
+	}
+	assert_int_equal(wait_us, 77);
+	assert_false(rate_has(&rate, 7 * S, &wait_us));
+	assert_false(rate_take(&rate, 7 * S, &taken_wait_us));
+	assert_int_equal(wait_us, taken_wait_us);
+	assert_false(rate_has(&rate, 7 * S + 499, &wait_us));
+	assert_true(rate_has(&rate, 7 * S + 500, &wait_us));
+}
+
+/* What a taker of the slower rate did is undone as far as the new one could have done it. */
+static void a_raised_rate_does_not_wait_for_the_old_one(void **state)
+{
+	struct rate_cell own = {0};
+	struct rate slow = rate_make(&own, 1, 8000, 1), fast = rate_make(&own, 2000, SECOND_MS, 1);
+	struct rate none = {.cell = NULL};
+	uint64_t wait_us, arrival_ns;
+
+	assert_true(rate_rein(&none, 0, S));
+	assert_true(rate_take(&slow, 100 * S, &wait_us));
+	assert_false(rate_take(&fast, 100 * S, &wait_us));
+	assert_int_equal(wait_us, 8 * S - 49500);
+	arrival_ns = rate_arrival_ns(&fast);
+	assert_int_equal(arrival_ns, 108 * S * 1000);
+	/* Somebody took one since. */
+	assert_false(rate_rein(&fast, arrival_ns + 1, 100 * S));
+	assert_true(rate_rein(&fast, arrival_ns, 100 * S));
+	assert_int_equal(rate_arrival_ns(&fast), 100 * S * 1000 + fast.burst_ns + fast.interval_ns);
+	assert_false(rate_take(&fast, 100 * S, &wait_us));
+	assert_int_equal(wait_us, 500);
+	/* What the new one itself has done stays, and so does all when it is slower. */
+	arrival_ns = rate_arrival_ns(&fast);
+	assert_true(rate_rein(&fast, arrival_ns, 100 * S));
+	assert_true(rate_rein(&slow, arrival_ns, 100 * S));
+	assert_int_equal(rate_arrival_ns(&fast), arrival_ns);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -553,6 +600,8 @@ int main(void)
 		cmocka_unit_test(takes_at_exact_instants),
 		cmocka_unit_test(a_slow_rate_has_a_burst_of_one),
 		cmocka_unit_test(no_cell_is_no_limit),
+		cmocka_unit_test(looking_takes_nothing),
+		cmocka_unit_test(a_raised_rate_does_not_wait_for_the_old_one),
 		cmocka_unit_test(the_wait_is_exact),
 		cmocka_unit_test(within_is_exact),
 		cmocka_unit_test(within_does_not_overflow),

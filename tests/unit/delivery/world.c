@@ -190,6 +190,13 @@ static void copy_text(char *to, size_t size, const char *from)
 	snprintf(to, size, "%s", from);
 }
 
+static void keep(void *arg)
+{
+	struct world *world = arg;
+
+	world->kept = world->told;
+}
+
 static void observe(void *arg, const struct delivery_event *event)
 {
 	struct world *world = arg;
@@ -206,6 +213,13 @@ static void observe(void *arg, const struct delivery_event *event)
 		world->on_event(world, event);
 	if (event->message)
 		message = fake_queue_find(&world->queue, event->message->message_id);
+	world->told++;
+	if (message && delivery_event_is_end(event->kind))
+		message->receipts[event->message->receive_count - 1].told = world->told;
+	if (event->kind == DELIVERY_CANCELLED) {
+		world_check_cancelled(world, message);
+		message->cancelled_told = true;
+	}
 	if (world->event_count == WORLD_EVENTS_MAX)
 		return;
 	seen = &world->events[world->event_count++];
@@ -270,6 +284,15 @@ void world_init_outside(struct world *world, const struct world_options *options
 	assert_non_null(world->metrics);
 }
 
+static void wants_control(void *arg)
+{
+	struct world *world = arg;
+
+	world->control_wanted++;
+	if (world->on_control_wanted)
+		world->on_control_wanted(world);
+}
+
 int world_init_core(struct world *world)
 {
 	static const struct status_range accept[] = {{200, 299}};
@@ -288,7 +311,10 @@ int world_init_core(struct world *world)
 		.ledger = o->ledger,
 		.grace_ms = o->grace_ms,
 		.metrics = world->metrics,
-		.observer = {.notify = observe, .arg = world},
+		.observer = {.notify = observe, .before_delete = keep, .arg = world},
+		.fleet_hosts = o->fleet_hosts,
+		.wants_control = o->doubts ? wants_control : NULL,
+		.wants_control_arg = world,
 	};
 
 	for (unsigned i = 0; i < o->lanes; i++) {
@@ -333,6 +359,8 @@ void world_restart(struct world *world)
 	for (unsigned i = 0; i < world->options.lanes; i++)
 		world->attempts_before += world->targets[i].log_count;
 	assert_int_equal(world_init_core(world), 0);
+	/* A worker is told before it starts. */
+	world_set_control(world, &world->control);
 	world_start(world);
 }
 
@@ -426,6 +454,31 @@ void world_drain(struct world *world)
 	world->draining = world->inside_drain = true;
 	delivery_drain(world->delivery, drained, world);
 	world->inside_drain = false;
+	world_check(world);
+}
+
+void world_set_control(struct world *world, const struct control *control)
+{
+	world_trace(world, "control: %spaused, rate %llu, cancelled \"%s\"",
+		control->paused ? "" : "not ", (unsigned long long)control->rate_count,
+		control->cancelled);
+	world->control = *control;
+	world->doubted = false;
+	delivery_set_control(world->delivery, control);
+	if (world->delivery)
+		world_check(world);
+}
+
+void world_doubt_control(struct world *world)
+{
+	world->doubted = true;
+	delivery_doubt_control(world->delivery);
+}
+
+void world_trust_control(struct world *world)
+{
+	world->doubted = false;
+	delivery_trust_control(world->delivery);
 	world_check(world);
 }
 

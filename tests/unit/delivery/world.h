@@ -51,6 +51,8 @@ struct world_options {
 	/* A FIFO queue, and a core that keeps the order of its groups. */
 	bool fifo;
 	struct ledger *ledger; /* of the core; the test's own */
+	bool doubts;	       /* on_control_wanted is of use */
+	unsigned fleet_hosts;
 	/* Has a last word on each destination. */
 	void (*adjust)(struct delivery_destination *destination, unsigned lane);
 };
@@ -78,6 +80,7 @@ struct world {
 	struct world_event events[WORLD_EVENTS_MAX];
 	size_t event_count;
 	size_t event_totals[DELIVERY_QUEUE_CONNECTED + 1];
+	uint64_t told, kept; /* events; those that had been told at the latest before_delete */
 	size_t world_timers; /* timers in the heap that are not the core's */
 	size_t live_batches;
 	uint64_t attempts_before; /* of cores before this one */
@@ -88,8 +91,12 @@ struct world {
 	unsigned long fail_timer; /* the n-th timer that the core sets anew from now on fails */
 	unsigned long fail_timers_more; /* and so many after it */
 	unsigned long failed_timers;
-	bool short_of_memory; /* what the core cannot do for want of memory is forgiven */
-	size_t forgotten;     /* messages received but, for want of memory, not taken */
+	bool short_of_memory;	/* what the core cannot do for want of memory is forgiven */
+	size_t forgotten;	/* messages received but, for want of memory, not taken */
+	struct control control; /* in force */
+	bool doubted;		/* it is in doubt */
+	unsigned control_wanted;
+	void (*on_control_wanted)(struct world *world); /* NULL: control is never doubted */
 	bool draining, inside_drain;
 	unsigned drained; /* how often drain_done was called */
 	size_t drained_held;
@@ -124,6 +131,10 @@ size_t world_add_group(struct world *world, const char *group_id, size_t count);
 
 void world_start(struct world *world);
 void world_drain(struct world *world);
+/* As the core's own; checks from now on that nothing is started against it. */
+void world_set_control(struct world *world, const struct control *control);
+void world_doubt_control(struct world *world);
+void world_trust_control(struct world *world);
 
 /* One timer; false: nothing is set any more. */
 bool world_step(struct world *world);

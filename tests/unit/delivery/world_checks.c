@@ -3,6 +3,8 @@
 #include "delivery/core.h"
 #include "world.h"
 
+#include <string.h>
+
 static void check_lists(
 	struct world *world, const struct message *message, enum message_state state)
 {
@@ -156,6 +158,41 @@ void world_check(struct world *world)
 			delivery->receiver.poll_count, delivery->receiver.reserved);
 	if (delivery_is_receiving(delivery) != (world->queue.calls_out[OP_RECEIVE] > 0))
 		world_fail(world, "delivery_is_receiving is wrong");
+}
+
+/* Its campaign is in the list, by the test's own reading of it: names there are as they are. */
+static bool is_cancelled(const struct world *world, const struct fake_message *message)
+{
+	const char *list = world->control.cancelled;
+
+	for (size_t i = 0; i < message->attribute_count; i++) {
+		const struct queue_attribute *a = &message->attributes[i];
+		const char *at;
+
+		if (strcmp(a->name, "Campaign") != 0)
+			continue;
+		for (at = list; *at; at += strcspn(at, " "), at += *at == ' ')
+			if (strcspn(at, " ") == a->value_bytes &&
+				memcmp(at, a->value, a->value_bytes) == 0)
+				return true;
+	}
+	return false;
+}
+
+void world_check_control(struct world *world, const struct fake_message *message)
+{
+	if (world->control.paused)
+		world_fail(world, "attempt on %s while paused", message->id);
+	if (world->doubted)
+		world_fail(world, "attempt on %s with control in doubt", message->id);
+	if (is_cancelled(world, message))
+		world_fail(world, "attempt on %s, whose campaign is cancelled", message->id);
+}
+
+void world_check_cancelled(struct world *world, const struct fake_message *message)
+{
+	if (!is_cancelled(world, message))
+		world_fail(world, "%s is cancelled, and its campaign is not", message->id);
 }
 
 void world_check_gone(struct world *world)

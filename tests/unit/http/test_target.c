@@ -18,6 +18,7 @@ struct attempt {
 	unsigned calls;
 	int err, status;
 	int64_t retry_after_ms;
+	bool unanswered;
 	char reason[512], request_id[128], excerpt[TARGET_EXCERPT_MAX + 1];
 	size_t excerpt_bytes;
 	struct target_attempt *handle;
@@ -104,6 +105,7 @@ static void on_done(void *arg, const struct target_result *result)
 	attempt->err = result->err;
 	attempt->status = result->status;
 	attempt->retry_after_ms = result->retry_after_ms;
+	attempt->unanswered = result->unanswered;
 	assert_true(result->excerpt_bytes <= TARGET_EXCERPT_MAX);
 	snprintf(attempt->reason, sizeof(attempt->reason), "%s", result->reason);
 	snprintf(attempt->request_id, sizeof(attempt->request_id), "%s", result->request_id);
@@ -170,6 +172,7 @@ static void test_request(void **state)
 	assert_int_equal(stage.attempt.status, 200);
 	assert_string_equal(stage.attempt.excerpt, "ok");
 	assert_int_equal(stage.attempt.retry_after_ms, -1);
+	assert_false(stage.attempt.unanswered);
 	assert_string_equal(stage.attempt.reason, "");
 	assert_string_equal(stage.attempt.request_id, "");
 	assert_ptr_equal(strstr(buf_string(&stage.peer.request),
@@ -267,6 +270,7 @@ static void test_what_cannot_be_rendered(void **state)
 		attempt(&stage, cases[i].message);
 		print_message("%zu: %s\n", i, stage.attempt.reason);
 		assert_int_equal(stage.attempt.err, ERR_TEMPLATE);
+		assert_false(stage.attempt.unanswered);
 		assert_int_equal(stage.attempt.status, 0);
 		assert_int_equal(stage.attempt.calls, 1);
 		assert_non_null(strstr(stage.attempt.reason, cases[i].reason));
@@ -362,6 +366,7 @@ static void test_failures(void **state)
 		assert_int_equal(stage.attempt.status, 0);
 		assert_int_equal(stage.attempt.retry_after_ms, -1);
 		assert_int_not_equal(stage.attempt.reason[0], 0);
+		assert_true(stage.attempt.unanswered);
 		stage_close(&stage);
 	}
 }

@@ -185,6 +185,97 @@ static void tags(void **state)
 		"{\"QueueName\":\"p\"}");
 }
 
+/* "KEY=VALUE KEY=VALUE", in order. */
+static const char *tags_of(const char *queue)
+{
+	static char text[200];
+	const cJSON *answer =
+		world_ok(&world, "ListQueueTags", "{\"QueueUrl\":\"http://h/0/%s\"}", queue);
+	const cJSON *tag, *map = cJSON_GetObjectItem(answer, "Tags");
+	size_t len = 0;
+
+	text[0] = '\0';
+	cJSON_ArrayForEach(tag, map) len += (size_t)snprintf(text + len, sizeof(text) - len,
+		"%s%s=%s", len > 0 ? " " : "", tag->string, tag->valuestring);
+	return text;
+}
+
+static void tags_are_added_replaced_and_taken_away(void **state)
+{
+	world_ok(&world, "CreateQueue", "{\"QueueName\":\"q\",\"tags\":{\"c\":\"1\",\"a\":\"\"}}");
+	world_create(&world, "other");
+	assert_string_equal(tags_of("q"), "a= c=1");
+	assert_string_equal(tags_of("other"), "");
+	world_ok(&world, "TagQueue",
+		"{" Q("q") ",\"Tags\":{\"c\":\"2\",\"bunshin:rate\":\"5/s\",\"Z "
+			   "\\u00e9\":\"=+-@/._\"}}");
+	assert_string_equal(tags_of("q"), "Z \u00e9==+-@/._ a= bunshin:rate=5/s c=2");
+	world_ok(&world, "UntagQueue",
+		"{" Q("q") ",\"TagKeys\":[\"bunshin:rate\",\"a\",\"never there\",\"a\"]}");
+	assert_string_equal(tags_of("q"), "Z \u00e9==+-@/._ c=2");
+	assert_string_equal(tags_of("other"), "");
+	world_ok(&world, "DeleteQueue", "{" Q("q") "}");
+	world_refused(
+		&world, "AWS.SimpleQueueService.NonExistentQueue", "ListQueueTags", "{" Q("q") "}");
+	world_refused(&world, "AWS.SimpleQueueService.NonExistentQueue", "TagQueue",
+		"{" Q("q") ",\"Tags\":{\"a\":\"b\"}}");
+	world_refused(&world, "AWS.SimpleQueueService.NonExistentQueue", "UntagQueue",
+		"{" Q("q") ",\"TagKeys\":[\"a\"]}");
+}
+
+/* What is refused changes nothing. */
+static void tags_that_sqs_does_not_take(void **state)
+{
+	static const char *const bad[] = {"\"\":\"x\"", "\"aws:x\":\"x\"", "\"AWS:x\":\"x\"",
+		"\"a,\":\"x\"", "\"a\":\"x,y\"", "\"a\":\"\\n\"", "\"a\\\"\":\"x\""};
+	char key[130], value[258], text[400];
+
+	world_create(&world, "q");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		world_refused(&world, "InvalidParameterValue", "TagQueue",
+			"{" Q("q") ",\"Tags\":{\"good\":\"x\",%s}}", bad[i]);
+	world_refused(&world, "MalformedInput", "TagQueue", "{" Q("q") ",\"Tags\":{\"a\":1}}");
+	world_refused(&world, "MalformedInput", "TagQueue", "{" Q("q") ",\"Tags\":[]}");
+	world_refused(&world, "MissingParameter", "TagQueue", "{" Q("q") "}");
+	world_refused(&world, "MissingParameter", "TagQueue", "{" Q("q") ",\"Tags\":{}}");
+	world_refused(&world, "MissingParameter", "UntagQueue", "{" Q("q") "}");
+	world_refused(&world, "MalformedInput", "UntagQueue", "{" Q("q") ",\"TagKeys\":[1]}");
+	world_refused(
+		&world, "InvalidParameterValue", "UntagQueue", "{" Q("q") ",\"TagKeys\":[\"\"]}");
+	memset(key, 'k', sizeof(key));
+	memset(value, 'v', sizeof(value));
+	for (size_t longer = 0; longer < 2; longer++) {
+		key[128 + longer] = '\0';
+		value[256] = '\0';
+		snprintf(text, sizeof(text), "\"%s\":\"%s\"", key, value);
+		if (longer)
+			world_refused(&world, "InvalidParameterValue", "TagQueue",
+				"{" Q("q") ",\"Tags\":{%s}}", text);
+		else
+			world_ok(&world, "TagQueue", "{" Q("q") ",\"Tags\":{%s}}", text);
+		key[128] = value[256] = 'x';
+	}
+	value[257] = '\0';
+	world_refused(&world, "InvalidParameterValue", "TagQueue",
+		"{" Q("q") ",\"Tags\":{\"a\":\"%s\"}}", value);
+}
+
+static void fifty_tags_a_queue(void **state)
+{
+	char key[16];
+
+	world_create(&world, "q");
+	for (int i = 0; i < 50; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		world_ok(&world, "TagQueue", "{" Q("q") ",\"Tags\":{\"%s\":\"\"}}", key);
+	}
+	world_refused(
+		&world, "InvalidParameterValue", "TagQueue", "{" Q("q") ",\"Tags\":{\"50\":\"\"}}");
+	world_ok(&world, "TagQueue", "{" Q("q") ",\"Tags\":{\"49\":\"x\"}}");
+	world_ok(&world, "UntagQueue", "{" Q("q") ",\"TagKeys\":[\"0\"]}");
+	world_ok(&world, "TagQueue", "{" Q("q") ",\"Tags\":{\"50\":\"\"}}");
+}
+
 static void deleting(void **state)
 {
 	char handle[64];
@@ -387,6 +478,9 @@ int main(void)
 		T(attributes_by_name),
 		T(setting_attributes),
 		T(tags),
+		T(tags_are_added_replaced_and_taken_away),
+		T(tags_that_sqs_does_not_take),
+		T(fifty_tags_a_queue),
 		T(deleting),
 		T(purging),
 		T(listing),

@@ -234,7 +234,7 @@ static void a_database_of_a_newer_version_is_left_alone(void **state)
 	commit(store);
 	assert_int_equal(store_commit(store), 0);
 	assert_int_equal(
-		sqlite3_exec(store->db, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_exec(store->db, "PRAGMA user_version=3", NULL, NULL, NULL), SQLITE_OK);
 	store_close(store);
 	assert_int_equal(store_open(dir, &store, detail), ERR_CONFIG);
 	assert_non_null(strstr(detail, "newer version"));

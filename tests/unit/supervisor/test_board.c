@@ -105,6 +105,7 @@ static void assert_report(unsigned place, const struct board_report *expected)
 	assert_true(report.busy == expected->busy);
 	assert_true(report.slots == expected->slots);
 	assert_true(report.wanting == expected->wanting);
+	assert_true(report.received == expected->received);
 }
 
 static void assert_is_empty(unsigned place)
@@ -132,7 +133,8 @@ static void seats_and_reports(void **state)
 		.held = 3,
 		.busy = 4,
 		.slots = 5,
-		.wanting = 6};
+		.wanting = 6,
+		.received = 7};
 	const struct board_report draining = {.draining = true};
 
 	assert_int_equal(board_places(board), PLACES);
@@ -373,6 +375,28 @@ static void backlog_and_counts(void **state)
 	assert_true(counts.started == 4 && counts.died == 3 && counts.killed == 2 &&
 		    counts.reloads == 6 && counts.reloads_failed == 5 && counts.wanted == 1000);
 	assert_true(counts.stopping && !counts.reloading);
+}
+
+static void control(void **state)
+{
+	unsigned char given[BOARD_CONTROL_BYTES + 1], found[BOARD_CONTROL_BYTES];
+
+	for (size_t i = 0; i < sizeof(given); i++)
+		given[i] = (unsigned char)(i * 7 + 1);
+	assert_int_equal(board_control_get(board, found), 0);
+	for (size_t count = 1; count <= BOARD_CONTROL_BYTES; count += 73) {
+		board_control_set(board, given + 1, count);
+		memset(found, 0, sizeof(found));
+		assert_int_equal(board_control_get(board, found), count);
+		assert_memory_equal(found, given + 1, count);
+	}
+	board_control_set(board, given, BOARD_CONTROL_BYTES);
+	assert_int_equal(board_control_get(board, found), BOARD_CONTROL_BYTES);
+	assert_memory_equal(found, given, BOARD_CONTROL_BYTES);
+	/* Too much is not set. */
+	board_control_set(board, given + 1, BOARD_CONTROL_BYTES + 1);
+	assert_int_equal(board_control_get(board, found), BOARD_CONTROL_BYTES);
+	assert_memory_equal(found, given, BOARD_CONTROL_BYTES);
 }
 
 static void sizes_that_are_none(void **state)
@@ -681,6 +705,7 @@ int main(void)
 		TEST(an_arena_that_is_full),
 		TEST(the_gone_ones_memory_is_full),
 		TEST(backlog_and_counts),
+		TEST(control),
 		TEST(sizes_that_are_none),
 		TEST(what_is_read_is_of_one_moment),
 		TEST(a_writer_that_is_killed_anywhere),

@@ -1,4 +1,6 @@
-#include "cli/campaign_send.h"
+#include "cli/campaign/keeper.h"
+#include "cli/campaign/send.h"
+#include "cli/campaign/summary.h"
 
 #include "aws/sqs_queue.h"
 #include "base/list.h"
@@ -27,33 +29,19 @@ struct send {
 	struct recipients *recipients; /* the second pass over the list */
 	struct messages *messages;
 	struct producer *producer;
+	struct campaign_keeper keeper;
 	struct progress progress;
 	struct clock_timer tick;
 	bool terminal, bar_shown;
 	uint64_t started_us;
 	uint64_t unconfirmed; /* of the failed ones, those that may be in the queue all the same */
+	uint64_t refused;     /* of the failed ones, for good */
 	uint64_t first_failed_line, last_failed_line;
 	uint64_t told; /* failures that have been shown, each with its line */
 	bool finished;
 	int err; /* what ended it early */
 	char reason[2048];
 };
-
-int campaign_plan_pass(struct campaign_plan *plan, const unsigned char run_id[16],
-	struct recipients **ret_recipients, struct messages **ret_messages)
-{
-	struct recipients_input input = list_file_rewind(&plan->list);
-	struct messages_options options = {
-		.template = plan->template,
-		.campaign = plan->name,
-		.destination = plan->destination,
-		.deadline_epoch_ms = plan->deadline_epoch_ms,
-	};
-	int rc = recipients_new(list_file_format(&plan->list), &input, ret_recipients);
-
-	memcpy(options.run_id, run_id, sizeof(options.run_id));
-	return rc < 0 ? rc : messages_new(*ret_recipients, &options, ret_messages);
-}
 
 /* progress on stderr */
 
@@ -114,20 +102,28 @@ static int next_message(void *arg, struct campaign_message *ret_message, struct 
 	struct send *send = arg;
 	struct campaign_plan *plan = send->plan;
 	int event = messages_next(send->messages, ret_message);
+	const unsigned char *sha256;
 
-	while (event == RECIPIENTS_INVALID && plan->skip_invalid &&
-		!messages_error(send->messages)->fatal)
-		event = messages_next(send->messages, ret_message);
 	if (event == RECIPIENTS_ROW)
 		return 1;
 	if (event < 0) {
 		buf_append_string(reason, plan->list.reason);
 		return event;
 	}
-	if (event == RECIPIENTS_END && messages_place(send->messages).row == plan->check.rows)
+	sha256 = list_file_sha256(&plan->list);
+	if (event == RECIPIENTS_END && messages_place(send->messages).row == plan->check.rows &&
+		sha256 && memcmp(sha256, plan->list_sha256, sizeof(plan->list_sha256)) == 0)
 		return 0;
 	buf_appendf(reason, "%s was changed while it was being sent", plan->list.name);
 	return ERR_IO;
+}
+
+/* The queue's last word on one message; what fails together with everything else may yet be sent.
+ */
+static bool is_refused(const struct send *send, int err, bool unconfirmed)
+{
+	return error_class(err) == ERROR_PERMANENT && !unconfirmed &&
+	       !producer_totals(send->producer)->failing;
 }
 
 static void on_settled(
@@ -135,8 +131,14 @@ static void on_settled(
 {
 	struct send *send = arg;
 
-	if (err == 0)
+	if (err == 0) {
+		campaign_keeper_confirm(&send->keeper, place);
 		return;
+	}
+	if (is_refused(send, err, unconfirmed)) {
+		send->refused++;
+		campaign_keeper_refuse(&send->keeper, place, reason);
+	}
 	send->unconfirmed += unconfirmed ? 1 : 0;
 	if (send->first_failed_line == 0 || place.line < send->first_failed_line)
 		send->first_failed_line = place.line;
@@ -158,6 +160,15 @@ static void on_finished(void *arg, int err, const char *reason)
 	send->err = err;
 	snprintf(send->reason, sizeof(send->reason), "%s", reason);
 	uv_stop(&send->runtime.loop);
+}
+
+/* What cannot be noted is not sent. */
+static void on_keeper_failed(void *arg)
+{
+	struct send *send = arg;
+
+	if (!send->finished)
+		producer_stop(send->producer);
 }
 
 static void on_signal(void *arg, unsigned count)
@@ -185,19 +196,26 @@ static int open_all(struct send *send, struct buf *error)
 		.endpoint = plan->endpoint,
 		.allow_insecure = plan->allow_insecure,
 		.interrupts = &send->runtime.signal_count};
-	const uint64_t run_id[2] = {clock_random(clock), clock_random(clock)};
 	int rc;
 
 	options.in_flight = (unsigned)plan->in_flight;
+	/* Groups of a column; else each recipient is one, and there is no order to keep. */
+	options.keep_group_order = plan->group_column && sqs_queue_url_is_fifo(plan->queue_url);
+	campaign_when_pace(&plan->when, &options);
 	rc = connect_open(&send->connect, &send->runtime.loop, clock, &connect, error);
 	if (rc == 0)
 		rc = sqs_queue_new(send->connect.client, plan->queue_url, &send->queue);
 	if (rc == 0)
-		rc = campaign_plan_pass(
-			plan, (const unsigned char *)run_id, &send->recipients, &send->messages);
+		rc = campaign_when_wait(
+			&plan->when, &send->runtime, send->connect.client, plan->queue_url, error);
+	if (rc == 0)
+		rc = campaign_plan_pass(plan, &send->recipients, &send->messages);
 	if (rc == 0)
 		rc = producer_new(sqs_queue_table(send->queue), clock, &source, &events, &options,
 			&send->producer);
+	if (rc == 0)
+		rc = campaign_keeper_start(
+			&send->keeper, plan->resume.journal, clock, on_keeper_failed, send);
 	if (rc == 0)
 		rc = arm_tick(send);
 	return rc == 0 ? producer_start(send->producer) : rc;
@@ -219,43 +237,42 @@ static struct recipients_place find_next(struct send *send)
 	return messages_place(send->messages);
 }
 
-static void append_json_text(struct buf *out, const char *text)
-{
-	buf_append_char(out, '"');
-	buf_append_json(out, text, strlen(text));
-	buf_append_char(out, '"');
-}
-
-struct summary {
-	uint64_t recipients, sent, skipped, failed, unconfirmed, unsent, requests;
-	double seconds, rate;
-	bool interrupted;
-	const char *error; /* NULL: none */
-	struct recipients_place next;
-};
-
-static struct summary summarise(struct send *send)
+/* Was each row that was to be sent confirmed, or refused for good? */
+static bool is_complete(const struct send *send)
 {
 	const struct producer_totals *totals = producer_totals(send->producer);
-	const struct messages_check *check = &send->plan->check;
+
+	return send->finished && send->err == 0 && totals->source_ended &&
+	       totals->accepted + send->refused == send->plan->check.valid;
+}
+
+static struct campaign_summary summarise(struct send *send, bool finished, uint64_t lost)
+{
+	const struct producer_totals *totals = producer_totals(send->producer);
+	const struct campaign_check *check = &send->plan->check;
 	uint64_t us = clock_monotonic_us(send->runtime.clock) - send->started_us;
-	struct summary summary = {
+	struct campaign_summary summary = {
 		.recipients = check->rows,
-		.sent = totals->accepted,
-		.skipped = check->invalid,
-		.failed = totals->failed,
-		.unconfirmed = send->unconfirmed,
+		.sent = totals->accepted - lost,
+		.sent_before = check->settled,
+		.skipped = campaign_check_left_out(check),
+		.failed = totals->failed + lost,
+		.unconfirmed = send->unconfirmed + lost,
 		.unsent = check->valid - totals->accepted - totals->failed,
 		.requests = sqs_client_stats(send->connect.client)->requests,
 		.seconds = (double)us / 1e6,
 		.rate = us > 0 ? (double)totals->accepted * 1e6 / (double)us : 0,
 		.interrupted = send->runtime.signal_count > 0,
-		.error = send->err != 0 ? send->reason : NULL,
+		.finished = finished,
+		.error = send->err != 0		   ? send->reason
+			 : send->keeper.has_failed ? send->keeper.error
+						   : NULL,
 	};
 
 	/* Given up at once: those under way are neither confirmed nor certainly unsent. */
 	if (!send->finished) {
-		uint64_t held = totals->pulled - totals->accepted - totals->failed;
+		uint64_t held =
+			totals->pulled - totals->untried - totals->accepted - totals->failed;
 
 		summary.unconfirmed += held;
 		summary.failed += held;
@@ -265,67 +282,90 @@ static struct summary summarise(struct send *send)
 	return summary;
 }
 
-static void print_json(const struct summary *summary)
+static void tell_failures(const struct send *send, const struct campaign_summary *summary)
 {
-	struct buf out = BUF_INIT(32768);
+	const struct producer_totals *totals = producer_totals(send->producer);
 
-	buf_appendf(&out,
-		"{\"recipients\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"skipped\":%" PRIu64
-		",\"failed\":%" PRIu64 ",\"unconfirmed\":%" PRIu64 ",\"unsent\":%" PRIu64,
-		summary->recipients, summary->sent, summary->skipped, summary->failed,
-		summary->unconfirmed, summary->unsent);
-	buf_appendf(&out, ",\"seconds\":%.3f,\"rate\":%.1f,\"sqs_requests\":%" PRIu64,
-		summary->seconds, summary->rate, summary->requests);
-	if (summary->next.row != 0)
-		buf_appendf(&out, ",\"next\":{\"row\":%" PRIu64 ",\"line\":%" PRIu64 "}",
-			summary->next.row, summary->next.line);
-	else
-		buf_append_string(&out, ",\"next\":null");
-	buf_appendf(
-		&out, ",\"interrupted\":%s,\"error\":", summary->interrupted ? "true" : "false");
-	if (summary->error)
-		append_json_text(&out, summary->error);
-	else
-		buf_append_string(&out, "null");
-	printf("%s}\n", buf_string(&out));
-	buf_free(&out);
+	if (send->err != 0)
+		cli_error(COMMAND, "%s", send->reason);
+	if (send->keeper.has_failed)
+		cli_error(COMMAND, "stopped, since what is sent cannot be noted: %s",
+			send->keeper.error);
+	if (totals->failed > send->told || send->told > CAMPAIGN_ERRORS_SHOWN)
+		cli_error(COMMAND, "%" PRIu64 " failed, between line %" PRIu64 " and line %" PRIu64,
+			totals->failed, send->first_failed_line, send->last_failed_line);
+	if (summary->unconfirmed > 0)
+		cli_error(COMMAND,
+			"%" PRIu64 " of the failed ones may be in the queue all the same",
+			summary->unconfirmed);
+	if (summary->unsent + summary->failed > 0)
+		campaign_when_tell_hidden(
+			&send->plan->when, summary->sent, clock_wall_epoch_ms(send->runtime.clock));
 }
 
-static void print_text(const struct summary *summary)
+/* Can any of the campaign's rows be in the queue? */
+static bool has_begun(const struct send *send, const struct campaign_summary *summary)
 {
-	printf("recipients %" PRIu64 ", sent %" PRIu64 ", skipped %" PRIu64 ", failed %" PRIu64
-	       ", unsent %" PRIu64 "\n",
-		summary->recipients, summary->sent, summary->skipped, summary->failed,
-		summary->unsent);
-	printf("%.1f s, %.0f/s, %" PRIu64 " SQS requests\n", summary->seconds, summary->rate,
-		summary->requests);
+	return send->plan->resume.resume || summary->sent + summary->unconfirmed > 0;
+}
+
+/* What is left, and how to go on. */
+static void tell_rest(struct send *send, const struct campaign_summary *summary)
+{
+	struct campaign_plan *plan = send->plan;
+	struct buf command = BUF_INIT(16384);
+
+	if (plan->name && summary->finished) {
+		if (send->refused > 0)
+			cli_error(COMMAND,
+				"%" PRIu64 " were refused by the queue for good; the campaign is "
+				"finished",
+				send->refused);
+	} else if (plan->name && has_begun(send, summary)) {
+		campaign_resume_append_command(plan, &command);
+		cli_error(COMMAND,
+			"%" PRIu64 " of %" PRIu64 " rows are done; to go on with the rest: %s",
+			summary->sent + summary->sent_before,
+			plan->check.valid + plan->check.settled, buf_string(&command));
+	} else if (plan->name) {
+		campaign_resume_discard(plan);
+		cli_error(COMMAND, "nothing was sent: the campaign has not begun");
+	} else if (summary->next.row != 0) {
+		cli_error(COMMAND, "%" PRIu64 " sent; the next is row %" PRIu64 ", line %" PRIu64,
+			summary->sent, summary->next.row, summary->next.line);
+	}
+	buf_free(&command);
 }
 
 static int report(struct send *send)
 {
-	const struct producer_totals *totals = producer_totals(send->producer);
-	struct summary summary = summarise(send);
+	struct campaign_summary summary;
+	uint64_t lost;
+	bool finished = campaign_keeper_end(&send->keeper, is_complete(send), &lost);
 
+	summary = summarise(send, finished, lost);
 	clear_bar(send);
-	if (summary.error)
-		cli_error(COMMAND, "%s", summary.error);
-	if (totals->failed > send->told || send->told > CAMPAIGN_ERRORS_SHOWN)
-		cli_error(COMMAND, "%" PRIu64 " failed, between line %" PRIu64 " and line %" PRIu64,
-			totals->failed, send->first_failed_line, send->last_failed_line);
-	if (summary.unconfirmed > 0)
-		cli_error(COMMAND,
-			"%" PRIu64 " of the failed ones may be in the queue all the same",
-			summary.unconfirmed);
-	if (summary.next.row != 0)
-		cli_error(COMMAND, "%" PRIu64 " sent; the next is row %" PRIu64 ", line %" PRIu64,
-			summary.sent, summary.next.row, summary.next.line);
-	if (send->plan->json)
-		print_json(&summary);
-	else
-		print_text(&summary);
+	tell_failures(send, &summary);
+	tell_rest(send, &summary);
+	campaign_summary_print(send->plan, &summary);
 	if (send->err != 0)
 		return cli_exit_code(send->err);
+	if (send->keeper.has_failed)
+		return CLI_TEMPORARY;
 	return summary.sent == send->plan->check.valid ? CLI_DONE : CLI_FAILED;
+}
+
+/* Nothing was sent: a campaign that would have begun now has not. */
+static int give_up(struct send *send, int rc, const struct buf *error)
+{
+	if (!send->plan->resume.resume)
+		campaign_resume_discard(send->plan);
+	if (rc == ERR_CANCELLED) {
+		cli_error(COMMAND, "interrupted before anything was sent");
+		return CLI_FAILED;
+	}
+	cli_error(COMMAND, "%s", error->len > 0 ? buf_string(error) : error_message(rc));
+	return cli_exit_code(rc);
 }
 
 static int run(struct send *send)
@@ -339,18 +379,14 @@ static int run(struct send *send)
 		progress_start(&send->progress, send->plan->check.valid, send->started_us);
 		uv_run(&send->runtime.loop, UV_RUN_DEFAULT);
 		code = report(send);
-	} else if (rc == ERR_CANCELLED) {
-		cli_error(COMMAND, "interrupted before anything was sent");
-		code = CLI_FAILED;
 	} else {
-		cli_error(COMMAND, "%s", error.len > 0 ? buf_string(&error) : error_message(rc));
-		code = cli_exit_code(rc);
+		code = give_up(send, rc, &error);
 	}
 	buf_free(&error);
 	return code;
 }
 
-int campaign_send(struct campaign_plan *plan)
+int campaign_push(struct campaign_plan *plan)
 {
 	struct send send = {.plan = plan, .terminal = cli_is_terminal(STDERR_FILENO)};
 	int rc = runtime_open(&send.runtime, on_signal, &send);
@@ -362,6 +398,7 @@ int campaign_send(struct campaign_plan *plan)
 	}
 	send.tick.fire = on_tick;
 	code = run(&send);
+	campaign_keeper_stop(&send.keeper);
 	producer_free(send.producer);
 	messages_free(send.messages);
 	recipients_free(send.recipients);

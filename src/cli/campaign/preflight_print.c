@@ -1,0 +1,344 @@
+/* The preflight as text and as JSON. */
+#include "cli/campaign/preflight.h"
+
+#include "base/units.h"
+#include "cli/campaign/send.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RED "\033[31m"
+#define PLAIN "\033[0m"
+
+/* lines */
+
+static void append_label(struct buf *out, const char *label)
+{
+	buf_appendf(out, "  %-10s ", label);
+}
+
+static void append_count_line(struct buf *out, const char *label, uint64_t count)
+{
+	append_label(out, label);
+	forecast_append_count(out, count);
+	buf_append_char(out, '\n');
+}
+
+static void append_begin(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct campaign_when *when = &facts->plan->when;
+	const struct schedule_instant first = {
+		when->at.epoch_ms - when->prefill_ms, when->at.offset_s};
+	char text[SCHEDULE_TEXT_MAX];
+
+	if (!when->at_text) {
+		buf_append_string(out, "at once");
+		return;
+	}
+	buf_append_string(out, schedule_format(when->at, text));
+	buf_appendf(out, ", in %s",
+		schedule_format_span(when->at.epoch_ms - facts->now_epoch_ms, text));
+	if (when->prefill_ms >= 0 && first.epoch_ms <= facts->now_epoch_ms)
+		buf_append_string(out, "; put in from now on, hidden until then");
+	else if (when->prefill_ms >= 0)
+		buf_appendf(out, "; put in from %s on, hidden until then",
+			schedule_format_time(first, text));
+}
+
+/* What the rate of the forecast is. */
+static void append_source(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct campaign_fleet *fleet = &facts->plan->preflight.fleet;
+
+	switch (facts->forecast.limit) {
+	case FORECAST_PUSH:
+		buf_append_string(out, "--rate");
+		break;
+	case FORECAST_DESTINATION:
+		buf_appendf(out, "rate of destination %s", fleet->destination);
+		break;
+	case FORECAST_QUEUE:
+		buf_append_string(out, "the queue's tag bunshin:rate");
+		break;
+	case FORECAST_SLOTS:
+		forecast_append_count(out, facts->input.slots);
+		buf_appendf(out, " requests in flight%s at %" PRId64 " ms each",
+			fleet->cores_guessed ? " (workers: auto, by this machine's cores)" : "",
+			facts->input.latency_ms);
+		break;
+	case FORECAST_UNKNOWN:
+	default:
+		break;
+	}
+}
+
+static void append_forecast(const struct preflight_facts *facts, bool colour, struct buf *out)
+{
+	bool late = facts->forecast.expired > 0;
+
+	if (late && colour)
+		buf_append_string(out, RED);
+	forecast_append(&facts->input, &facts->forecast, out);
+	if (late && colour)
+		buf_append_string(out, PLAIN);
+}
+
+static void append_sqs(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct forecast_price *price = &facts->price;
+
+	forecast_append_count(out, price->send_requests);
+	buf_append_string(out, " requests to send, ");
+	forecast_append_count(out, price->send_requests + price->worker_requests);
+	buf_append_string(out, " with the workers': about ");
+	forecast_append_money(out, price->sqs, facts->plan->preflight.sqs_currency);
+}
+
+static void append_provider(const struct preflight_facts *facts, struct buf *out)
+{
+	forecast_append_count(out, facts->input.messages);
+	buf_appendf(out, " x %s: ", facts->plan->preflight.price_text);
+	forecast_append_money(out, facts->price.provider, facts->plan->preflight.currency);
+}
+
+static void append_queue(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct queue_attributes *counts = &facts->answer.counts;
+
+	if (facts->answer.err) {
+		buf_append_string(out, facts->answer.words);
+		return;
+	}
+	buf_append_string(out, "answers; holds ");
+	forecast_append_count(out, (uint64_t)counts->visible);
+	buf_append_string(out, " visible, ");
+	forecast_append_count(out, (uint64_t)counts->in_flight);
+	buf_append_string(out, " in flight, ");
+	forecast_append_count(out, (uint64_t)counts->delayed);
+	buf_append_string(out, " delayed");
+}
+
+static bool is_on_the_hour(const struct preflight_facts *facts)
+{
+	return facts->plan->when.at_text && forecast_is_on_the_hour(facts->input.begin);
+}
+
+static void append_notes(const struct preflight_facts *facts, bool colour, struct buf *out)
+{
+	size_t before = out->len;
+
+	append_label(out, "note");
+	if (colour)
+		buf_append_string(out, RED);
+	if (facts->asked && campaign_answer_offset(&facts->answer, out))
+		buf_appendf(out, "%s\n", colour ? PLAIN : "");
+	else
+		buf_truncate(out, before);
+	if (!is_on_the_hour(facts))
+		return;
+	append_label(out, "note");
+	buf_append_string(out, "push providers are busiest right on the hour (FCM for up to two "
+			       "minutes); some minutes later is quieter\n");
+}
+
+static void append_samples(const struct preflight_facts *facts, struct buf *out)
+{
+	for (size_t i = 0; i < facts->sample_count; i++) {
+		const struct campaign_sample *sample = &facts->samples[i];
+
+		buf_appendf(out, "%s message, row %" PRIu64 ", line %" PRIu64,
+			campaign_sample_name(i, facts->sample_count), sample->place.row,
+			sample->place.line);
+		campaign_sample_append_key(sample, out);
+		buf_append_string(out, ":\n");
+		campaign_sample_append(sample, out);
+	}
+}
+
+static void append_left_out(const struct campaign_plan *plan, struct buf *out)
+{
+	append_label(out, "left out");
+	forecast_append_count(out, campaign_check_left_out(&plan->check));
+	if (campaign_check_left_out(&plan->check) > 0) {
+		buf_append_string(out, ": ");
+		campaign_plan_append_rejects(plan, out);
+	}
+	buf_append_char(out, '\n');
+}
+
+void preflight_append(const struct preflight_facts *facts, bool colour, struct buf *out)
+{
+	const struct campaign_plan *plan = facts->plan;
+
+	append_samples(facts, out);
+	buf_appendf(out, "%s%s\n", plan->name ? plan->name : "(no name)",
+		plan->dry_run ? ", dry run: nothing is sent" : "");
+	append_count_line(out, "recipients", plan->check.rows);
+	append_left_out(plan, out);
+	append_count_line(out, "to send", plan->check.valid);
+	append_label(out, "begins");
+	append_begin(facts, out);
+	buf_append_char(out, '\n');
+	append_label(out, "delivery");
+	append_forecast(facts, colour, out);
+	buf_append_char(out, '\n');
+	if (facts->forecast.limit != FORECAST_UNKNOWN) {
+		append_label(out, "limit");
+		append_source(facts, out);
+		buf_append_char(out, '\n');
+	}
+	append_label(out, "SQS");
+	append_sqs(facts, out);
+	buf_append_char(out, '\n');
+	if (plan->preflight.price_text) {
+		append_label(out, "provider");
+		append_provider(facts, out);
+		buf_append_char(out, '\n');
+	}
+	if (facts->asked) {
+		append_label(out, "queue");
+		append_queue(facts, out);
+		buf_append_char(out, '\n');
+	}
+	append_notes(facts, colour, out);
+}
+
+void preflight_append_brief(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct campaign_plan *plan = facts->plan;
+
+	buf_appendf(out, "bunshin " CAMPAIGN_COMMAND ": ");
+	forecast_append_count(out, plan->check.rows);
+	buf_append_string(out, " recipients, ");
+	forecast_append_count(out, campaign_check_left_out(&plan->check));
+	buf_append_string(out, " left out, ");
+	forecast_append_count(out, plan->check.valid);
+	buf_append_string(out, " to send; begins ");
+	append_begin(facts, out);
+	if (facts->forecast.limit != FORECAST_UNKNOWN || facts->input.deadline.epoch_ms != 0) {
+		buf_append_string(out, "\nbunshin " CAMPAIGN_COMMAND ": delivery: ");
+		append_forecast(facts, false, out);
+	}
+	buf_append_string(out, "\nbunshin " CAMPAIGN_COMMAND ": SQS: ");
+	append_sqs(facts, out);
+	if (plan->preflight.price_text) {
+		buf_append_string(out, "; provider: ");
+		append_provider(facts, out);
+	}
+	buf_append_char(out, '\n');
+}
+
+/* JSON */
+
+static void append_json_text(struct buf *out, const char *name, const char *text)
+{
+	buf_appendf(out, ",\"%s\":", name);
+	if (!text) {
+		buf_append_string(out, "null");
+		return;
+	}
+	buf_append_char(out, '"');
+	buf_append_json(out, text, strlen(text));
+	buf_append_char(out, '"');
+}
+
+static void append_json_instant(struct buf *out, const char *name, int64_t epoch_ms)
+{
+	char text[UNITS_TEXT_MAX];
+
+	append_json_text(out, name, epoch_ms != 0 ? units_format_rfc3339(epoch_ms, text) : NULL);
+}
+
+static void append_json_forecast(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct forecast *forecast = &facts->forecast;
+	struct buf source = BUF_INIT(1000);
+
+	if (forecast->limit == FORECAST_UNKNOWN) {
+		buf_append_string(out, ",\"forecast\":null");
+		return;
+	}
+	append_source(facts, &source);
+	buf_appendf(out, ",\"forecast\":{\"rate\":%.3f", forecast->per_s);
+	append_json_text(out, "limit", buf_string(&source));
+	append_json_instant(out, "done", forecast->done_epoch_ms);
+	append_json_instant(out, "done_with_retries", forecast->late_epoch_ms);
+	buf_appendf(out, ",\"expired\":%" PRIu64 ",\"expired_with_retries\":%" PRIu64 "}",
+		forecast->expired, forecast->expired_late);
+	buf_free(&source);
+}
+
+static void append_json_price(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct campaign_preflight *options = &facts->plan->preflight;
+
+	buf_appendf(out,
+		",\"price\":{\"sqs_requests\":%" PRIu64 ",\"worker_requests\":%" PRIu64
+		",\"sqs\":%.6f",
+		facts->price.send_requests, facts->price.worker_requests, facts->price.sqs);
+	append_json_text(out, "sqs_currency", options->sqs_currency);
+	if (options->price_text)
+		buf_appendf(out, ",\"provider\":%.4f", facts->price.provider);
+	else
+		buf_append_string(out, ",\"provider\":null");
+	append_json_text(out, "currency", options->price_text ? options->currency : NULL);
+	buf_append_char(out, '}');
+}
+
+static void append_json_queue(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct campaign_answer *answer = &facts->answer;
+
+	if (!facts->asked) {
+		buf_append_string(out, ",\"queue\":null");
+		return;
+	}
+	buf_appendf(out,
+		",\"queue\":{\"visible\":%" PRId64 ",\"in_flight\":%" PRId64
+		",\"delayed\":%" PRId64,
+		answer->counts.visible, answer->counts.in_flight, answer->counts.delayed);
+	append_json_text(out, "error", answer->err ? answer->words : NULL);
+	if (answer->offset_known)
+		buf_appendf(out,
+			",\"clock_ahead_ms\":{\"least\":%" PRId64 ",\"most\":%" PRId64 "}}",
+			answer->offset_least_ms, answer->offset_most_ms);
+	else
+		buf_append_string(out, ",\"clock_ahead_ms\":null}");
+}
+
+static void append_json_samples(const struct preflight_facts *facts, struct buf *out)
+{
+	buf_append_string(out, ",\"samples\":[");
+	for (size_t i = 0; i < facts->sample_count; i++) {
+		const struct campaign_sample *sample = &facts->samples[i];
+
+		buf_appendf(out, "%s{\"row\":%" PRIu64 ",\"line\":%" PRIu64 ",\"bytes\":%zu",
+			i > 0 ? "," : "", sample->place.row, sample->place.line, sample->bytes);
+		append_json_text(out, "key", sample->key_bytes > 0 ? sample->key : NULL);
+		append_json_text(out, "body", sample->body);
+		buf_append_char(out, '}');
+	}
+	buf_append_char(out, ']');
+}
+
+void preflight_append_json(const struct preflight_facts *facts, struct buf *out)
+{
+	const struct campaign_plan *plan = facts->plan;
+	const struct campaign_check *check = &plan->check;
+
+	buf_appendf(out,
+		"{\"dry_run\":true,\"recipients\":%" PRIu64 ",\"valid\":%" PRIu64
+		",\"skipped\":%" PRIu64 ",\"sqs_requests\":%" PRIu64,
+		check->rows, check->valid, campaign_check_left_out(check), check->requests);
+	buf_append_string(out, ",\"rejected\":");
+	campaign_plan_append_rejects_json(plan, out);
+	append_json_text(out, "name", plan->name);
+	append_json_instant(out, "at", plan->when.at.epoch_ms);
+	append_json_instant(out, "deadline", plan->when.deadline.epoch_ms);
+	append_json_forecast(facts, out);
+	append_json_price(facts, out);
+	append_json_queue(facts, out);
+	append_json_samples(facts, out);
+	buf_append_string(out, "}\n");
+}
