@@ -1,7 +1,10 @@
 #include "campaign/figures.h"
 
+#include "base/units.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 int figures_append_count(struct buf *out, uint64_t count)
@@ -49,4 +52,22 @@ int figures_append_time(struct buf *out, int64_t epoch_ms, enum figures_time wha
 	else
 		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S (UTC%z)", &parts);
 	return buf_append_string(out, text);
+}
+
+int figures_append_json(struct buf *out, const char *name, const char *text)
+{
+	buf_appendf(out, ",\"%s\":", name);
+	if (!text)
+		return buf_append_string(out, "null");
+	buf_append_char(out, '"');
+	buf_append_json(out, text, strlen(text));
+	return buf_append_char(out, '"');
+}
+
+int figures_append_json_time(struct buf *out, const char *name, int64_t epoch_ms)
+{
+	char text[UNITS_TEXT_MAX];
+
+	return figures_append_json(
+		out, name, epoch_ms != 0 ? units_format_rfc3339(epoch_ms, text) : NULL);
 }

@@ -129,25 +129,6 @@ int report_print_text(const struct report_summary *summary, struct buf *out)
 
 /* JSON */
 
-static void put_json_text(struct buf *out, const char *name, const char *text)
-{
-	buf_appendf(out, ",\"%s\":", name);
-	if (!text) {
-		buf_append_string(out, "null");
-		return;
-	}
-	buf_append_char(out, '"');
-	buf_append_json(out, text, strlen(text));
-	buf_append_char(out, '"');
-}
-
-static void put_json_time(struct buf *out, const char *name, int64_t epoch_ms)
-{
-	char text[UNITS_TEXT_MAX];
-
-	put_json_text(out, name, epoch_ms != 0 ? units_format_rfc3339(epoch_ms, text) : NULL);
-}
-
 static void put_json_counts(const struct report_summary *summary, struct buf *out)
 {
 	static const char *const names[REPORT_OUTCOMES] = {"accepted", "failed", "expired",
@@ -173,10 +154,10 @@ static void put_json_reasons(const struct report_summary *summary, struct buf *o
 
 		buf_appendf(out, "%s{\"count\":%" PRIu64 ",\"status\":%d", i > 0 ? "," : "",
 			reason->count, reason->status);
-		put_json_text(out, "outcome", result_outcome_name(reason->outcome));
-		put_json_text(out, "reason", reason->reason);
-		put_json_text(out, "sample_key", reason->sample_key);
-		put_json_text(out, "sample_request_id", reason->sample_request_id);
+		figures_append_json(out, "outcome", result_outcome_name(reason->outcome));
+		figures_append_json(out, "reason", reason->reason);
+		figures_append_json(out, "sample_key", reason->sample_key);
+		figures_append_json(out, "sample_request_id", reason->sample_request_id);
 		buf_append_char(out, '}');
 	}
 	buf_append_char(out, ']');
@@ -189,16 +170,16 @@ int report_print_json(const struct report_summary *summary, struct buf *out)
 	for (int i = 0; i < REPORT_OUTCOMES; i++)
 		sum += summary->counts.by_outcome[i];
 	buf_appendf(out, "{\"reconciles\":%s", sum == summary->campaign->rows ? "true" : "false");
-	put_json_text(out, "campaign", summary->campaign->name);
+	figures_append_json(out, "campaign", summary->campaign->name);
 	put_json_counts(summary, out);
 	buf_appendf(out, ",\"open\":%" PRIu64, report_open_rows(summary));
-	put_json_time(out, "begun", summary->progress.begun_epoch_ms);
-	put_json_time(out, "enqueued", summary->progress.finished_epoch_ms);
-	put_json_time(out, "deadline", summary->campaign->deadline_epoch_ms);
-	put_json_time(out, "first", summary->first_epoch_ms);
-	put_json_time(out, "p50", summary->median_epoch_ms);
-	put_json_time(out, "p95", summary->p95_epoch_ms);
-	put_json_time(out, "last", summary->last_epoch_ms);
+	figures_append_json_time(out, "begun", summary->progress.begun_epoch_ms);
+	figures_append_json_time(out, "enqueued", summary->progress.finished_epoch_ms);
+	figures_append_json_time(out, "deadline", summary->campaign->deadline_epoch_ms);
+	figures_append_json_time(out, "first", summary->first_epoch_ms);
+	figures_append_json_time(out, "p50", summary->median_epoch_ms);
+	figures_append_json_time(out, "p95", summary->p95_epoch_ms);
+	figures_append_json_time(out, "last", summary->last_epoch_ms);
 	put_json_reasons(summary, out);
 	return buf_append_string(out, "}\n");
 }

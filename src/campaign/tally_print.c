@@ -471,13 +471,6 @@ int tally_print_sentence(const struct tally_view *view, struct buf *out)
 
 /* ---- JSON */
 
-static void put_json_text(struct buf *out, const char *name, const char *text)
-{
-	buf_appendf(out, ",\"%s\":\"", name);
-	buf_append_json(out, text, strlen(text));
-	buf_append_char(out, '"');
-}
-
 static void put_json_count(struct buf *out, const char *name, uint64_t count)
 {
 	buf_appendf(out, ",\"%s\":%" PRIu64, name, count);
@@ -510,9 +503,9 @@ static void put_json_reasons(struct buf *out, const struct tally_view *view)
 		buf_appendf(out, "%s{\"outcome\":\"%s\",\"status\":%d,\"count\":%" PRIu64,
 			i ? "," : "", result_outcome_name(reason->outcome), reason->status,
 			reason->count);
-		put_json_text(out, "reason", reason->reason);
-		put_json_text(out, "sample_key", reason->sample_key);
-		put_json_text(out, "sample_request_id", reason->sample_request_id);
+		figures_append_json(out, "reason", reason->reason);
+		figures_append_json(out, "sample_key", reason->sample_key);
+		figures_append_json(out, "sample_request_id", reason->sample_request_id);
 		buf_append_char(out, '}');
 	}
 	buf_append_char(out, ']');
@@ -531,7 +524,7 @@ int tally_print_json(const struct tally_view *view, struct buf *out)
 	char text[UNITS_TEXT_MAX];
 
 	buf_appendf(out, "{\"at\":\"%s\"", units_format_rfc3339(view->now_epoch_ms, text));
-	put_json_text(out, "campaign", view->campaign);
+	figures_append_json(out, "campaign", view->campaign);
 	put_json_count(out, "total", tally->total);
 	buf_appendf(out, ",\"at_least\":%s", tally->at_least ? "true" : "false");
 	put_json_count(out, "waiting", tally->waiting);
@@ -548,11 +541,11 @@ int tally_print_json(const struct tally_view *view, struct buf *out)
 	put_json_time(out, "end_from", tally->end_from_epoch_ms);
 	put_json_time(out, "end_to", tally->end_to_epoch_ms);
 	put_json_time(out, "deadline", view->deadline_epoch_ms);
-	put_json_text(out, "deadline_verdict", verdicts[tally->deadline]);
+	figures_append_json(out, "deadline_verdict", verdicts[tally->deadline]);
 	put_json_count(out, "would_expire_from", tally->would_expire_from);
 	put_json_count(out, "would_expire_to", tally->would_expire_to);
 	if (tally->workers > 0)
-		put_json_text(out, "limit", result_limit_name(tally->limit));
+		figures_append_json(out, "limit", result_limit_name(tally->limit));
 	else
 		buf_append_string(out, ",\"limit\":null");
 	put_json_count(out, "limit_workers", tally->limit_workers);
@@ -564,9 +557,9 @@ int tally_print_json(const struct tally_view *view, struct buf *out)
 	else
 		buf_append_string(out, ",\"sent\":null,\"confirmed\":null");
 	put_json_count(out, "unreadable", view->unreadable);
-	put_json_text(out, "source", view->source);
+	figures_append_json(out, "source", view->source);
 	if (view->trouble)
-		put_json_text(out, "trouble", view->trouble);
+		figures_append_json(out, "trouble", view->trouble);
 	else
 		buf_append_string(out, ",\"trouble\":null");
 	put_json_reasons(out, view);

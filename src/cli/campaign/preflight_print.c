@@ -2,6 +2,7 @@
 #include "cli/campaign/preflight.h"
 
 #include "base/units.h"
+#include "campaign/figures.h"
 #include "cli/campaign/send.h"
 
 #include <inttypes.h>
@@ -231,25 +232,6 @@ void preflight_append_brief(const struct preflight_facts *facts, struct buf *out
 
 /* JSON */
 
-static void append_json_text(struct buf *out, const char *name, const char *text)
-{
-	buf_appendf(out, ",\"%s\":", name);
-	if (!text) {
-		buf_append_string(out, "null");
-		return;
-	}
-	buf_append_char(out, '"');
-	buf_append_json(out, text, strlen(text));
-	buf_append_char(out, '"');
-}
-
-static void append_json_instant(struct buf *out, const char *name, int64_t epoch_ms)
-{
-	char text[UNITS_TEXT_MAX];
-
-	append_json_text(out, name, epoch_ms != 0 ? units_format_rfc3339(epoch_ms, text) : NULL);
-}
-
 static void append_json_forecast(const struct preflight_facts *facts, struct buf *out)
 {
 	const struct forecast *forecast = &facts->forecast;
@@ -261,9 +243,9 @@ static void append_json_forecast(const struct preflight_facts *facts, struct buf
 	}
 	append_source(facts, &source);
 	buf_appendf(out, ",\"forecast\":{\"rate\":%.3f", forecast->per_s);
-	append_json_text(out, "limit", buf_string(&source));
-	append_json_instant(out, "done", forecast->done_epoch_ms);
-	append_json_instant(out, "done_with_retries", forecast->late_epoch_ms);
+	figures_append_json(out, "limit", buf_string(&source));
+	figures_append_json_time(out, "done", forecast->done_epoch_ms);
+	figures_append_json_time(out, "done_with_retries", forecast->late_epoch_ms);
 	buf_appendf(out, ",\"expired\":%" PRIu64 ",\"expired_with_retries\":%" PRIu64 "}",
 		forecast->expired, forecast->expired_late);
 	buf_free(&source);
@@ -277,12 +259,12 @@ static void append_json_price(const struct preflight_facts *facts, struct buf *o
 		",\"price\":{\"sqs_requests\":%" PRIu64 ",\"worker_requests\":%" PRIu64
 		",\"sqs\":%.6f",
 		facts->price.send_requests, facts->price.worker_requests, facts->price.sqs);
-	append_json_text(out, "sqs_currency", options->sqs_currency);
+	figures_append_json(out, "sqs_currency", options->sqs_currency);
 	if (options->price_text)
 		buf_appendf(out, ",\"provider\":%.4f", facts->price.provider);
 	else
 		buf_append_string(out, ",\"provider\":null");
-	append_json_text(out, "currency", options->price_text ? options->currency : NULL);
+	figures_append_json(out, "currency", options->price_text ? options->currency : NULL);
 	buf_append_char(out, '}');
 }
 
@@ -298,7 +280,7 @@ static void append_json_queue(const struct preflight_facts *facts, struct buf *o
 		",\"queue\":{\"visible\":%" PRId64 ",\"in_flight\":%" PRId64
 		",\"delayed\":%" PRId64,
 		answer->counts.visible, answer->counts.in_flight, answer->counts.delayed);
-	append_json_text(out, "error", answer->err ? answer->words : NULL);
+	figures_append_json(out, "error", answer->err ? answer->words : NULL);
 	if (answer->offset_known)
 		buf_appendf(out,
 			",\"clock_ahead_ms\":{\"least\":%" PRId64 ",\"most\":%" PRId64 "}}",
@@ -315,8 +297,8 @@ static void append_json_samples(const struct preflight_facts *facts, struct buf 
 
 		buf_appendf(out, "%s{\"row\":%" PRIu64 ",\"line\":%" PRIu64 ",\"bytes\":%zu",
 			i > 0 ? "," : "", sample->place.row, sample->place.line, sample->bytes);
-		append_json_text(out, "key", sample->key_bytes > 0 ? sample->key : NULL);
-		append_json_text(out, "body", sample->body);
+		figures_append_json(out, "key", sample->key_bytes > 0 ? sample->key : NULL);
+		figures_append_json(out, "body", sample->body);
 		buf_append_char(out, '}');
 	}
 	buf_append_char(out, ']');
@@ -333,9 +315,9 @@ void preflight_append_json(const struct preflight_facts *facts, struct buf *out)
 		check->rows, check->valid, campaign_check_left_out(check), check->requests);
 	buf_append_string(out, ",\"rejected\":");
 	campaign_plan_append_rejects_json(plan, out);
-	append_json_text(out, "name", plan->name);
-	append_json_instant(out, "at", plan->when.at.epoch_ms);
-	append_json_instant(out, "deadline", plan->when.deadline.epoch_ms);
+	figures_append_json(out, "name", plan->name);
+	figures_append_json_time(out, "at", plan->when.at.epoch_ms);
+	figures_append_json_time(out, "deadline", plan->when.deadline.epoch_ms);
 	append_json_forecast(facts, out);
 	append_json_price(facts, out);
 	append_json_queue(facts, out);

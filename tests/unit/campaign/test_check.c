@@ -2,6 +2,7 @@
 #include "campaign/check.h"
 
 #include "bunshin/error.h"
+#include "text_source.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -13,23 +14,6 @@
 #include <cmocka.h>
 
 static const uint8_t hash_key[SIPHASH_KEY_BYTES] = {5};
-
-struct source {
-	const char *text;
-	size_t len;
-};
-
-static int read_source(void *arg, char *bytes, size_t size, size_t *ret_len)
-{
-	struct source *source = arg;
-	size_t len = source->len < size ? source->len : size;
-
-	memcpy(bytes, source->text, len);
-	source->text += len;
-	source->len -= len;
-	*ret_len = len;
-	return 0;
-}
 
 /* One line a reject; ends the pass at row `end_at`. */
 struct notes {
@@ -55,8 +39,8 @@ static int check(const char *list, const char *key_column, const char *rule, con
 	const struct messages_options options = {.key_space = {9},
 		.key = key_column ? MESSAGES_KEY_COLUMN : MESSAGES_KEY_ROW,
 		.key_column = key_column};
-	struct source source = {list, strlen(list)};
-	const struct recipients_input input = {read_source, &source};
+	struct text_source source = {list, strlen(list)};
+	const struct recipients_input input = {text_source_read, &source};
 	struct campaign_check_rules rules = {0};
 	struct recipients *recipients;
 	struct messages *messages;

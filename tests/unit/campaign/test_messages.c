@@ -3,6 +3,7 @@
 
 #include "aws/uuid.h"
 #include "bunshin/error.h"
+#include "text_source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,26 +15,9 @@
 
 #include <cmocka.h>
 
-struct source {
-	const char *text;
-	size_t len;
-};
-
-static int read_source(void *arg, char *bytes, size_t size, size_t *ret_len)
-{
-	struct source *source = arg;
-	size_t len = source->len < size ? source->len : size;
-
-	memcpy(bytes, source->text, len);
-	source->text += len;
-	source->len -= len;
-	*ret_len = len;
-	return 0;
-}
-
 /* One list being made into messages. */
 struct fixture {
-	struct source source;
+	struct text_source source;
 	struct template *template;
 	struct recipients *recipients;
 	struct messages *messages;
@@ -42,7 +26,7 @@ struct fixture {
 static int open_fixture(struct fixture *fixture, const char *list, const char *template,
 	const struct messages_options *options)
 {
-	const struct recipients_input input = {read_source, &fixture->source};
+	const struct recipients_input input = {text_source_read, &fixture->source};
 	struct messages_options copy = options ? *options : (struct messages_options){0};
 	struct buf error = BUF_INIT(1000);
 	int rc = 0;

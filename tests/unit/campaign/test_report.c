@@ -3,6 +3,7 @@
 
 #include "bunshin/error.h"
 #include "campaign/messages.h"
+#include "text_source.h"
 
 #include "aws/uuid.h"
 
@@ -132,23 +133,6 @@ static int leave(void **state)
 	return 0;
 }
 
-struct source {
-	const char *text;
-	size_t len;
-};
-
-static int read_source(void *arg, char *bytes, size_t size, size_t *ret_len)
-{
-	struct source *source = arg;
-	size_t len = source->len < size ? source->len : size;
-
-	memcpy(bytes, source->text, len);
-	source->text += len;
-	source->len -= len;
-	*ret_len = len;
-	return 0;
-}
-
 static int take_csv(void *arg, const struct report_row *row)
 {
 	return report_csv_row(row, arg);
@@ -157,10 +141,10 @@ static int take_csv(void *arg, const struct report_row *row)
 static int read_list(struct world *world, const char *text, struct results_db *db, struct buf *csv,
 	struct report_counts *counts, struct buf *error)
 {
-	struct source source = {text, strlen(text)};
+	struct text_source source = {text, strlen(text)};
 	const struct report_source report = {.journal = world->journal,
 		.db = db,
-		.input = {read_source, &source},
+		.input = {text_source_read, &source},
 		.format = RECIPIENTS_CSV};
 
 	return report_read(&report, take_csv, csv, counts, error);

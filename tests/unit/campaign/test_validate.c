@@ -2,6 +2,7 @@
 #include "campaign/validate.h"
 
 #include "bunshin/error.h"
+#include "text_source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,28 +12,11 @@
 
 #include <cmocka.h>
 
-struct source {
-	const char *text;
-	size_t len;
-};
-
-static int read_source(void *arg, char *bytes, size_t size, size_t *ret_len)
-{
-	struct source *source = arg;
-	size_t len = source->len < size ? source->len : size;
-
-	memcpy(bytes, source->text, len);
-	source->text += len;
-	source->len -= len;
-	*ret_len = len;
-	return 0;
-}
-
 /* What is said of the first row of the list, "" when it keeps the rules. */
 static void check_row(const char *rule, const char *list, const char *expected)
 {
-	struct source source = {list, strlen(list)};
-	const struct recipients_input input = {read_source, &source};
+	struct text_source source = {list, strlen(list)};
+	const struct recipients_input input = {text_source_read, &source};
 	struct buf reason = BUF_INIT(10000);
 	struct recipients *recipients;
 	struct validate *validate;
@@ -185,8 +169,8 @@ static void a_rule_as_long_as_can_be(void **state)
 static void a_column_that_the_list_lacks(void **state)
 {
 	static const char list[] = "to,n\na,b\n";
-	struct source source = {list, strlen(list)};
-	const struct recipients_input input = {read_source, &source};
+	struct text_source source = {list, strlen(list)};
+	const struct recipients_input input = {text_source_read, &source};
 	struct buf error = BUF_INIT(10000);
 	struct recipients *recipients;
 	struct validate *validate;
