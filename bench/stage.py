@@ -11,7 +11,8 @@ from collections import Counter
 
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from figures import ROOT, replace_figures
+
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 
 import harness  # noqa: E402
@@ -111,19 +112,17 @@ def flat(figures, prefix=""):
 
 def write_page(mark, runs, all_figures):
     """Those of runs that were not made this time stay as they are."""
-    begin, end = f"<!-- figures: {mark} -->", "<!-- end -->"
-    page = ROOT / "docs/benchmarks.md"
-    head, rest = page.read_text().split(begin)
-    old, tail = rest.split(end, 1)
-    rows = []
-    for name in runs:
-        if name in all_figures:
-            rows += [f"| {title} | {value:,} |"
-                     for title, value in flat({name: all_figures[name]})]
-        else:
-            rows += [line for line in old.splitlines() if line.startswith(f"| {name}: ")]
-    table = "\n".join([f"| {time.strftime('%Y-%m-%d')} | |", "| --- | ---: |", *rows])
-    page.write_text(f"{head}{begin}\n\n{table}\n\n{end}{tail}")
+    def make(old):
+        rows = []
+        for name in runs:
+            if name in all_figures:
+                rows += [f"| {title} | {value:,} |"
+                         for title, value in flat({name: all_figures[name]})]
+            else:
+                rows += [line for line in old.splitlines() if line.startswith(f"| {name}: ")]
+        return "\n".join([f"| {time.strftime('%Y-%m-%d')} | |", "| --- | ---: |", *rows])
+
+    replace_figures(mark, make)
 
 
 def build():

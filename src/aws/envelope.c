@@ -53,10 +53,10 @@ int envelope_read_s3(
 	if (err != 0)
 		return err;
 	root = json_root(json);
-	place = json_element(json, root, 1);
-	bucket = json_member(json, place, "s3BucketName");
-	key = json_member(json, place, "s3Key");
-	if (root->count != 2 || !is_string(json_element(json, root, 0)) || !is_string(bucket) ||
+	place = json_element(root, 1);
+	bucket = json_member(place, "s3BucketName");
+	key = json_member(place, "s3Key");
+	if (root->count != 2 || !is_string(json_element(root, 0)) || !is_string(bucket) ||
 		!is_string(key))
 		return ERR_NOT_FOUND;
 	*ret_pointer = (struct envelope_s3){.bucket = bucket->string,
@@ -102,11 +102,10 @@ static bool is_carried(const struct json_value *attribute, const char *type)
 }
 
 /* own: takes it only when it is one that is read here; else only when it is not. 0, ERR_SYNTAX. */
-static int read_attribute(const struct json *json, const struct json_value *attribute, bool own,
-	struct envelope_sns *sns)
+static int read_attribute(const struct json_value *attribute, bool own, struct envelope_sns *sns)
 {
-	const char *type = json_text(json_member(json, attribute, "Type"));
-	const struct json_value *value = json_member(json, attribute, "Value");
+	const char *type = json_text(json_member(attribute, "Type"));
+	const struct json_value *value = json_member(attribute, "Value");
 	struct envelope_attribute *place;
 
 	if (type == NULL)
@@ -128,16 +127,16 @@ static int read_attribute(const struct json *json, const struct json_value *attr
 
 static int read_attributes(const struct json *json, bool own, struct envelope_sns *sns)
 {
-	const struct json_value *all = json_member(json, json_root(json), "MessageAttributes");
+	const struct json_value *all = json_member(json_root(json), "MessageAttributes");
 	int err = 0;
 
 	if (all == NULL || all->kind == JSON_NULL)
 		return 0;
 	if (all->kind != JSON_OBJECT)
 		return ERR_SYNTAX;
-	for (const struct json_value *child = json_first(json, all); child != NULL && err == 0;
-		child = json_next(json, all, child))
-		err = read_attribute(json, child, own, sns);
+	for (const struct json_value *child = json_first(all); child != NULL && err == 0;
+		child = json_next(all, child))
+		err = read_attribute(child, own, sns);
 	return err;
 }
 
@@ -151,10 +150,10 @@ int envelope_read_sns(
 
 	if (err != 0)
 		return err;
-	type = json_text(json_member(json, json_root(json), "Type"));
+	type = json_text(json_member(json_root(json), "Type"));
 	if (type == NULL || strcmp(type, "Notification") != 0)
 		return ERR_NOT_FOUND;
-	message = json_member(json, json_root(json), "Message");
+	message = json_member(json_root(json), "Message");
 	if (!is_string(message) || message->string_bytes == 0 ||
 		!sqs_text_is_valid(message->string, message->string_bytes))
 		return ERR_SYNTAX;

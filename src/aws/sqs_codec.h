@@ -164,8 +164,7 @@ int sqs_decoder_parse(struct sqs_decoder *decoder, const char *text, size_t len)
 /* Gives the memory of a parser back that an odd document has grown. */
 void sqs_json_trim(struct json *json);
 /* The member, or NULL when it is absent or null. */
-const struct json_value *sqs_member(
-	const struct sqs_decoder *decoder, const struct json_value *object, const char *name);
+const struct json_value *sqs_member(const struct json_value *object, const char *name);
 /* Formats; cuts what does not fit, at a character, and blanks control characters out. */
 void sqs_detail_set(char detail[SQS_DETAIL_SIZE], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -100,18 +100,16 @@ int sqs_decoder_parse(struct sqs_decoder *decoder, const char *text, size_t len)
 	return err == 0 && json_root(json)->kind == JSON_OBJECT ? 0 : ERR_PROTOCOL;
 }
 
-const struct json_value *sqs_member(
-	const struct sqs_decoder *decoder, const struct json_value *object, const char *name)
+const struct json_value *sqs_member(const struct json_value *object, const char *name)
 {
-	const struct json_value *value = json_member(&decoder->json, object, name);
+	const struct json_value *value = json_member(object, name);
 
 	return value != NULL && value->kind != JSON_NULL ? value : NULL;
 }
 
-static const char *text_member(
-	const struct sqs_decoder *decoder, const struct json_value *object, const char *name)
+static const char *text_member(const struct json_value *object, const char *name)
 {
-	return json_text(sqs_member(decoder, object, name));
+	return json_text(sqs_member(object, name));
 }
 
 static const char *or_empty(const char *text)
@@ -123,7 +121,7 @@ static const char *or_empty(const char *text)
 static int list_member(
 	const struct sqs_decoder *decoder, const char *name, const struct json_value **ret_list)
 {
-	const struct json_value *list = sqs_member(decoder, json_root(&decoder->json), name);
+	const struct json_value *list = sqs_member(json_root(&decoder->json), name);
 
 	if (list != NULL && list->kind != JSON_ARRAY)
 		return ERR_PROTOCOL;
@@ -132,20 +130,18 @@ static int list_member(
 }
 
 /* The position that an entry's id stands for, or `count` when it is none of ours. */
-static size_t entry_position(
-	const struct sqs_decoder *decoder, const struct json_value *entry, size_t count)
+static size_t entry_position(const struct json_value *entry, size_t count)
 {
-	const char *id = text_member(decoder, entry, "Id");
+	const char *id = text_member(entry, "Id");
 
 	if (id == NULL || id[0] < '0' || id[0] > '9' || id[1] != '\0')
 		return count;
 	return (size_t)(id[0] - '0') < count ? (size_t)(id[0] - '0') : count;
 }
 
-static bool digest_is(const struct sqs_decoder *decoder, const struct json_value *entry,
-	const char *name, const char *expected)
+static bool digest_is(const struct json_value *entry, const char *name, const char *expected)
 {
-	const struct json_value *value = sqs_member(decoder, entry, name);
+	const struct json_value *value = sqs_member(entry, name);
 	const char *text = json_text(value);
 
 	if (expected[0] == '\0')
@@ -154,26 +150,25 @@ static bool digest_is(const struct sqs_decoder *decoder, const struct json_value
 }
 
 /* Did SQS store what was sent? */
-static bool is_intact(const struct sqs_decoder *decoder, const struct json_value *entry,
-	const struct sqs_sent_digests *sent, size_t i)
+static bool is_intact(const struct json_value *entry, const struct sqs_sent_digests *sent, size_t i)
 {
-	return digest_is(decoder, entry, "MD5OfMessageBody", sent->body[i]) &&
-	       digest_is(decoder, entry, "MD5OfMessageAttributes", sent->attributes[i]);
+	return digest_is(entry, "MD5OfMessageBody", sent->body[i]) &&
+	       digest_is(entry, "MD5OfMessageAttributes", sent->attributes[i]);
 }
 
-static int failed_entry_error(const struct sqs_decoder *decoder, enum sqs_operation operation,
-	const struct json_value *entry, char detail[SQS_DETAIL_SIZE], size_t i)
+static int failed_entry_error(enum sqs_operation operation, const struct json_value *entry,
+	char detail[SQS_DETAIL_SIZE], size_t i)
 {
-	const struct json_value *sender = sqs_member(decoder, entry, "SenderFault");
+	const struct json_value *sender = sqs_member(entry, "SenderFault");
 	char code[SQS_CODE_SIZE];
 	struct sqs_failure failure = {
 		.code = code,
 		.legacy_code = "",
-		.message = or_empty(text_member(decoder, entry, "Message")),
+		.message = or_empty(text_member(entry, "Message")),
 		.sender_fault = sender != NULL && sender->kind == JSON_TRUE,
 	};
 
-	sqs_error_normalise(or_empty(text_member(decoder, entry, "Code")), code);
+	sqs_error_normalise(or_empty(text_member(entry, "Code")), code);
 	sqs_detail_set(detail, "entry %zu: %s: %s", i, code[0] != '\0' ? code : "no code",
 		failure.message);
 	return sqs_error_of(operation, &failure);
@@ -185,7 +180,6 @@ int sqs_decode_batch(struct sqs_decoder *decoder, enum sqs_operation operation, 
 {
 	char details[QUEUE_BATCH_MAX][SQS_DETAIL_SIZE];
 	const struct json_value *successful, *failed;
-	struct json *json = &decoder->json;
 	int err = sqs_decoder_parse(decoder, text, len);
 
 	if (err != 0 || (err = list_member(decoder, "Successful", &successful)) != 0 ||
@@ -195,24 +189,24 @@ int sqs_decode_batch(struct sqs_decoder *decoder, enum sqs_operation operation, 
 		results[i] = ERR_PROTOCOL;
 		sqs_detail_set(details[i], "entry %zu: not in the answer", i);
 	}
-	for (const struct json_value *entry = json_first(json, successful); entry != NULL;
-		entry = json_next(json, successful, entry)) {
-		size_t i = entry_position(decoder, entry, count);
+	for (const struct json_value *entry = json_first(successful); entry != NULL;
+		entry = json_next(successful, entry)) {
+		size_t i = entry_position(entry, count);
 
 		if (i == count)
 			continue;
-		if (sent == NULL || is_intact(decoder, entry, sent, i))
+		if (sent == NULL || is_intact(entry, sent, i))
 			results[i] = 0;
 		else
 			sqs_detail_set(details[i],
 				"entry %zu: the MD5 in the answer is not that of what was sent", i);
 	}
-	for (const struct json_value *entry = json_first(json, failed); entry != NULL;
-		entry = json_next(json, failed, entry)) {
-		size_t i = entry_position(decoder, entry, count);
+	for (const struct json_value *entry = json_first(failed); entry != NULL;
+		entry = json_next(failed, entry)) {
+		size_t i = entry_position(entry, count);
 
 		if (i < count)
-			results[i] = failed_entry_error(decoder, operation, entry, details[i], i);
+			results[i] = failed_entry_error(operation, entry, details[i], i);
 	}
 	detail[0] = '\0';
 	for (size_t i = count; i-- > 0;) {
@@ -223,10 +217,9 @@ int sqs_decode_batch(struct sqs_decoder *decoder, enum sqs_operation operation, 
 }
 
 /* SQS gives every attribute as a string of decimal digits. */
-static int count_attribute(const struct sqs_decoder *decoder, const struct json_value *attributes,
-	const char *name, int64_t *ret)
+static int count_attribute(const struct json_value *attributes, const char *name, int64_t *ret)
 {
-	const char *text = text_member(decoder, attributes, name);
+	const char *text = text_member(attributes, name);
 	int64_t number = 0;
 
 	if (text == NULL || text[0] == '\0' || strlen(text) > 18)
@@ -250,13 +243,13 @@ int sqs_decode_attributes(struct sqs_decoder *decoder, const char *text, size_t 
 
 	if (err != 0)
 		return err;
-	attributes = sqs_member(decoder, json_root(&decoder->json), "Attributes");
-	if (count_attribute(decoder, attributes, "ApproximateNumberOfMessages", &counts.visible) ||
-		count_attribute(decoder, attributes, "ApproximateNumberOfMessagesNotVisible",
-			&counts.in_flight) ||
-		count_attribute(decoder, attributes, "ApproximateNumberOfMessagesDelayed",
-			&counts.delayed) ||
-		count_attribute(decoder, attributes, "VisibilityTimeout", &visibility_s) ||
+	attributes = sqs_member(json_root(&decoder->json), "Attributes");
+	if (count_attribute(attributes, "ApproximateNumberOfMessages", &counts.visible) ||
+		count_attribute(
+			attributes, "ApproximateNumberOfMessagesNotVisible", &counts.in_flight) ||
+		count_attribute(
+			attributes, "ApproximateNumberOfMessagesDelayed", &counts.delayed) ||
+		count_attribute(attributes, "VisibilityTimeout", &visibility_s) ||
 		visibility_s > QUEUE_VISIBILITY_MAX_S)
 		return ERR_PROTOCOL;
 	counts.visibility_s = (unsigned)visibility_s;
@@ -272,7 +265,7 @@ int sqs_decode_queue_url(
 
 	if (err != 0)
 		return err;
-	url = text_member(decoder, json_root(&decoder->json), "QueueUrl");
+	url = text_member(json_root(&decoder->json), "QueueUrl");
 	if (url == NULL || url[0] == '\0' || strlen(url) > SQS_QUEUE_URL_MAX)
 		return ERR_PROTOCOL;
 	*ret_url = url;
@@ -296,10 +289,10 @@ int sqs_decode_error(struct sqs_decoder *decoder, enum sqs_operation operation, 
 	if (err == 0) {
 		const struct json_value *root = json_root(&decoder->json);
 
-		type = or_empty(text_member(decoder, root, "__type"));
-		message = text_member(decoder, root, "message");
+		type = or_empty(text_member(root, "__type"));
+		message = text_member(root, "message");
 		if (message == NULL)
-			message = or_empty(text_member(decoder, root, "Message"));
+			message = or_empty(text_member(root, "Message"));
 	}
 	sqs_error_normalise(or_empty(query_error), legacy_code);
 	sqs_error_normalise(type, ret_code);

@@ -57,8 +57,7 @@ static int64_t number_of(const struct json_value *value)
 static const char *system_attributes_decode(const struct receive *receive,
 	const struct json_value *value, struct queue_message *message)
 {
-	const struct sqs_decoder *decoder = receive->decoder;
-	const struct json_value *attributes = sqs_member(decoder, value, "Attributes");
+	const struct json_value *attributes = sqs_member(value, "Attributes");
 	int64_t count;
 
 	message->receive_count = 1;
@@ -66,18 +65,18 @@ static const char *system_attributes_decode(const struct receive *receive,
 		return NULL;
 	if (attributes->kind != JSON_OBJECT)
 		return "Attributes is not an object";
-	count = number_of(sqs_member(decoder, attributes, "ApproximateReceiveCount"));
+	count = number_of(sqs_member(attributes, "ApproximateReceiveCount"));
 	if (count > 1)
 		message->receive_count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
-	message->sent_epoch_ms = number_of(sqs_member(decoder, attributes, "SentTimestamp"));
+	message->sent_epoch_ms = number_of(sqs_member(attributes, "SentTimestamp"));
 	message->first_received_epoch_ms =
-		number_of(sqs_member(decoder, attributes, "ApproximateFirstReceiveTimestamp"));
+		number_of(sqs_member(attributes, "ApproximateFirstReceiveTimestamp"));
 	message->group_id =
-		bounded_text(sqs_member(decoder, attributes, "MessageGroupId"), SQS_GROUP_ID_MAX);
+		bounded_text(sqs_member(attributes, "MessageGroupId"), SQS_GROUP_ID_MAX);
 	if (message->group_id != NULL && !sqs_group_id_is_valid(message->group_id))
 		message->group_id = NULL;
 	message->trace_header =
-		bounded_text(sqs_member(decoder, attributes, "AWSTraceHeader"), TRACE_HEADER_MAX);
+		bounded_text(sqs_member(attributes, "AWSTraceHeader"), TRACE_HEADER_MAX);
 	if (message->trace_header != NULL &&
 		!is_printable(message->trace_header, strlen(message->trace_header), 0x21))
 		message->trace_header = NULL;
@@ -103,7 +102,6 @@ static const char *binary_decode(const struct receive *receive, const struct jso
 static const char *attribute_decode(const struct receive *receive, const struct json_value *value,
 	struct queue_attribute *attribute)
 {
-	const struct sqs_decoder *decoder = receive->decoder;
 	const struct json_value *string;
 
 	if (value->kind != JSON_OBJECT)
@@ -112,13 +110,12 @@ static const char *attribute_decode(const struct receive *receive, const struct 
 		strlen(value->name) != value->name_bytes)
 		return "a message attribute with an impossible name";
 	attribute->name = value->name;
-	attribute->type =
-		bounded_text(sqs_member(decoder, value, "DataType"), SQS_ATTRIBUTE_TYPE_MAX);
+	attribute->type = bounded_text(sqs_member(value, "DataType"), SQS_ATTRIBUTE_TYPE_MAX);
 	if (attribute->type == NULL || !sqs_attribute_type_is_valid(attribute->type))
 		return "a message attribute without a valid DataType";
 	if (sqs_type_is_binary(attribute->type))
-		return binary_decode(receive, sqs_member(decoder, value, "BinaryValue"), attribute);
-	string = sqs_member(decoder, value, "StringValue");
+		return binary_decode(receive, sqs_member(value, "BinaryValue"), attribute);
+	string = sqs_member(value, "StringValue");
 	if (string == NULL || string->kind != JSON_STRING)
 		return "a message attribute without StringValue";
 	attribute->value = string->string;
@@ -138,10 +135,8 @@ static bool attribute_is_known(const struct queue_message *message, const char *
 static const char *attributes_decode(
 	struct receive *receive, const struct json_value *value, struct queue_message *message)
 {
-	struct json *json = &receive->decoder->json;
 	struct queue_attribute *room = receive->batch->attributes + receive->batch->attribute_count;
-	const struct json_value *attributes =
-		sqs_member(receive->decoder, value, "MessageAttributes");
+	const struct json_value *attributes = sqs_member(value, "MessageAttributes");
 
 	message->attributes = room;
 	if (attributes == NULL)
@@ -150,8 +145,8 @@ static const char *attributes_decode(
 		return "MessageAttributes is not an object";
 	if (attributes->count > QUEUE_ATTRIBUTES_MAX)
 		return "more message attributes than SQS allows";
-	for (const struct json_value *child = json_first(json, attributes); child != NULL;
-		child = json_next(json, attributes, child)) {
+	for (const struct json_value *child = json_first(attributes); child != NULL;
+		child = json_next(attributes, child)) {
 		struct queue_attribute *attribute = &room[message->attribute_count];
 		const char *wrong = attribute_decode(receive, child, attribute);
 
@@ -168,18 +163,16 @@ static const char *attributes_decode(
 static const char *identity_decode(const struct receive *receive, const struct json_value *value,
 	struct queue_message *message)
 {
-	const struct sqs_decoder *decoder = receive->decoder;
-	const struct json_value *body = sqs_member(decoder, value, "Body");
+	const struct json_value *body = sqs_member(value, "Body");
 
-	message->message_id =
-		bounded_text(sqs_member(decoder, value, "MessageId"), SQS_MESSAGE_ID_MAX);
+	message->message_id = bounded_text(sqs_member(value, "MessageId"), SQS_MESSAGE_ID_MAX);
 	if (message->message_id == NULL ||
 		!is_printable(message->message_id, strlen(message->message_id), 0x21)) {
 		message->message_id = NULL;
 		return "no valid MessageId";
 	}
 	message->receipt_handle =
-		bounded_text(sqs_member(decoder, value, "ReceiptHandle"), SQS_RECEIPT_HANDLE_MAX);
+		bounded_text(sqs_member(value, "ReceiptHandle"), SQS_RECEIPT_HANDLE_MAX);
 	if (message->receipt_handle == NULL)
 		return "no valid ReceiptHandle";
 	if (body == NULL || body->kind != JSON_STRING)
@@ -194,8 +187,8 @@ static int digests_check(const struct receive *receive, const struct json_value 
 	const struct queue_message *message, const char **ret_wrong)
 {
 	struct sqs_decoder *decoder = receive->decoder;
-	const struct json_value *body = sqs_member(decoder, value, "MD5OfBody");
-	const struct json_value *attributes = sqs_member(decoder, value, "MD5OfMessageAttributes");
+	const struct json_value *body = sqs_member(value, "MD5OfBody");
+	const struct json_value *attributes = sqs_member(value, "MD5OfMessageAttributes");
 	char md5[MESSAGE_MD5_SIZE];
 	const char *expected;
 
@@ -308,13 +301,13 @@ static int messages_decode(struct receive *receive, const char *text, size_t len
 
 	if (err != 0)
 		return err;
-	messages = sqs_member(decoder, json_root(json), "Messages");
+	messages = sqs_member(json_root(json), "Messages");
 	if (messages == NULL)
 		return 0;
 	if (messages->kind != JSON_ARRAY || messages->count > QUEUE_BATCH_MAX)
 		return ERR_PROTOCOL;
-	for (const struct json_value *value = json_first(json, messages); value != NULL;
-		value = json_next(json, messages, value)) {
+	for (const struct json_value *value = json_first(messages); value != NULL;
+		value = json_next(messages, value)) {
 		err = message_decode(receive, value);
 		if (err != 0)
 			return err;

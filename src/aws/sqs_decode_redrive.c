@@ -8,10 +8,9 @@
 #define MAX_RECEIVES_MAX 1000 /* of a redrive policy (SQS quota) */
 
 /* A text of 1 to `max` bytes, or NULL: absent, or out of bounds. */
-static const char *bounded_text(const struct sqs_decoder *decoder, const struct json_value *object,
-	const char *name, size_t max)
+static const char *bounded_text(const struct json_value *object, const char *name, size_t max)
 {
-	const char *text = json_text(sqs_member(decoder, object, name));
+	const char *text = json_text(sqs_member(object, name));
 
 	return text != NULL && text[0] != '\0' && strlen(text) <= max ? text : NULL;
 }
@@ -22,10 +21,10 @@ static const char *or_empty(const char *text)
 }
 
 /* A whole number of [0, max]: absent is `otherwise`, anything else ERR_PROTOCOL. */
-static int number_member(const struct sqs_decoder *decoder, const struct json_value *object,
-	const char *name, int64_t max, int64_t otherwise, int64_t *ret)
+static int number_member(const struct json_value *object, const char *name, int64_t max,
+	int64_t otherwise, int64_t *ret)
 {
-	const struct json_value *value = sqs_member(decoder, object, name);
+	const struct json_value *value = sqs_member(object, name);
 	int64_t number = otherwise;
 
 	if (value != NULL && (json_int(value, &number) != 0 || number < 0 || number > max))
@@ -47,8 +46,8 @@ static int redrive_policy(
 	err = json_parse(json, policy, strlen(policy));
 	if (err != 0)
 		return err == ERR_NOMEM ? err : ERR_PROTOCOL;
-	ret->dead_letter_arn = json_text(json_member(json, json_root(json), "deadLetterTargetArn"));
-	count = json_member(json, json_root(json), "maxReceiveCount");
+	ret->dead_letter_arn = json_text(json_member(json_root(json), "deadLetterTargetArn"));
+	count = json_member(json_root(json), "maxReceiveCount");
 	if (json_text(count) != NULL) {
 		for (const char *p = json_text(count); *p != '\0'; p++) {
 			if (*p < '0' || *p > '9' || receives > MAX_RECEIVES_MAX)
@@ -75,9 +74,9 @@ int sqs_decode_describe(struct sqs_decoder *decoder, const char *text, size_t le
 
 	if (err != 0)
 		return err;
-	attributes = sqs_member(decoder, json_root(&decoder->json), "Attributes");
-	queue.arn = bounded_text(decoder, attributes, "QueueArn", SQS_ARN_MAX);
-	policy = sqs_member(decoder, attributes, "RedrivePolicy");
+	attributes = sqs_member(json_root(&decoder->json), "Attributes");
+	queue.arn = bounded_text(attributes, "QueueArn", SQS_ARN_MAX);
+	policy = sqs_member(attributes, "RedrivePolicy");
 	if (queue.arn == NULL || (policy != NULL && json_text(policy) == NULL))
 		return ERR_PROTOCOL;
 	if (policy != NULL && json_text(policy)[0] != '\0')
@@ -97,11 +96,11 @@ int sqs_decode_list_sources(struct sqs_decoder *decoder, const char *text, size_
 
 	if (err != 0)
 		return err;
-	list = sqs_member(decoder, json_root(json), "queueUrls"); /* so, with a small q */
+	list = sqs_member(json_root(json), "queueUrls"); /* so, with a small q */
 	if (list != NULL && list->kind != JSON_ARRAY)
 		return ERR_PROTOCOL;
-	for (const struct json_value *item = json_first(json, list); item != NULL;
-		item = json_next(json, list, item)) {
+	for (const struct json_value *item = json_first(list); item != NULL;
+		item = json_next(list, item)) {
 		const char *url = json_text(item);
 
 		if (url == NULL || url[0] == '\0' || strlen(url) > SQS_QUEUE_URL_MAX)
@@ -111,7 +110,7 @@ int sqs_decode_list_sources(struct sqs_decoder *decoder, const char *text, size_
 		else
 			sources.more = true;
 	}
-	if (sqs_member(decoder, json_root(json), "NextToken") != NULL)
+	if (sqs_member(json_root(json), "NextToken") != NULL)
 		sources.more = true;
 	ret_answer->sources = sources;
 	return 0;
@@ -125,8 +124,7 @@ int sqs_decode_start_move(struct sqs_decoder *decoder, const char *text, size_t 
 
 	if (err != 0)
 		return err;
-	handle =
-		bounded_text(decoder, json_root(&decoder->json), "TaskHandle", SQS_TASK_HANDLE_MAX);
+	handle = bounded_text(json_root(&decoder->json), "TaskHandle", SQS_TASK_HANDLE_MAX);
 	if (handle == NULL)
 		return ERR_PROTOCOL;
 	ret_answer->task_handle = handle;
@@ -159,19 +157,16 @@ static int decode_move(
 
 	if (entry->kind != JSON_OBJECT)
 		return ERR_PROTOCOL;
-	ret->handle = or_empty(bounded_text(decoder, entry, "TaskHandle", SQS_TASK_HANDLE_MAX));
-	ret->destination_arn =
-		or_empty(bounded_text(decoder, entry, "DestinationArn", SQS_ARN_MAX));
-	ret->failure = or_empty(json_text(sqs_member(decoder, entry, "FailureReason")));
-	if (move_status(json_text(sqs_member(decoder, entry, "Status")), &ret->status) ||
-		number_member(decoder, entry, "ApproximateNumberOfMessagesMoved", COUNT_MAX, 0,
-			&ret->moved) ||
-		number_member(decoder, entry, "ApproximateNumberOfMessagesToMove", COUNT_MAX, -1,
-			&ret->to_move) ||
+	ret->handle = or_empty(bounded_text(entry, "TaskHandle", SQS_TASK_HANDLE_MAX));
+	ret->destination_arn = or_empty(bounded_text(entry, "DestinationArn", SQS_ARN_MAX));
+	ret->failure = or_empty(json_text(sqs_member(entry, "FailureReason")));
+	if (move_status(json_text(sqs_member(entry, "Status")), &ret->status) ||
 		number_member(
-			decoder, entry, "StartedTimestamp", COUNT_MAX, 0, &ret->started_epoch_ms) ||
-		number_member(decoder, entry, "MaxNumberOfMessagesPerSecond", SQS_MOVE_RATE_MAX, 0,
-			&rate))
+			entry, "ApproximateNumberOfMessagesMoved", COUNT_MAX, 0, &ret->moved) ||
+		number_member(
+			entry, "ApproximateNumberOfMessagesToMove", COUNT_MAX, -1, &ret->to_move) ||
+		number_member(entry, "StartedTimestamp", COUNT_MAX, 0, &ret->started_epoch_ms) ||
+		number_member(entry, "MaxNumberOfMessagesPerSecond", SQS_MOVE_RATE_MAX, 0, &rate))
 		return ERR_PROTOCOL;
 	ret->messages_per_s = (unsigned)rate;
 	return 0;
@@ -187,11 +182,11 @@ int sqs_decode_list_moves(struct sqs_decoder *decoder, const char *text, size_t 
 
 	if (err != 0)
 		return err;
-	list = sqs_member(decoder, json_root(json), "Results");
+	list = sqs_member(json_root(json), "Results");
 	if (list != NULL && (list->kind != JSON_ARRAY || list->count > SQS_MOVES_MAX))
 		return ERR_PROTOCOL;
-	for (const struct json_value *item = json_first(json, list); err == 0 && item != NULL;
-		item = json_next(json, list, item))
+	for (const struct json_value *item = json_first(list); err == 0 && item != NULL;
+		item = json_next(list, item))
 		err = decode_move(decoder, item, &ret_answer->moves[count++]);
 	if (err == 0)
 		ret_answer->move_count = count;
@@ -205,6 +200,6 @@ int sqs_decode_cancel_move(struct sqs_decoder *decoder, const char *text, size_t
 
 	if (err != 0)
 		return err;
-	return number_member(decoder, json_root(&decoder->json), "ApproximateNumberOfMessagesMoved",
+	return number_member(json_root(&decoder->json), "ApproximateNumberOfMessagesMoved",
 		COUNT_MAX, 0, &ret_answer->moved);
 }

@@ -98,11 +98,11 @@ int sqs_decode_list_tags(
 
 	if (err != 0)
 		return err;
-	map = sqs_member(decoder, json_root(json), "Tags");
+	map = sqs_member(json_root(json), "Tags");
 	if (map != NULL && (map->kind != JSON_OBJECT || map->count > SQS_TAGS_MAX))
 		return ERR_PROTOCOL;
-	for (const struct json_value *item = json_first(json, map); item != NULL;
-		item = json_next(json, map, item)) {
+	for (const struct json_value *item = json_first(map); item != NULL;
+		item = json_next(map, item)) {
 		const char *value = json_text(item);
 
 		/* In bytes: a character takes up to four of them. */

@@ -309,7 +309,7 @@ static int add_value(struct parser *parser, struct json_value **ret_value)
 		json->values[parser->open[parser->depth - 1]].count++;
 	value = &json->values[json->count++];
 	*value = (struct json_value){
-		.next = (uint32_t)json->count,
+		.span = 1,
 		.name = parser->name,
 		.name_bytes = (uint32_t)parser->name_bytes,
 		.raw = parser->p,
@@ -369,7 +369,7 @@ static int parse_value(struct parser *parser, bool *ret_empty_container)
 	if (parser->depth == JSON_DEPTH_MAX)
 		return ERR_TOO_LARGE;
 	value->kind = is_object ? JSON_OBJECT : JSON_ARRAY;
-	parser->open[parser->depth++] = value->next - 1;
+	parser->open[parser->depth++] = (uint32_t)(value - parser->json->values);
 	parser->p++;
 	skip_space(parser);
 	*ret_empty_container = next_is(parser, is_object ? '}' : ']');
@@ -382,7 +382,7 @@ static void close_container(struct parser *parser)
 	struct json_value *container = &json->values[parser->open[--parser->depth]];
 
 	parser->p++;
-	container->next = (uint32_t)json->count;
+	container->span = (uint32_t)(json->values + json->count - container);
 	container->raw_bytes = (size_t)(parser->p - container->raw);
 }
 
@@ -488,7 +488,7 @@ const struct json_value *json_root(const struct json *json)
 	return json->count ? &json->values[0] : NULL;
 }
 
-const struct json_value *json_first(const struct json *json, const struct json_value *container)
+const struct json_value *json_first(const struct json_value *container)
 {
 	if (!container || container->count == 0 || container->kind < JSON_ARRAY)
 		return NULL;
@@ -496,47 +496,47 @@ const struct json_value *json_first(const struct json *json, const struct json_v
 }
 
 const struct json_value *json_next(
-	const struct json *json, const struct json_value *container, const struct json_value *child)
+	const struct json_value *container, const struct json_value *child)
 {
-	return child->next < container->next ? &json->values[child->next] : NULL;
+	const struct json_value *next = child + child->span;
+
+	return next < container + container->span ? next : NULL;
 }
 
-static const struct json_value *find_member(const struct json *json,
+static const struct json_value *find_member(
 	const struct json_value *object, const char *name, size_t name_bytes)
 {
 	const struct json_value *found = NULL;
 
 	if (!object || object->kind != JSON_OBJECT)
 		return NULL;
-	for (const struct json_value *member = json_first(json, object); member;
-		member = json_next(json, object, member))
+	for (const struct json_value *member = json_first(object); member;
+		member = json_next(object, member))
 		if (member->name_bytes == name_bytes && memcmp(member->name, name, name_bytes) == 0)
 			found = member;
 	return found;
 }
 
-const struct json_value *json_member(
-	const struct json *json, const struct json_value *object, const char *name)
+const struct json_value *json_member(const struct json_value *object, const char *name)
 {
-	return find_member(json, object, name, strlen(name));
+	return find_member(object, name, strlen(name));
 }
 
-const struct json_value *json_element(
-	const struct json *json, const struct json_value *array, size_t index)
+const struct json_value *json_element(const struct json_value *array, size_t index)
 {
 	const struct json_value *element;
 
 	if (!array || array->kind != JSON_ARRAY || index >= array->count)
 		return NULL;
-	element = json_first(json, array);
+	element = json_first(array);
 	while (index-- > 0)
-		element = json_next(json, array, element);
+		element = json_next(array, element);
 	return element;
 }
 
 /* "0", "17": decimal, no leading zeros, so that every element has one name. */
 static const struct json_value *find_element(
-	const struct json *json, const struct json_value *array, const char *digits, size_t len)
+	const struct json_value *array, const char *digits, size_t len)
 {
 	size_t index = 0;
 
@@ -547,11 +547,10 @@ static const struct json_value *find_element(
 			return NULL;
 		index = index * 10 + (size_t)(digits[i] - '0');
 	}
-	return json_element(json, array, index);
+	return json_element(array, index);
 }
 
-const struct json_value *json_path(
-	const struct json *json, const struct json_value *value, const char *path)
+const struct json_value *json_path(const struct json_value *value, const char *path)
 {
 	for (;;) {
 		size_t len = strcspn(path, ".");
@@ -559,9 +558,9 @@ const struct json_value *json_path(
 		if (!value)
 			return NULL;
 		if (value->kind == JSON_ARRAY)
-			value = find_element(json, value, path, len);
+			value = find_element(value, path, len);
 		else
-			value = find_member(json, value, path, len);
+			value = find_member(value, path, len);
 		if (path[len] == '\0')
 			return value;
 		path += len + 1;

@@ -28,7 +28,7 @@ enum json_kind {
 
 struct json_value {
 	enum json_kind kind;
-	uint32_t next;	     /* index of the value after this one and all inside it */
+	uint32_t span;	     /* of the array of values: this one and all inside it */
 	uint32_t count;	     /* array elements, or object members */
 	uint32_t name_bytes; /* as an object's member */
 	const char *name;    /* unescaped, NUL-terminated; NULL outside objects */
@@ -58,18 +58,15 @@ void json_free(struct json *json);
 
 /* NULL-tolerant look-ups, so that they chain: a NULL or unfitting value gives NULL. */
 const struct json_value *json_root(const struct json *json);
-const struct json_value *json_member(
-	const struct json *json, const struct json_value *object, const char *name);
-const struct json_value *json_element(
-	const struct json *json, const struct json_value *array, size_t index);
+const struct json_value *json_member(const struct json_value *object, const char *name);
+const struct json_value *json_element(const struct json_value *array, size_t index);
 /* "a.b.0": members and array indexes; NULL when any step is missing. */
-const struct json_value *json_path(
-	const struct json *json, const struct json_value *value, const char *path);
+const struct json_value *json_path(const struct json_value *value, const char *path);
 
 /* The first child, or NULL; then the following ones, NULL after the last. */
-const struct json_value *json_first(const struct json *json, const struct json_value *container);
-const struct json_value *json_next(const struct json *json, const struct json_value *container,
-	const struct json_value *child);
+const struct json_value *json_first(const struct json_value *container);
+const struct json_value *json_next(
+	const struct json_value *container, const struct json_value *child);
 
 /* The string's content, or NULL when the value is not a string or holds a NUL. */
 const char *json_text(const struct json_value *value);

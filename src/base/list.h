@@ -51,6 +51,18 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
+/* Moves everything from one list to the end of another. */
+static inline void list_splice(struct list *from, struct list *to)
+{
+	if (list_is_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	list_init(from);
+}
+
 /* NULL when empty. */
 static inline struct list *list_first(const struct list *head)
 {

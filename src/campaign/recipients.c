@@ -350,10 +350,10 @@ static bool json_variable(
 	const struct recipients *recipients, const char *name, struct template_value *ret_value)
 {
 	const struct json *json = &recipients->json;
-	const struct json_value *value = json_member(json, json_root(json), name);
+	const struct json_value *value = json_member(json_root(json), name);
 
 	if (!value)
-		value = json_path(json, json_root(json), name);
+		value = json_path(json_root(json), name);
 	if (!value)
 		return false;
 	if (value->kind == JSON_STRING)

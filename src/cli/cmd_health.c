@@ -106,14 +106,14 @@ static void append_text(struct buf *out, const char *text)
 static size_t append_checks(
 	struct buf *out, const struct json *json, const char *health, const char *before)
 {
-	const struct json_value *checks = json_path(json, json_root(json), "checks");
+	const struct json_value *checks = json_path(json_root(json), "checks");
 	size_t count = 0;
 
-	for (const struct json_value *check = json_first(json, checks); check;
-		check = json_next(json, checks, check)) {
-		const char *is = json_text(json_member(json, check, "health"));
-		const char *name = json_text(json_member(json, check, "name"));
-		const char *detail = json_text(json_member(json, check, "detail"));
+	for (const struct json_value *check = json_first(checks); check;
+		check = json_next(checks, check)) {
+		const char *is = json_text(json_member(check, "health"));
+		const char *name = json_text(json_member(check, "name"));
+		const char *detail = json_text(json_member(check, "detail"));
 
 		if (!is || !name || strcmp(is, health) != 0)
 			continue;
@@ -150,7 +150,7 @@ static void write_json(const struct health *health, const struct answer *answer,
 	const struct json *json, struct buf *out)
 {
 	/* As the port says it. */
-	if (health->ready && json_member(json, json_root(json), "checks")) {
+	if (health->ready && json_member(json_root(json), "checks")) {
 		append_clean(out, answer->body, answer->body_bytes, false);
 	} else {
 		buf_appendf(out, "{\"%s\":%s,\"status\":%d,\"detail\":\"",

@@ -74,12 +74,11 @@ static int set_key(struct record *record)
 		strlen(m->message_id), record->key);
 }
 
-static int read_attributes(
-	const struct json *json, const struct json_value *map, struct record *record)
+static int read_attributes(const struct json_value *map, struct record *record)
 {
-	for (const struct json_value *v = json_first(json, map); v; v = json_next(json, map, v)) {
-		const struct json_value *value = json_member(json, v, "stringValue");
-		const char *type = json_text(json_member(json, v, "dataType"));
+	for (const struct json_value *v = json_first(map); v; v = json_next(map, v)) {
+		const struct json_value *value = json_member(v, "stringValue");
+		const char *type = json_text(json_member(v, "dataType"));
 
 		if (record->message.attribute_count == QUEUE_ATTRIBUTES_MAX)
 			return ERR_TOO_LARGE;
@@ -95,22 +94,21 @@ static int read_attributes(
 }
 
 /* A system attribute: a decimal string in Lambda's shape. */
-static void read_number(
-	const struct json *json, const struct json_value *map, const char *name, int64_t *value)
+static void read_number(const struct json_value *map, const char *name, int64_t *value)
 {
-	const char *text = json_text(json_member(json, map, name));
+	const char *text = json_text(json_member(map, name));
 	int64_t number;
 
 	if (text && !units_parse_int(text, &number) && number > 0)
 		*value = number;
 }
 
-static int read_record(const struct json *json, const struct json_value *from, size_t index,
-	int64_t now_epoch_ms, struct record *record, struct buf *error)
+static int read_record(const struct json_value *from, size_t index, int64_t now_epoch_ms,
+	struct record *record, struct buf *error)
 {
-	const struct json_value *body = json_member(json, from, "body");
-	const struct json_value *system = json_member(json, from, "attributes");
-	const char *id = json_text(json_member(json, from, "messageId"));
+	const struct json_value *body = json_member(from, "body");
+	const struct json_value *system = json_member(from, "attributes");
+	const char *id = json_text(json_member(from, "messageId"));
 	int64_t received = 1;
 
 	set_defaults(record, index, now_epoch_ms);
@@ -122,12 +120,12 @@ static int read_record(const struct json *json, const struct json_value *from, s
 	record->message.body_bytes = body->string_bytes;
 	if (id && *id)
 		record->message.message_id = id;
-	read_number(json, system, "ApproximateReceiveCount", &received);
+	read_number(system, "ApproximateReceiveCount", &received);
 	record->message.receive_count = received > UINT32_MAX ? UINT32_MAX : (uint32_t)received;
-	read_number(json, system, "SentTimestamp", &record->message.sent_epoch_ms);
-	read_number(json, system, "ApproximateFirstReceiveTimestamp",
+	read_number(system, "SentTimestamp", &record->message.sent_epoch_ms);
+	read_number(system, "ApproximateFirstReceiveTimestamp",
 		&record->message.first_received_epoch_ms);
-	if (read_attributes(json, json_member(json, from, "messageAttributes"), record)) {
+	if (read_attributes(json_member(from, "messageAttributes"), record)) {
 		buf_appendf(error, "Records[%zu].messageAttributes: more than %d", index,
 			QUEUE_ATTRIBUTES_MAX);
 		return ERR_TOO_LARGE;
@@ -138,7 +136,6 @@ static int read_record(const struct json *json, const struct json_value *from, s
 static int read_records(struct event_file *file, const struct json_value *list,
 	int64_t now_epoch_ms, struct buf *error)
 {
-	const struct json *json = &file->json;
 	int err;
 
 	if (list->count == 0 || list->count > EVENT_FILE_RECORDS_MAX) {
@@ -149,10 +146,9 @@ static int read_records(struct event_file *file, const struct json_value *list,
 	file->records = calloc(list->count, sizeof(*file->records));
 	if (!file->records)
 		return ERR_NOMEM;
-	for (const struct json_value *v = json_first(json, list); v;
-		v = json_next(json, list, v), file->count++) {
-		err = read_record(
-			json, v, file->count, now_epoch_ms, &file->records[file->count], error);
+	for (const struct json_value *v = json_first(list); v;
+		v = json_next(list, v), file->count++) {
+		err = read_record(v, file->count, now_epoch_ms, &file->records[file->count], error);
 		if (err)
 			return err;
 	}
@@ -196,7 +192,7 @@ int event_file_parse(const char *text, size_t len, int64_t now_epoch_ms,
 	file->text[len] = '\0';
 	err = json_parse(&file->json, file->text, len);
 	if (!err)
-		records = json_member(&file->json, json_root(&file->json), "Records");
+		records = json_member(json_root(&file->json), "Records");
 	if (err == ERR_NOMEM)
 		;
 	else if (records && records->kind == JSON_ARRAY)

@@ -25,7 +25,7 @@ static int find_route(
 		const struct delivery_destination *d = &delivery->lanes[i].destination;
 
 		*ret_lane = &delivery->lanes[i];
-		if (route_matches(d->when, d->when_count, &delivery->json, body))
+		if (route_matches(d->when, d->when_count, body))
 			return 0;
 	}
 	*ret_lane = NULL;

@@ -63,7 +63,7 @@ static bool text_fits(const struct outcome_rule *rule, const char *text, size_t 
 
 /* body: the parsed excerpt; NULL: it is no JSON. */
 static bool rule_fits(const struct outcome_rule *rule, const struct target_result *result,
-	const struct json *json, const struct json_value *body)
+	const struct json_value *body)
 {
 	const struct json_value *value;
 
@@ -71,7 +71,7 @@ static bool rule_fits(const struct outcome_rule *rule, const struct target_resul
 		return false;
 	if (!rule->path)
 		return text_fits(rule, result->excerpt, result->excerpt_bytes);
-	value = json_path(json, body, rule->path);
+	value = json_path(body, rule->path);
 	if (!value)
 		return false;
 	if (value->kind == JSON_STRING)
@@ -107,7 +107,7 @@ static int find_rule(const struct outcome_table *table, const struct target_resu
 			body = json_root(json);
 	}
 	for (size_t i = 0; i < table->rule_count && !*ret_rule; i++)
-		if (rule_fits(&table->rules[i], result, json, body))
+		if (rule_fits(&table->rules[i], result, body))
 			*ret_rule = &table->rules[i];
 	return 0;
 }

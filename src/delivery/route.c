@@ -10,10 +10,9 @@ static bool is_text(const struct json_value *value, const char *text)
 	return strlen(text) == bytes && memcmp(found, text, bytes) == 0;
 }
 
-static bool holds(const struct route_condition *condition, const struct json *json,
-	const struct json_value *body)
+static bool holds(const struct route_condition *condition, const struct json_value *body)
 {
-	const struct json_value *value = json_path(json, body, condition->path);
+	const struct json_value *value = json_path(body, condition->path);
 
 	if (!value || value->kind == JSON_ARRAY || value->kind == JSON_OBJECT)
 		return false;
@@ -23,11 +22,11 @@ static bool holds(const struct route_condition *condition, const struct json *js
 	return false;
 }
 
-bool route_matches(const struct route_condition conditions[], size_t count, const struct json *json,
-	const struct json_value *body)
+bool route_matches(
+	const struct route_condition conditions[], size_t count, const struct json_value *body)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!body || body->kind != JSON_OBJECT || !holds(&conditions[i], json, body))
+		if (!body || body->kind != JSON_OBJECT || !holds(&conditions[i], body))
 			return false;
 	return true;
 }

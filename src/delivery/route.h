@@ -18,7 +18,7 @@ struct route_condition {
 };
 
 /* All of them; none: always. A body that is not a JSON object has no fields. */
-bool route_matches(const struct route_condition conditions[], size_t count, const struct json *json,
-	const struct json_value *body);
+bool route_matches(
+	const struct route_condition conditions[], size_t count, const struct json_value *body);
 
 #endif

@@ -35,7 +35,7 @@ static bool find_field(struct render *render, const char *name, struct template_
 		parse_fields(render);
 	if (render->fields != RENDER_FIELDS)
 		return false;
-	field = json_path(render->json, json_root(render->json), name);
+	field = json_path(json_root(render->json), name);
 	if (field == NULL)
 		return false;
 	value->is_json = field->kind != JSON_STRING;

@@ -15,8 +15,8 @@
 #define MAX_BODY_DEFAULT ((size_t)2 << 20)
 #define MAX_CONNECTIONS_DEFAULT 10000
 #define IDLE_TIMEOUT_DEFAULT_S 75
-/* Request line and headers; past it libmicrohttpd answers 431 itself. */
-#define CONNECTION_MEMORY_BYTES ((size_t)32 << 10)
+/* Past it libmicrohttpd answers 431 itself. */
+#define HEADER_MEMORY_DEFAULT ((size_t)32 << 10)
 /*
  * An oversized body is read and dropped so far past the limit, because closing a socket with
  * unread bytes resets it, and a reset can overtake the 413 on its way to the client.
@@ -323,8 +323,9 @@ static int start_daemon(
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		connections ? connections : MAX_CONNECTIONS_DEFAULT, MHD_OPTION_CONNECTION_TIMEOUT,
 		idle_s ? idle_s : IDLE_TIMEOUT_DEFAULT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		CONNECTION_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+		options->header_memory_bytes ? options->header_memory_bytes : HEADER_MEMORY_DEFAULT,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+		MHD_OPTION_END);
 	return server->daemon != NULL ? 0 : ERR_IO;
 }
 

@@ -5,7 +5,7 @@
  * (a long poll): the connection is suspended meanwhile.
  *
  * Requests past a limit are answered here: 413 (body; up to 4 MiB more are read and dropped first,
- * so that the answer arrives), 431 (request line and headers past 32 KiB together), 400, 505.
+ * so that the answer arrives), 431 (request line and headers past their limit), 400, 505.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -32,7 +32,12 @@ struct http_server_options {
 	 * end stops nobody else, in this process or another, from accepting on it.
 	 */
 	int listen_fd;
-	size_t max_body_bytes;	  /* [2 MiB] */
+	size_t max_body_bytes; /* [2 MiB] */
+	/*
+	 * Request line and headers, with some room for itself [32 KiB]. It is cleared after each
+	 * request, so that more drives everything else out of the core's first cache.
+	 */
+	size_t header_memory_bytes;
 	unsigned max_connections; /* [10000] */
 	unsigned idle_timeout_s;  /* without bytes either way, while not suspended [75] */
 	http_handler *handler;

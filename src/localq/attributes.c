@@ -9,7 +9,10 @@
 #include <string.h>
 
 #define TYPE_MAX 256
-#define NUMBER_DIGITS_MAX 38 /* SQS API: precision of a Number */
+/* SQS API: precision of a Number, and between which powers of ten it lies. */
+#define NUMBER_DIGITS_MAX 38
+#define NUMBER_POWER_MIN (-128)
+#define NUMBER_POWER_MAX 126
 
 enum { KIND_STRING = 1, KIND_BINARY = 2 };
 
@@ -29,26 +32,50 @@ static bool has_type(const char *type, const char *base)
 	return strncmp(type, base, len) == 0 && (type[len] == '\0' || type[len] == '.');
 }
 
+/* The digits of an exponent, the whole rest of the text. */
+static bool read_exponent(const char *text, int *ret)
+{
+	bool negative = *text == '-';
+	int value = 0;
+
+	text += *text == '-' || *text == '+';
+	if (*text == '\0' || text[strspn(text, "0123456789")] != '\0')
+		return false;
+	for (; *text != '\0' && value < 10000; text++)
+		value = 10 * value + (*text - '0');
+	*ret = negative ? -value : value;
+	return true;
+}
+
 /* Decimal, optional sign, fraction and exponent. */
 static bool is_number(const char *text)
 {
-	size_t digits = 0, point = 0;
+	int digits = 0, before_point = -1, leading_zeros = 0, exponent = 0, power;
 
 	text += *text == '-' || *text == '+';
-	for (; (*text >= '0' && *text <= '9') || (*text == '.' && point == 0); text++)
-		*text == '.' ? point++ : digits++;
-	if (digits == 0 || digits > NUMBER_DIGITS_MAX)
+	for (; (*text >= '0' && *text <= '9') || (*text == '.' && before_point < 0); text++) {
+		if (*text == '.') {
+			before_point = digits;
+			continue;
+		}
+		leading_zeros += *text == '0' && leading_zeros == digits;
+		if (++digits > NUMBER_DIGITS_MAX)
+			return false;
+	}
+	if (digits == 0)
 		return false;
-	if (*text != 'e' && *text != 'E')
-		return *text == '\0';
-	text++;
-	text += *text == '-' || *text == '+';
-	if (*text == '\0')
+	if (*text == 'e' || *text == 'E') {
+		if (!read_exponent(text + 1, &exponent))
+			return false;
+	} else if (*text != '\0') {
 		return false;
-	return text[strspn(text, "0123456789")] == '\0';
+	}
+	/* Of its first digit that is no zero; there is none in a zero. */
+	power = (before_point < 0 ? digits : before_point) - leading_zeros - 1 + exponent;
+	return leading_zeros == digits || (power >= NUMBER_POWER_MIN && power <= NUMBER_POWER_MAX);
 }
 
-static enum fault append_string(const cJSON *item, const char *type, const char *value,
+static enum fault append_string(const struct json_value *item, const char *type, const char *value,
 	struct buf *into, struct problem *problem)
 {
 	size_t len = strlen(value);
@@ -56,18 +83,18 @@ static enum fault append_string(const cJSON *item, const char *type, const char 
 	if (!text_is_message(value, len))
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 			"The value of message attribute '%s' contains an invalid character.",
-			item->string);
+			item->name);
 	if (has_type(type, "Number") && !is_number(value))
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 			"Can't cast the value of message (user) attribute '%s' to a number.",
-			item->string);
+			item->name);
 	buf_append_char(into, KIND_STRING);
 	append_counted(into, value, len);
 	return FAULT_NONE;
 }
 
 static enum fault append_binary(
-	const cJSON *item, const char *value, struct buf *into, struct problem *problem)
+	const struct json_value *item, const char *value, struct buf *into, struct problem *problem)
 {
 	size_t text_len = strlen(value), len;
 	uint8_t *decoded = malloc(BLOB_DECODED_MAX(text_len) + 1);
@@ -80,42 +107,49 @@ static enum fault append_binary(
 		append_counted(into, decoded, len);
 	} else {
 		fault = problem_set(problem, FAULT_SERIALIZATION,
-			"BinaryValue of message attribute '%s' is not base64.", item->string);
+			"BinaryValue of message attribute '%s' is not base64.", item->name);
 	}
 	free(decoded);
 	return fault;
 }
 
-static enum fault check_type(const cJSON *item, const char *type, struct problem *problem)
+static enum fault check_type(
+	const struct json_value *item, const char *type, struct problem *problem)
 {
 	if (type == NULL || *type == '\0')
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 			"The message attribute '%s' must contain non-empty message attribute type.",
-			item->string);
+			item->name);
 	if (strlen(type) > TYPE_MAX || !text_is_message(type, strlen(type)) ||
 		!(has_type(type, "String") || has_type(type, "Number") || has_type(type, "Binary")))
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 			"The message attribute '%s' has an invalid message attribute type, the set "
 			"of supported type prefixes is Binary, Number, and String.",
-			item->string);
+			item->name);
 	return FAULT_NONE;
 }
 
 /* Its type and value; exactly the value member that fits the type may be there. */
-static enum fault read_value(const cJSON *item, const char **ret_type, const char **ret_value,
-	bool *ret_binary, struct problem *problem)
+static enum fault read_value(const struct json_value *item, const char **ret_type,
+	const char **ret_value, bool *ret_binary, struct problem *problem)
 {
 	const char *string = NULL, *binary = NULL;
 	enum fault fault;
 
-	if (!cJSON_IsObject(item))
+	if (item->kind != JSON_OBJECT)
 		return problem_set(problem, FAULT_SERIALIZATION,
-			"Message attribute '%s' must be an object.", item->string);
+			"Message attribute '%s' must be an object.", item->name);
 	fault = params_text(item, "DataType", ret_type, problem);
 	if (fault == FAULT_NONE)
 		fault = params_text(item, "StringValue", &string, problem);
 	if (fault == FAULT_NONE)
 		fault = params_text(item, "BinaryValue", &binary, problem);
+	if (fault == FAULT_NONE &&
+		(params_count(params_member(item, "StringListValues")) > 0 ||
+			params_count(params_member(item, "BinaryListValues")) > 0))
+		fault = problem_set(problem, FAULT_UNSUPPORTED_OPERATION,
+			"Message attribute list values in SendMessage operation are not "
+			"supported.");
 	if (fault == FAULT_NONE)
 		fault = check_type(item, *ret_type, problem);
 	if (fault != FAULT_NONE)
@@ -124,13 +158,14 @@ static enum fault read_value(const cJSON *item, const char **ret_type, const cha
 	*ret_value = *ret_binary ? binary : string;
 	if (*ret_value == NULL || **ret_value == '\0' || (string != NULL && binary != NULL))
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-			"The message attribute '%s' must contain non-empty message attribute value "
-			"for message attribute type '%.*s'.",
-			item->string, (int)strcspn(*ret_type, "."), *ret_type);
+			"Message (user) attribute '%s' must contain a non-empty value of type "
+			"'%.*s'.",
+			item->name, (int)strcspn(*ret_type, "."), *ret_type);
 	return FAULT_NONE;
 }
 
-static enum fault append_attribute(const cJSON *item, struct buf *into, struct problem *problem)
+static enum fault append_attribute(
+	const struct json_value *item, struct buf *into, struct problem *problem)
 {
 	const char *type, *value = NULL;
 	bool binary = false;
@@ -138,7 +173,7 @@ static enum fault append_attribute(const cJSON *item, struct buf *into, struct p
 
 	if (fault != FAULT_NONE)
 		return fault;
-	append_counted(into, item->string, strlen(item->string));
+	append_counted(into, item->name, strlen(item->name));
 	append_counted(into, type, strlen(type));
 	if (binary)
 		return append_binary(item, value, into, problem);
@@ -147,28 +182,28 @@ static enum fault append_attribute(const cJSON *item, struct buf *into, struct p
 
 static int by_name(const void *a, const void *b)
 {
-	const cJSON *const *left = a, *const *right = b;
+	const struct json_value *const *left = a, *const *right = b;
 
-	return strcmp((*left)->string, (*right)->string);
+	return strcmp((*left)->name, (*right)->name);
 }
 
-static size_t text_bytes(const cJSON *item, const char *name)
+static size_t text_bytes(const struct json_value *item, const char *name)
 {
-	const char *text = cJSON_GetStringValue(params_member(item, name));
+	const char *text = params_text_or_null(item, name);
 
 	return text != NULL ? strlen(text) : 0;
 }
 
-size_t attributes_size(const cJSON *map)
+size_t attributes_size(const struct json_value *map)
 {
-	const cJSON *item;
+	const struct json_value *item;
 	size_t size = 0;
 
-	cJSON_ArrayForEach(item, map)
+	PARAMS_EACH(item, map)
 	{
-		const char *binary = cJSON_GetStringValue(params_member(item, "BinaryValue"));
+		const char *binary = params_text_or_null(item, "BinaryValue");
 
-		size += strlen(item->string) + text_bytes(item, "DataType") +
+		size += strlen(item->name) + text_bytes(item, "DataType") +
 			text_bytes(item, "StringValue");
 		if (binary != NULL)
 			size += strcspn(binary, "=") * 3 / 4;
@@ -176,54 +211,55 @@ size_t attributes_size(const cJSON *map)
 	return size;
 }
 
-enum fault attributes_encode(const cJSON *map, struct buf *into, struct problem *problem)
+enum fault attributes_encode(
+	const struct json_value *map, struct buf *into, struct problem *problem)
 {
-	const cJSON *sorted[ATTRIBUTES_MAX];
-	const cJSON *item;
+	const struct json_value *sorted[ATTRIBUTES_MAX];
+	const struct json_value *item;
 	size_t count = 0;
 	enum fault fault = FAULT_NONE;
 
-	cJSON_ArrayForEach(item, map)
+	PARAMS_EACH(item, map)
 	{
 		if (count == ATTRIBUTES_MAX)
 			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Number of message attributes [%d] exceeds the allowed maximum "
+				"Number of message attributes [%zu] exceeds the allowed maximum "
 				"[%d].",
-				cJSON_GetArraySize(map), ATTRIBUTES_MAX);
-		if (!text_is_attribute_name(item->string, strlen(item->string)))
+				params_count(map), ATTRIBUTES_MAX);
+		if (!text_is_attribute_name(item->name, strlen(item->name)))
 			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 				"Message attribute name '%s' is invalid: 1 to 256 of A-Z, a-z, "
 				"0-9, underscore, hyphen and period, no period at either end or "
 				"two in a row, and no prefix AWS. or Amazon.",
-				item->string);
+				item->name);
 		sorted[count++] = item;
 	}
 	if (count == 0)
 		return FAULT_NONE;
-	qsort(sorted, count, sizeof(const cJSON *), by_name);
+	qsort(sorted, count, sizeof(const struct json_value *), by_name);
 	for (size_t i = 0; i < count && fault == FAULT_NONE; i++) {
-		if (i > 0 && strcmp(sorted[i]->string, sorted[i - 1]->string) == 0)
+		if (i > 0 && strcmp(sorted[i]->name, sorted[i - 1]->name) == 0)
 			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Message attribute '%s' is given twice.", sorted[i]->string);
+				"Message attribute '%s' is given twice.", sorted[i]->name);
 		fault = append_attribute(sorted[i], into, problem);
 	}
 	return fault;
 }
 
 enum fault attributes_trace_header(
-	const cJSON *map, struct buf *into, const char **ret, struct problem *problem)
+	const struct json_value *map, struct buf *into, const char **ret, struct problem *problem)
 {
 	const char *type, *value = NULL;
-	const cJSON *item;
+	const struct json_value *item;
 	bool binary;
 	enum fault fault;
 
 	*ret = NULL;
-	cJSON_ArrayForEach(item, map)
+	PARAMS_EACH(item, map)
 	{
-		if (strcmp(item->string, "AWSTraceHeader") != 0 || *ret != NULL)
+		if (strcmp(item->name, "AWSTraceHeader") != 0 || *ret != NULL)
 			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Message system attribute name '%s' is invalid.", item->string);
+				"Message system attribute name '%s' is invalid.", item->name);
 		fault = read_value(item, &type, &value, &binary, problem);
 		if (fault == FAULT_NONE && strcmp(type, "String") != 0)
 			fault = problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
@@ -271,13 +307,13 @@ bool attributes_next(const char **rest, size_t *rest_bytes, struct attribute *re
 	return true;
 }
 
-static bool is_selected(const cJSON *names, const struct attribute *attribute)
+static bool is_selected(const struct json_value *names, const struct attribute *attribute)
 {
-	const cJSON *item;
+	const struct json_value *item;
 
-	cJSON_ArrayForEach(item, names)
+	PARAMS_EACH(item, names)
 	{
-		const char *name = item->valuestring;
+		const char *name = item->string;
 		size_t len = strlen(name);
 
 		if (strcmp(name, "All") == 0)
@@ -314,7 +350,7 @@ static void answer_attribute(struct answer *answer, const struct attribute *attr
 }
 
 int attributes_answer(struct answer *answer, struct hasher *hasher, struct buf *scratch,
-	const cJSON *names, const char *canonical, size_t canonical_bytes)
+	const struct json_value *names, const char *canonical, size_t canonical_bytes)
 {
 	uint8_t md5[HASHER_MD5_BYTES];
 	char hex[2 * HASHER_MD5_BYTES + 1];

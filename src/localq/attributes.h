@@ -13,7 +13,7 @@
 #include "localq/fault.h"
 #include "localq/hasher.h"
 
-#include <cjson/cJSON.h>
+#include "base/json.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,20 +21,21 @@
 #define ATTRIBUTES_MAX 10
 
 /* Names, types and values, as they count against the size of a message (API: quotas). */
-size_t attributes_size(const cJSON *map);
+size_t attributes_size(const struct json_value *map);
 
 /*
  * Appends the canonical form of a MessageAttributes map (NULL: nothing) to `into`, whose err the
  * caller checks. INVALID_PARAMETER_VALUE, SERIALIZATION, INTERNAL.
  */
-enum fault attributes_encode(const cJSON *map, struct buf *into, struct problem *problem);
+enum fault attributes_encode(
+	const struct json_value *map, struct buf *into, struct problem *problem);
 
 /*
  * The one system attribute that a sender may set. *ret is its value or NULL; `into` gets the
  * canonical form for MD5OfMessageSystemAttributes.
  */
 enum fault attributes_trace_header(
-	const cJSON *map, struct buf *into, const char **ret, struct problem *problem);
+	const struct json_value *map, struct buf *into, const char **ret, struct problem *problem);
 
 /* One attribute, pointing into the canonical form. */
 struct attribute {
@@ -54,6 +55,6 @@ bool attributes_next(const char **rest, size_t *rest_bytes, struct attribute *re
  * Returns 0 or ERR_NOMEM.
  */
 int attributes_answer(struct answer *answer, struct hasher *hasher, struct buf *scratch,
-	const cJSON *names, const char *canonical, size_t canonical_bytes);
+	const struct json_value *names, const char *canonical, size_t canonical_bytes);
 
 #endif

@@ -4,7 +4,11 @@
 #include "bunshin/error.h"
 #include "http/server.h"
 #include "localq/auth.h"
-#include "localq/service.h"
+#include "localq/engine.h"
+#include "localq/health.h"
+#include "localq/operations.h"
+#include "localq/origin.h"
+#include "localq/page.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,28 +16,34 @@
 #include <string.h>
 
 #define CONTENT_TYPE "application/x-amz-json-1.0"
+#define CONTENT_TYPE_XML "text/xml"
 #define TARGET_PREFIX "AmazonSQS."
+#define OWN_PREFIX "BunshinQueue." /* operations_page.c; part of the name there */
 /* A batch of 1 MiB whose every character is an escape of six. */
 #define BODY_MAX ((size_t)8 << 20)
+/* SQS's clients send 1 to 2 KiB, and up to some more of a session token. */
+#define HEADER_MEMORY_BYTES ((size_t)16 << 10)
 #define CLOSE_GRACE_US 100000
 /* Exchanges kept for reuse, and the largest answer that is kept with one. */
 #define IDLE_EXCHANGES_MAX 256
 #define IDLE_ANSWER_BYTES ((size_t)64 << 10)
 
 struct endpoint {
-	struct service service;
+	struct engine *engine;
 	struct http_server *server;
-	uv_prepare_t prepare; /* before the loop sleeps, and after it looked at its sockets: */
-	uv_check_t check;     /* the end of a turn */
-	uv_idle_t idle;	      /* keeps the loop from sleeping on answers that are not flushed */
+	struct clock clock;
+	struct hasher *hasher;
 	struct clock_timer grace;
-	unsigned open_handles;
 	enum { ENDPOINT_OPEN, ENDPOINT_DRAINING, ENDPOINT_CLOSED } state;
 	void (*closed)(void *arg);
 	void *closed_arg;
 	void (*failed)(void *arg, const char *detail);
+	void (*recovered)(void *arg);
 	void *failed_arg;
-	char *access_key, *secret_key; /* NULL: everybody may */
+	char *region, *access_key, *secret_key; /* no key: everybody may */
+	char **page_hosts;			/* names by which browsers may reach us */
+	size_t page_host_count;
+	struct health health;
 	struct list idle_exchanges;
 	size_t idle_count;
 };
@@ -63,7 +73,7 @@ static struct exchange *exchange_new(struct endpoint *endpoint, struct http_call
 		list_init(&exchange->node);
 	}
 	exchange->http = http;
-	call_init(&exchange->call, &endpoint->service);
+	call_init(&exchange->call, endpoint->clock);
 	return exchange;
 }
 
@@ -93,7 +103,7 @@ static void free_idle_exchanges(struct endpoint *endpoint)
 	endpoint->idle_count = 0;
 }
 
-static void send_answer(struct call *call)
+static void send_answer(void *arg, struct call *call)
 {
 	struct exchange *exchange = list_entry(call, struct exchange, call);
 	enum fault fault = call->problem.fault;
@@ -108,8 +118,11 @@ static void send_answer(struct call *call)
 	};
 	char legacy[96];
 
-	if (fault != FAULT_NONE) {
+	if (call->protocol == PROTOCOL_QUERY)
+		reply.content_type = CONTENT_TYPE_XML;
+	if (fault != FAULT_NONE)
 		reply.status = fault_row(fault)->status;
+	if (fault != FAULT_NONE && call->protocol == PROTOCOL_JSON) {
 		snprintf(legacy, sizeof(legacy), "%s;%s", fault_row(fault)->code,
 			fault_is_senders(fault) ? "Sender" : "Receiver");
 		headers[2] = "x-amzn-query-error";
@@ -125,15 +138,6 @@ static bool client_is_alive(struct call *call)
 	return http_call_is_alive(list_entry(call, struct exchange, call)->http);
 }
 
-static void client_gone(void *arg, struct http_call *http)
-{
-	struct exchange *exchange = arg;
-
-	(void)http;
-	service_forget(&exchange->endpoint->service, &exchange->call);
-	exchange_release(exchange);
-}
-
 struct header_list {
 	struct auth_header headers[AUTH_HEADERS_MAX];
 	size_t count;
@@ -147,26 +151,41 @@ static void add_header(void *arg, const char *name, const char *value)
 		list->headers[list->count++] = (struct auth_header){name, value};
 }
 
-static enum fault check_auth(
-	const struct endpoint *endpoint, const struct http_call *http, struct call *call)
+static enum fault check_auth(const struct endpoint *endpoint, const struct http_call *http,
+	const char *body, size_t body_bytes, struct call *call)
 {
 	struct header_list list = {.count = 0};
-	struct auth_key key = {
-		endpoint->access_key, endpoint->secret_key, endpoint->service.region};
+	struct auth_key key = {endpoint->access_key, endpoint->secret_key, endpoint->region};
 	struct auth_request request = {
 		.method = http_call_method(http),
 		.path = http_call_path(http),
 		.headers = list.headers,
-		.body = call->body,
-		.body_bytes = call->body_bytes,
+		.body = body,
+		.body_bytes = body_bytes,
 	};
 
 	if (endpoint->access_key == NULL)
 		return FAULT_NONE;
 	http_call_each_header(http, add_header, &list);
 	request.header_count = list.count;
-	return auth_check(endpoint->service.hasher, &key, &request,
-		clock_wall_epoch_ms(endpoint->service.clock) / 1000, &call->problem);
+	return auth_check(endpoint->hasher, &key, &request,
+		clock_wall_epoch_ms(endpoint->clock) / 1000, &call->problem);
+}
+
+static enum fault check_origin(
+	const struct endpoint *endpoint, const struct http_call *http, struct call *call)
+{
+	const struct origin_request request = {
+		.host = http_call_header(http, "Host"),
+		.origin = http_call_header(http, "Origin"),
+		.sec_fetch_site = http_call_header(http, "Sec-Fetch-Site"),
+	};
+	const char *refusal = origin_refusal(
+		&request, (const char *const *)endpoint->page_hosts, endpoint->page_host_count);
+
+	if (refusal == NULL)
+		return FAULT_NONE;
+	return problem_set(&call->problem, FAULT_ACCESS_DENIED, "%s", refusal);
 }
 
 /* The name the client reached us by, for queue URLs; what is no host name is not repeated. */
@@ -182,31 +201,58 @@ static void set_host(struct call *call, const struct http_call *http, const char
 	snprintf(call->host, sizeof(call->host), "%s", host);
 }
 
+/* Whoever names no target speaks the older protocol, unless what comes is said to be JSON. */
+static enum protocol protocol_of(const struct http_call *http, const char *target)
+{
+	const char *type = http_call_header(http, "Content-Type");
+
+	if (target != NULL || (type != NULL && strstr(type, "json") != NULL))
+		return PROTOCOL_JSON;
+	return PROTOCOL_QUERY;
+}
+
+/* Is it let in, and what does it ask for? */
+static enum fault read_request(
+	const struct endpoint *endpoint, const struct http_call *http, struct call *call)
+{
+	const char *target = http_call_header(http, "X-Amz-Target");
+	size_t bytes;
+	const char *body = http_call_body(http, &bytes);
+	enum fault fault;
+
+	call->protocol = protocol_of(http, target);
+	fault = check_origin(endpoint, http, call);
+	if (fault == FAULT_NONE)
+		fault = check_auth(endpoint, http, body, bytes, call);
+	if (fault != FAULT_NONE)
+		return fault;
+	if (target != NULL && strncmp(target, OWN_PREFIX, strlen(OWN_PREFIX)) == 0)
+		return call_decode(call, target, body, bytes);
+	if (call->protocol == PROTOCOL_QUERY)
+		return call_decode_form(call, body, bytes);
+	if (target == NULL || strncmp(target, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0)
+		return problem_set(&call->problem, FAULT_UNKNOWN_OPERATION,
+			"X-Amz-Target must name an operation of SQS's JSON protocol, such as "
+			"AmazonSQS.SendMessage.");
+	return call_decode(call, target + strlen(TARGET_PREFIX), body, bytes);
+}
+
 static void handle_operation(
 	struct endpoint *endpoint, struct http_call *http, struct exchange *exchange)
 {
 	struct call *call = &exchange->call;
-	const char *target = http_call_header(http, "X-Amz-Target");
 
-	call->body = http_call_body(http, &call->body_bytes);
 	call->queue_path = http_call_path(http);
-	call->reply = send_answer;
 	call->is_alive = client_is_alive;
 	set_host(call, http, http_server_address(endpoint->server));
-	http_call_keep(http, client_gone, exchange);
-	if (check_auth(endpoint, http, call) != FAULT_NONE) {
-		service_refuse(&endpoint->service, call);
+	if (read_request(endpoint, http, call) == FAULT_NONE) {
+		/* Never gone before its reply: the connection is suspended meanwhile. */
+		http_call_keep(http, NULL, NULL);
+		engine_submit(endpoint->engine, call);
 		return;
 	}
-	if (target == NULL || strncmp(target, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0) {
-		problem_set(&call->problem, FAULT_UNKNOWN_OPERATION,
-			"X-Amz-Target must name an operation of SQS's JSON protocol, such as "
-			"AmazonSQS.SendMessage; the older Query protocol is not spoken here.");
-		service_refuse(&endpoint->service, call);
-		return;
-	}
-	call->operation_name = target + strlen(TARGET_PREFIX);
-	service_handle(&endpoint->service, call);
+	call_refuse(call);
+	send_answer(endpoint, call);
 }
 
 static void reply_plain(struct http_call *http, int status, const char *body)
@@ -221,16 +267,27 @@ static void reply_plain(struct http_call *http, int status, const char *body)
 	http_call_reply(http, &reply);
 }
 
+/* What is no operation: the state of health, the admin page. */
+static void handle_other(struct endpoint *endpoint, struct http_call *http)
+{
+	char report[HEALTH_TEXT_MAX];
+
+	if (strcmp(http_call_path(http), "/_health") == 0) {
+		int status = health_report(&endpoint->health, report);
+
+		reply_plain(http, status, report);
+	} else if (!page_serve(http, endpoint->access_key != NULL)) {
+		reply_plain(http, 404, "{\"message\":\"not found\"}\n");
+	}
+}
+
 static void handle_request(void *arg, struct http_call *http)
 {
 	struct endpoint *endpoint = arg;
 	struct exchange *exchange;
 
 	if (strcmp(http_call_method(http), "POST") != 0) {
-		bool health = strcmp(http_call_path(http), "/_health") == 0;
-
-		reply_plain(http, health ? 200 : 404,
-			health ? "{\"status\":\"ok\"}\n" : "{\"message\":\"not found\"}\n");
+		handle_other(endpoint, http);
 		return;
 	}
 	exchange = exchange_new(endpoint, http);
@@ -241,36 +298,6 @@ static void handle_request(void *arg, struct http_call *http)
 	handle_operation(endpoint, http, exchange);
 }
 
-static void on_idle(uv_idle_t *idle)
-{
-	(void)idle; /* that it is active is its whole work */
-}
-
-static void wants_flush(void *arg)
-{
-	struct endpoint *endpoint = arg;
-
-	uv_idle_start(&endpoint->idle, on_idle);
-}
-
-static void end_turn(struct endpoint *endpoint)
-{
-	if (!uv_is_active((uv_handle_t *)&endpoint->idle))
-		return;
-	uv_idle_stop(&endpoint->idle);
-	service_flush(&endpoint->service);
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-	end_turn(prepare->data);
-}
-
-static void on_check(uv_check_t *check)
-{
-	end_turn(check->data);
-}
-
 static void store_failed(void *arg, const char *detail)
 {
 	struct endpoint *endpoint = arg;
@@ -279,49 +306,46 @@ static void store_failed(void *arg, const char *detail)
 		endpoint->failed(endpoint->failed_arg, detail);
 }
 
+static void store_recovered(void *arg)
+{
+	struct endpoint *endpoint = arg;
+
+	if (endpoint->recovered != NULL)
+		endpoint->recovered(endpoint->failed_arg);
+}
+
 static void endpoint_free(struct endpoint *endpoint)
 {
 	free_idle_exchanges(endpoint);
+	hasher_free(endpoint->hasher);
+	free(endpoint->region);
 	free(endpoint->access_key);
 	free(endpoint->secret_key);
+	for (size_t i = 0; i < endpoint->page_host_count; i++)
+		free(endpoint->page_hosts[i]);
+	free(endpoint->page_hosts);
+	health_destroy(&endpoint->health);
 	free(endpoint);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void engine_gone(void *arg)
 {
-	struct endpoint *endpoint = handle->data;
+	struct endpoint *endpoint = arg;
 	void (*closed)(void *arg) = endpoint->closed;
-	void *arg = endpoint->closed_arg;
+	void *closed_arg = endpoint->closed_arg;
 
-	if (--endpoint->open_handles > 0)
-		return;
 	endpoint_free(endpoint);
 	if (closed != NULL)
-		closed(arg);
-}
-
-static void open_handles(uv_loop_t *loop, struct endpoint *endpoint)
-{
-	uv_prepare_init(loop, &endpoint->prepare);
-	uv_check_init(loop, &endpoint->check);
-	uv_idle_init(loop, &endpoint->idle);
-	endpoint->prepare.data = endpoint->check.data = endpoint->idle.data = endpoint;
-	endpoint->open_handles = 3;
-	uv_prepare_start(&endpoint->prepare, on_prepare);
-	uv_check_start(&endpoint->check, on_check);
+		closed(closed_arg);
 }
 
 static void close_now(struct endpoint *endpoint)
 {
 	endpoint->state = ENDPOINT_CLOSED;
-	clock_timer_clear(endpoint->service.clock, &endpoint->grace);
+	clock_timer_clear(endpoint->clock, &endpoint->grace);
 	/* What was accepted but not yet answered is still kept; the answer is lost. */
-	service_flush(&endpoint->service);
+	engine_close(endpoint->engine, engine_gone, endpoint);
 	http_server_close(endpoint->server);
-	service_close(&endpoint->service);
-	uv_close((uv_handle_t *)&endpoint->prepare, on_closed);
-	uv_close((uv_handle_t *)&endpoint->check, on_closed);
-	uv_close((uv_handle_t *)&endpoint->idle, on_closed);
 }
 
 static void grace_over(struct clock_timer *timer)
@@ -336,9 +360,8 @@ void endpoint_close(struct endpoint *endpoint, void (*closed)(void *arg), void *
 	if (endpoint->state == ENDPOINT_OPEN) {
 		endpoint->state = ENDPOINT_DRAINING;
 		endpoint->grace.fire = grace_over;
-		service_drain(&endpoint->service);
-		if (clock_timer_after(endpoint->service.clock, &endpoint->grace, CLOSE_GRACE_US) ==
-			0)
+		engine_drain(endpoint->engine);
+		if (clock_timer_after(endpoint->clock, &endpoint->grace, CLOSE_GRACE_US) == 0)
 			return;
 	}
 	if (endpoint->state == ENDPOINT_DRAINING)
@@ -356,6 +379,7 @@ static int start_server(uv_loop_t *loop, struct endpoint *endpoint, const char *
 	struct http_server_options options = {
 		.listen = listen,
 		.max_body_bytes = BODY_MAX,
+		.header_memory_bytes = HEADER_MEMORY_BYTES,
 		.handler = handle_request,
 		.arg = endpoint,
 	};
@@ -367,8 +391,12 @@ static int start_server(uv_loop_t *loop, struct endpoint *endpoint, const char *
 	return err;
 }
 
-static int copy_key(struct endpoint *endpoint, const struct endpoint_options *options)
+static int prepare_auth(struct endpoint *endpoint, const struct endpoint_options *options)
 {
+	endpoint->hasher = hasher_new();
+	endpoint->region = strdup(options->region);
+	if (endpoint->hasher == NULL || endpoint->region == NULL)
+		return ERR_NOMEM;
 	if (options->access_key == NULL)
 		return 0;
 	endpoint->access_key = strdup(options->access_key);
@@ -376,16 +404,33 @@ static int copy_key(struct endpoint *endpoint, const struct endpoint_options *op
 	return endpoint->access_key != NULL && endpoint->secret_key != NULL ? 0 : ERR_NOMEM;
 }
 
+static int copy_page_hosts(struct endpoint *endpoint, const struct endpoint_options *options)
+{
+	endpoint->page_hosts = calloc(options->page_host_count + 1, sizeof(char *));
+	if (endpoint->page_hosts == NULL)
+		return ERR_NOMEM;
+	while (endpoint->page_host_count < options->page_host_count) {
+		char *copy = strdup(options->page_hosts[endpoint->page_host_count]);
+
+		if (copy == NULL)
+			return ERR_NOMEM;
+		endpoint->page_hosts[endpoint->page_host_count++] = copy;
+	}
+	return 0;
+}
+
 int endpoint_new(uv_loop_t *loop, struct clock clock, const struct endpoint_options *options,
 	struct endpoint **ret, char detail[ENDPOINT_DETAIL_MAX])
 {
 	struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
-	struct service_options service_options = {
+	struct engine_options engine_options = {
 		.dir = options->dir,
+		.sync = options->sync_full ? STORE_SYNC_FULL : STORE_SYNC_NORMAL,
 		.region = options->region,
-		.clock = clock,
-		.wants_flush = wants_flush,
+		.reply = send_answer,
 		.failed = store_failed,
+		.recovered = store_recovered,
+		.declarations = options->declarations,
 		.arg = endpoint,
 	};
 	int err;
@@ -393,20 +438,28 @@ int endpoint_new(uv_loop_t *loop, struct clock clock, const struct endpoint_opti
 	snprintf(detail, ENDPOINT_DETAIL_MAX, "%s", error_message(ERR_NOMEM));
 	if (endpoint == NULL)
 		return ERR_NOMEM;
+	if (health_init(&endpoint->health) < 0) {
+		free(endpoint);
+		return ERR_NOMEM;
+	}
+	engine_options.health = &endpoint->health;
 	list_init(&endpoint->idle_exchanges);
+	endpoint->clock = clock;
 	endpoint->failed = options->failed;
+	endpoint->recovered = options->recovered;
 	endpoint->failed_arg = options->arg;
-	err = copy_key(endpoint, options);
+	err = prepare_auth(endpoint, options);
 	if (err == 0)
-		err = service_open(&endpoint->service, &service_options, detail);
+		err = copy_page_hosts(endpoint, options);
+	if (err == 0)
+		err = start_server(loop, endpoint, options->listen, detail);
 	if (err < 0)
 		goto fail;
-	err = start_server(loop, endpoint, options->listen, detail);
+	err = engine_new(loop, &engine_options, &endpoint->engine, detail);
 	if (err < 0) {
-		service_close(&endpoint->service);
+		http_server_close(endpoint->server);
 		goto fail;
 	}
-	open_handles(loop, endpoint);
 	*ret = endpoint;
 	return 0;
 fail:

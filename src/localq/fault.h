@@ -52,7 +52,10 @@
 	X(MISSING_PARAMETER, FAULT_CORAL "MissingRequiredParameterException", "MissingParameter",  \
 		400)                                                                               \
 	X(UNKNOWN_OPERATION, FAULT_CORAL "UnknownOperationException", "InvalidAction", 400)        \
+	X(MISSING_ACTION, FAULT_CORAL "MissingActionException", "MissingAction", 400)              \
+	X(NO_SUCH_VERSION, FAULT_CORAL "NoSuchVersionException", "NoSuchVersion", 400)             \
 	X(SERIALIZATION, FAULT_CORAL "SerializationException", "MalformedInput", 400)              \
+	X(ACCESS_DENIED, FAULT_CORAL "AccessDeniedException", "AccessDenied", 403)                 \
 	X(UNKNOWN_KEY, FAULT_CORAL "UnrecognizedClientException", "InvalidClientTokenId", 403)     \
 	X(BAD_SIGNATURE, FAULT_CORAL "InvalidSignatureException", "SignatureDoesNotMatch", 403)    \
 	X(INCOMPLETE_SIGNATURE, FAULT_CORAL "IncompleteSignatureException", "IncompleteSignature", \

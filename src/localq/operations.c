@@ -11,27 +11,31 @@
 #define BATCH_MAX 10
 
 static const struct operation operations[] = {
-	{"ReceiveMessage", receive_message},
-	{"DeleteMessageBatch", delete_message_batch},
-	{"SendMessageBatch", send_message_batch},
-	{"ChangeMessageVisibilityBatch", change_message_visibility_batch},
-	{"SendMessage", send_message},
-	{"DeleteMessage", delete_message},
-	{"ChangeMessageVisibility", change_message_visibility},
-	{"GetQueueAttributes", get_queue_attributes},
-	{"GetQueueUrl", get_queue_url},
-	{"CreateQueue", create_queue},
-	{"DeleteQueue", delete_queue},
-	{"PurgeQueue", purge_queue},
-	{"SetQueueAttributes", set_queue_attributes},
-	{"ListQueues", list_queues},
-	{"ListDeadLetterSourceQueues", list_dead_letter_source_queues},
-	{"StartMessageMoveTask", start_message_move_task},
-	{"ListMessageMoveTasks", list_message_move_tasks},
-	{"CancelMessageMoveTask", cancel_message_move_task},
-	{"ListQueueTags", list_queue_tags},
-	{"TagQueue", tag_queue},
-	{"UntagQueue", untag_queue},
+	{"ReceiveMessage", receive_message, true},
+	{"DeleteMessageBatch", delete_message_batch, true},
+	{"SendMessageBatch", send_message_batch, true},
+	{"ChangeMessageVisibilityBatch", change_message_visibility_batch, true},
+	{"SendMessage", send_message, true},
+	{"DeleteMessage", delete_message, false},
+	{"ChangeMessageVisibility", change_message_visibility, false},
+	{"GetQueueAttributes", get_queue_attributes, true},
+	{"GetQueueUrl", get_queue_url, true},
+	{"CreateQueue", create_queue, true},
+	{"DeleteQueue", delete_queue, false},
+	{"PurgeQueue", purge_queue, false},
+	{"SetQueueAttributes", set_queue_attributes, false},
+	{"ListQueues", list_queues, true},
+	{"ListDeadLetterSourceQueues", list_dead_letter_source_queues, true},
+	{"StartMessageMoveTask", start_message_move_task, true},
+	{"ListMessageMoveTasks", list_message_move_tasks, true},
+	{"CancelMessageMoveTask", cancel_message_move_task, true},
+	{"ListQueueTags", list_queue_tags, true},
+	{"TagQueue", tag_queue, false},
+	{"AddPermission", add_permission, false},
+	{"RemovePermission", remove_permission, false},
+	{"UntagQueue", untag_queue, false},
+	{"BunshinQueue.Overview", overview_queues, true},
+	{"BunshinQueue.PeekMessages", peek_messages, true},
 };
 
 const struct operation *operation_find(const char *name)
@@ -73,18 +77,18 @@ enum fault operation_queue(struct call *call, struct store_queue **ret)
 }
 
 /* The ids; ret_ids has room for BATCH_MAX. */
-static enum fault check_ids(const cJSON *entries, const char *entry_kind, const char *ret_ids[],
-	struct problem *problem)
+static enum fault check_ids(const struct json_value *entries, const char *entry_kind,
+	const char *ret_ids[], struct problem *problem)
 {
-	const cJSON *entry;
+	const struct json_value *entry;
 	enum fault fault;
 	size_t count = 0;
 
-	cJSON_ArrayForEach(entry, entries)
+	PARAMS_EACH(entry, entries)
 	{
 		const char *id;
 
-		if (!cJSON_IsObject(entry))
+		if (entry->kind != JSON_OBJECT)
 			return problem_set(
 				problem, FAULT_SERIALIZATION, "Entries must be a list of objects.");
 		fault = params_text(entry, "Id", &id, problem);
@@ -107,12 +111,12 @@ static enum fault check_ids(const cJSON *entries, const char *entry_kind, const 
 	return FAULT_NONE;
 }
 
-static enum fault check_entries(
-	struct call *call, const char *entry_kind, const cJSON **ret, const char *ret_ids[])
+static enum fault check_entries(struct call *call, const char *entry_kind,
+	const struct json_value **ret, const char *ret_ids[])
 {
 	struct problem *problem = &call->problem;
 	enum fault fault = params_list(call->params, "Entries", ret, problem);
-	int count = cJSON_GetArraySize(*ret);
+	int count = params_count(*ret);
 
 	if (fault != FAULT_NONE)
 		return fault;
@@ -149,22 +153,22 @@ static void answer_failed(struct answer *answer, const char *const ids[],
 }
 
 enum fault operation_batch(struct call *call, const char *entry_kind, struct store_queue *queue,
-	enum fault (*run)(struct call *call, struct store_queue *queue, const cJSON *entry,
-		struct problem *problem))
+	enum fault (*run)(struct call *call, struct store_queue *queue,
+		const struct json_value *entry, struct problem *problem))
 {
 	struct answer *answer = &call->answer;
 	struct problem problems[BATCH_MAX];
 	const char *ids[BATCH_MAX];
-	const cJSON *entries = NULL, *entry;
+	const struct json_value *entries = NULL, *entry;
 	bool open = false;
 	size_t count = 0;
 	enum fault fault = check_entries(call, entry_kind, &entries, ids);
 
 	if (fault != FAULT_NONE)
 		return fault;
-	cJSON_ArrayForEach(entry, entries)
+	PARAMS_EACH(entry, entries)
 	{
-		size_t start = answer->buf.len;
+		struct answer_mark start = answer_mark(answer);
 
 		problems[count].fault = FAULT_NONE;
 		if (!open)
@@ -176,7 +180,7 @@ enum fault operation_batch(struct call *call, const char *entry_kind, struct sto
 		if (fault == FAULT_NONE)
 			open = true;
 		else
-			buf_truncate(&answer->buf, start);
+			answer_rewind(answer, start);
 		count++;
 	}
 	if (open)

@@ -11,12 +11,13 @@
 #include "localq/fault.h"
 #include "localq/service.h"
 
-#include <cjson/cJSON.h>
+#include "base/json.h"
 #include <stddef.h>
 
 struct operation {
 	const char *name; /* "SendMessage" */
 	enum fault (*run)(struct call *call);
+	bool has_result; /* the Query protocol has an element for its output */
 };
 
 /* NULL: there is none of this name. */
@@ -42,6 +43,14 @@ enum fault list_queue_tags(struct call *call);
 enum fault tag_queue(struct call *call);
 enum fault untag_queue(struct call *call);
 
+/* operations_page.c */
+enum fault overview_queues(struct call *call);
+enum fault peek_messages(struct call *call);
+
+/* operations_permissions.c */
+enum fault add_permission(struct call *call);
+enum fault remove_permission(struct call *call);
+
 /* operations_messages.c */
 enum fault send_message(struct call *call);
 enum fault send_message_batch(struct call *call);
@@ -59,6 +68,9 @@ enum fault operation_queue(struct call *call, struct store_queue **ret);
 /* The ARN of a queue of this name. */
 #define OPERATION_ARN_MAX (SERVICE_REGION_MAX + TEXT_QUEUE_NAME_MAX + 32)
 const char *operation_arn(const struct call *call, const char *name, char ret[OPERATION_ARN_MAX]);
+/* Gives a queue's attribute another value; "" takes it away. */
+enum fault operation_set_attribute(struct call *call, struct store_queue *queue,
+	enum queue_attribute attribute, const char *value);
 /* For an error of the store or of memory; FAULT_NONE for 0. */
 enum fault operation_failed(struct problem *problem, int err);
 
@@ -68,7 +80,7 @@ enum fault operation_failed(struct problem *problem, int err);
  * `problem` becomes the entry's failure.
  */
 enum fault operation_batch(struct call *call, const char *entry_kind, struct store_queue *queue,
-	enum fault (*run)(struct call *call, struct store_queue *queue, const cJSON *entry,
-		struct problem *problem));
+	enum fault (*run)(struct call *call, struct store_queue *queue,
+		const struct json_value *entry, struct problem *problem));
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "bunshin/error.h"
 #include "localq/attributes.h"
+#include "localq/fifo.h"
 #include "localq/params.h"
 #include "localq/service.h"
 
@@ -14,18 +15,19 @@
 struct outgoing {
 	struct store_message message;
 	int64_t delay_ms;
+	char content_id[FIFO_DEDUPLICATION_BYTES]; /* may be the message's deduplication id */
 };
 
-static size_t message_bytes(const cJSON *source)
+static size_t message_bytes(const struct json_value *source)
 {
-	const char *body = cJSON_GetStringValue(params_member(source, "MessageBody"));
+	const char *body = params_text_or_null(source, "MessageBody");
 
 	return (body != NULL ? strlen(body) : 0) +
 	       attributes_size(params_member(source, "MessageAttributes"));
 }
 
-static enum fault read_body(const struct store_queue *queue, const cJSON *source,
-	struct outgoing *ret, struct problem *problem)
+static enum fault read_body(const struct store_queue *queue, const struct json_value *source,
+	bool in_batch, struct outgoing *ret, struct problem *problem)
 {
 	int64_t limit =
 		queue_attribute_int(&queue->attributes, QUEUE_ATTRIBUTE_MAXIMUM_MESSAGE_SIZE);
@@ -38,9 +40,9 @@ static enum fault read_body(const struct store_queue *queue, const cJSON *source
 	ret->message.body_bytes = strlen(body);
 	if (message_bytes(source) > (size_t)limit)
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-			"One or more parameters are invalid. Reason: Message must be shorter than "
-			"%lld bytes.",
-			(long long)limit);
+			"One or more parameters %s. Reason: Message must be shorter than %lld "
+			"bytes.",
+			in_batch ? "cannot be validated" : "are invalid", (long long)limit);
 	if (!text_is_message(body, ret->message.body_bytes))
 		return problem_set(problem, FAULT_INVALID_MESSAGE_CONTENTS,
 			"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | "
@@ -48,10 +50,10 @@ static enum fault read_body(const struct store_queue *queue, const cJSON *source
 	return FAULT_NONE;
 }
 
-static enum fault read_message_attributes(
-	struct service *service, const cJSON *source, struct outgoing *ret, struct problem *problem)
+static enum fault read_message_attributes(struct service *service, const struct json_value *source,
+	struct outgoing *ret, struct problem *problem)
 {
-	const cJSON *map, *system_map;
+	const struct json_value *map, *system_map;
 	enum fault fault = params_object(source, "MessageAttributes", &map, problem);
 
 	buf_clear(&service->attributes);
@@ -72,48 +74,31 @@ static enum fault read_message_attributes(
 	return operation_failed(problem, service->system_attributes.err);
 }
 
-static enum fault read_group(const cJSON *source, struct outgoing *ret, struct problem *problem)
-{
-	const char *group, *deduplication;
-	enum fault fault = params_text(source, "MessageGroupId", &group, problem);
-
-	if (fault == FAULT_NONE)
-		fault = params_text(source, "MessageDeduplicationId", &deduplication, problem);
-	if (fault != FAULT_NONE)
-		return fault;
-	if (group != NULL && !text_is_group_id(group, strlen(group)))
-		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-			"Value %s for parameter MessageGroupId is invalid. Reason: MessageGroupId "
-			"can only include alphanumeric and punctuation characters. 1 to 128 in "
-			"length.",
-			group);
-	if (deduplication != NULL)
-		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-			"Value %s for parameter MessageDeduplicationId is invalid. Reason: The "
-			"request includes a parameter that is not valid for this queue type.",
-			deduplication);
-	ret->message.group_id = group;
-	return FAULT_NONE;
-}
-
 static enum fault read_outgoing(struct call *call, const struct store_queue *queue,
-	const cJSON *source, struct outgoing *ret, struct problem *problem)
+	const struct json_value *source, struct outgoing *ret, struct problem *problem)
 {
 	int64_t delay_s;
 	bool given;
 	enum fault fault;
 
 	memset(ret, 0, sizeof(*ret));
-	fault = read_body(queue, source, ret, problem);
+	fault = read_body(queue, source, source != call->params, ret, problem);
 	if (fault == FAULT_NONE)
 		fault = read_message_attributes(call->service, source, ret, problem);
 	if (fault == FAULT_NONE)
-		fault = read_group(source, ret, problem);
+		fault = fifo_read(queue, source, call->service->hasher, ret->content_id,
+			&ret->message, problem);
 	if (fault == FAULT_NONE)
 		fault = params_int(source, "DelaySeconds", 0, 900, &delay_s, &given, problem);
-	if (fault == FAULT_NONE)
-		ret->delay_ms = given ? delay_s * 1000 : queue->delay_ms;
-	return fault;
+	if (fault != FAULT_NONE)
+		return fault;
+	if (queue->is_fifo && given && delay_s != 0)
+		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Value %lld for parameter DelaySeconds is invalid. Reason: The request "
+			"include parameter that is not valid for this queue type.",
+			(long long)delay_s);
+	ret->delay_ms = given && !queue->is_fifo ? delay_s * 1000 : queue->delay_ms;
+	return FAULT_NONE;
 }
 
 static void answer_md5(struct answer *answer, const char *name, const uint8_t md5[16])
@@ -124,6 +109,30 @@ static void answer_md5(struct answer *answer, const char *name, const uint8_t md
 	answer_text(answer, name, hex);
 }
 
+/* Stores it, unless a FIFO queue remembers it: *ret_sent is then the first one, and nothing is
+ * stored. */
+static int store_once(struct service *service, struct store_queue *queue,
+	const struct outgoing *outgoing, struct store_sent *ret_sent)
+{
+	const struct store_message *message = &outgoing->message;
+	struct store *store = service->store;
+	const char *scope = "";
+	int err = ERR_NOT_FOUND;
+
+	if (queue->is_fifo) {
+		scope = fifo_scope(queue, message);
+		err = store_deduplication_find(
+			store, queue, scope, message->deduplication_id, message->sent_ms, ret_sent);
+	}
+	if (err != ERR_NOT_FOUND)
+		return err;
+	err = store_send(store, queue, message, message->sent_ms, outgoing->delay_ms, ret_sent);
+	if (err == 0 && queue->is_fifo)
+		err = store_deduplication_add(
+			store, queue, scope, message->deduplication_id, message->sent_ms, ret_sent);
+	return err;
+}
+
 static enum fault put_message(struct call *call, struct store_queue *queue,
 	struct outgoing *outgoing, struct problem *problem)
 {
@@ -131,7 +140,8 @@ static enum fault put_message(struct call *call, struct store_queue *queue,
 	struct answer *answer = &call->answer;
 	struct store_message *message = &outgoing->message;
 	uint8_t md5[16], system_md5[16];
-	char uuid[TEXT_UUID_BYTES];
+	char uuid[TEXT_UUID_BYTES], sequence[FIFO_SEQUENCE_BYTES];
+	struct store_sent sent;
 	int err;
 
 	message->sent_ms = clock_wall_epoch_ms(service->clock);
@@ -144,23 +154,24 @@ static enum fault put_message(struct call *call, struct store_queue *queue,
 		err = hasher_md5(service->hasher, service->system_attributes.data,
 			service->system_attributes.len, system_md5);
 	if (err == 0)
-		err = store_send(
-			service->store, queue, message, message->sent_ms, outgoing->delay_ms);
+		err = store_once(service, queue, outgoing, &sent);
 	if (err < 0)
 		return operation_failed(problem, err);
-	text_uuid(message->message_id, uuid);
+	text_uuid(sent.message_id, uuid);
 	answer_text(answer, "MessageId", uuid);
 	answer_md5(answer, "MD5OfMessageBody", message->md5);
 	if (service->attributes.len > 0)
 		answer_md5(answer, "MD5OfMessageAttributes", md5);
 	if (service->system_attributes.len > 0)
 		answer_md5(answer, "MD5OfMessageSystemAttributes", system_md5);
+	if (queue->is_fifo)
+		answer_text(answer, "SequenceNumber", fifo_sequence(sent.id, sequence));
 	poller_wake(service, queue);
 	return FAULT_NONE;
 }
 
-static enum fault send_one(
-	struct call *call, struct store_queue *queue, const cJSON *source, struct problem *problem)
+static enum fault send_one(struct call *call, struct store_queue *queue,
+	const struct json_value *source, struct problem *problem)
 {
 	struct outgoing outgoing;
 	enum fault fault = read_outgoing(call, queue, source, &outgoing, problem);
@@ -183,23 +194,25 @@ enum fault send_message(struct call *call)
 enum fault send_message_batch(struct call *call)
 {
 	struct store_queue *queue;
-	const cJSON *entry;
+	const struct json_value *entry;
 	size_t bytes = 0;
 	enum fault fault = operation_queue(call, &queue);
 
 	if (fault != FAULT_NONE)
 		return fault;
-	cJSON_ArrayForEach(entry, params_member(call->params, "Entries")) bytes +=
-		message_bytes(entry);
+	PARAMS_EACH(entry, params_member(call->params, "Entries")) bytes += message_bytes(entry);
 	if (bytes > BATCH_BYTES_MAX)
 		return problem_set(&call->problem, FAULT_BATCH_TOO_LONG,
 			"Batch requests cannot be longer than %zu bytes. You have sent %zu bytes.",
 			BATCH_BYTES_MAX, bytes);
+	fault = fifo_check_batch(queue, params_member(call->params, "Entries"), &call->problem);
+	if (fault != FAULT_NONE)
+		return fault;
 	return operation_batch(call, "SendMessageBatchRequestEntry", queue, send_one);
 }
 
-static enum fault read_handle(
-	struct call *call, const cJSON *source, struct handle *ret, struct problem *problem)
+static enum fault read_handle(struct call *call, const struct json_value *source,
+	struct handle *ret, struct problem *problem)
 {
 	const char *text;
 	enum fault fault = params_required_text(source, "ReceiptHandle", &text, problem);
@@ -212,18 +225,30 @@ static enum fault read_handle(
 	return FAULT_NONE;
 }
 
-static enum fault delete_one(
-	struct call *call, struct store_queue *queue, const cJSON *source, struct problem *problem)
+static enum fault delete_one(struct call *call, struct store_queue *queue,
+	const struct json_value *source, struct problem *problem)
 {
+	int64_t now = clock_wall_epoch_ms(call->service->clock);
 	struct handle handle;
+	bool expired;
+	int err;
 	enum fault fault = read_handle(call, source, &handle, problem);
 
 	if (fault != FAULT_NONE)
 		return fault;
-	/* Long polls of a queue at its limit of messages in flight can go on now. */
-	if (queue->in_flight_bound >= SERVICE_IN_FLIGHT_MAX)
+	err = store_delete(call->service->store, queue, &handle, now, &expired);
+	if (err == 0 && expired)
+		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Value %.128s for parameter ReceiptHandle is invalid. Reason: The receipt "
+			"handle has expired.",
+			params_text_or_null(source, "ReceiptHandle"));
+	/*
+	 * Long polls can go on now: of a queue at its limit of messages in flight, or whose group
+	 * is free.
+	 */
+	if (queue->is_fifo || queue->in_flight_bound >= SERVICE_IN_FLIGHT_MAX - 1)
 		poller_wake(call->service, queue);
-	return operation_failed(problem, store_delete(call->service->store, queue, &handle));
+	return operation_failed(problem, err);
 }
 
 enum fault delete_message(struct call *call)
@@ -246,13 +271,13 @@ enum fault delete_message_batch(struct call *call)
 	return operation_batch(call, "DeleteMessageBatchRequestEntry", queue, delete_one);
 }
 
-static enum fault change_one(
-	struct call *call, struct store_queue *queue, const cJSON *source, struct problem *problem)
+static enum fault change_one(struct call *call, struct store_queue *queue,
+	const struct json_value *source, struct problem *problem)
 {
 	int64_t now = clock_wall_epoch_ms(call->service->clock), seconds = 0;
 	enum store_change change;
 	struct handle handle;
-	const char *text = cJSON_GetStringValue(params_member(source, "ReceiptHandle"));
+	const char *text = params_text_or_null(source, "ReceiptHandle");
 	bool given;
 	int err;
 	enum fault fault = params_int(

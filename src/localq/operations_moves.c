@@ -69,18 +69,19 @@ static bool read_handle(const char *handle, char ret_task[TEXT_UUID_BYTES])
 	char text[BLOB_DECODED_MAX(HANDLE_MAX) + 1];
 	size_t len = strlen(handle);
 	const char *task;
-	cJSON *json;
+	struct json json = {0};
 
 	if (len >= HANDLE_MAX || !blob_decode(handle, len, (uint8_t *)text, &len))
 		return false;
 	text[len] = '\0';
-	json = cJSON_ParseWithLength(text, len);
-	task = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "taskId"));
+	task = json_parse(&json, text, len) == 0
+		       ? json_text(json_member(json_root(&json), "taskId"))
+		       : NULL;
 	if (task != NULL && strlen(task) == TEXT_UUID_BYTES - 1)
 		memcpy(ret_task, task, TEXT_UUID_BYTES);
 	else
 		task = NULL;
-	cJSON_Delete(json);
+	json_free(&json);
 	return task != NULL;
 }
 
@@ -117,6 +118,9 @@ enum fault start_message_move_task(struct call *call)
 			"Source queue must be configured as a Dead Letter Queue.");
 	if (fault == FAULT_NONE)
 		fault = arn_queue(call, "DestinationArn", &destination);
+	if (fault == FAULT_NONE && destination != NULL && destination->is_fifo != source->is_fifo)
+		fault = problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"The source queue and the destination queue must be of the same type.");
 	if (fault == FAULT_NONE && destination == source)
 		fault = problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
 			"The source queue and the destination queue must not be the same.");

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define LIST_MAX 1000
+#define NAME_RULE \
+	"Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
 #define URL_MAX (SERVICE_HOST_MAX + TEXT_QUEUE_NAME_MAX + 32)
 
 static const char *queue_url(const struct call *call, const char *name, char ret[URL_MAX])
@@ -31,6 +33,24 @@ static int64_t now_ms(const struct call *call)
 	return clock_wall_epoch_ms(call->service->clock);
 }
 
+/* The attribute and the name say the same. */
+static enum fault check_fifo(
+	struct call *call, const char *name, const struct json_value *attributes)
+{
+	const char *value = params_text_or_null(attributes, "FifoQueue");
+	bool wanted = value != NULL && strcmp(value, "true") == 0;
+	bool named = text_is_fifo_name(name, strlen(name));
+
+	if (named && value == NULL)
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE, NAME_RULE);
+	if (wanted && !named)
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"The name of a FIFO queue can only include alphanumeric characters, "
+			"hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in "
+			"length.");
+	return FAULT_NONE;
+}
+
 static enum fault read_queue_name(struct call *call, const char **ret)
 {
 	enum fault fault = params_required_text(call->params, "QueueName", ret, &call->problem);
@@ -39,32 +59,46 @@ static enum fault read_queue_name(struct call *call, const char **ret)
 	if (fault != FAULT_NONE)
 		return fault;
 	len = strlen(*ret);
-	if (len > 5 && strcmp(*ret + len - 5, ".fifo") == 0 && text_is_queue_name(*ret, len - 5))
-		return problem_set(&call->problem, FAULT_UNSUPPORTED_OPERATION,
-			"%s: this server has standard queues only.", *ret);
 	if (!text_is_queue_name(*ret, len))
-		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
-			"Can only include alphanumeric characters, hyphens, or underscores. 1 to "
-			"80 "
-			"in length");
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE, NAME_RULE);
 	return FAULT_NONE;
 }
 
-/* A redrive policy that is being set must name a queue that exists. */
-static enum fault check_redrive(struct call *call, const struct queue_attributes *attributes)
+/*
+ * A redrive policy that is being set must name a queue that exists, of the same kind, and that
+ * takes this one's messages.
+ */
+static enum fault check_redrive(
+	struct call *call, const char *name, bool fifo, const struct queue_attributes *attributes)
 {
+	char arn[OPERATION_ARN_MAX];
 	const char *text = attributes->set[QUEUE_ATTRIBUTE_REDRIVE_POLICY];
+	const struct store_queue *target;
 	struct redrive redrive;
 
 	if (redrive_parse(text, &redrive) == ERR_NOMEM)
 		return operation_failed(&call->problem, ERR_NOMEM);
-	if (redrive.max_receives == 0 ||
-		store_queue_find(call->service->store, redrive.dead_letter_queue) != NULL)
+	if (redrive.max_receives == 0)
 		return FAULT_NONE;
-	return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
-		"Value %s for parameter RedrivePolicy is invalid. Reason: Dead letter target does "
-		"not exist.",
-		text);
+	target = store_queue_find(call->service->store, redrive.dead_letter_queue);
+	if (target == NULL)
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Value %s for parameter RedrivePolicy is invalid. Reason: Dead letter "
+			"target does not exist.",
+			text);
+	if (target->is_fifo != fifo)
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Value %s for parameter RedrivePolicy is invalid. Reason: Dead-letter "
+			"queue must be same type of queue as the source..",
+			text);
+	if (!redrive_is_allowed(
+		    queue_attribute_text(&target->attributes, QUEUE_ATTRIBUTE_REDRIVE_ALLOW_POLICY),
+		    operation_arn(call, name, arn)))
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Value %s for parameter RedrivePolicy is invalid. Reason: The dead letter "
+			"queue's redrive allow policy does not permit this source queue.",
+			text);
+	return FAULT_NONE;
 }
 
 /* Does an existing queue have the attributes that a CreateQueue names? */
@@ -86,12 +120,12 @@ static enum fault check_same(const struct store_queue *queue, const struct queue
 	return FAULT_NONE;
 }
 
-static enum fault make_queue(
-	struct call *call, const char *name, struct queue_attributes *attributes, const cJSON *tags)
+static enum fault make_queue(struct call *call, const char *name,
+	struct queue_attributes *attributes, const struct json_value *tags)
 {
 	struct store *store = call->service->store;
 	struct store_queue *queue;
-	const cJSON *tag;
+	const struct json_value *tag;
 	int64_t reserved_ms;
 	int err = store_name_reserved_until(store, name, &reserved_ms);
 
@@ -101,29 +135,35 @@ static enum fault make_queue(
 			"another with the same name.");
 	if (err == 0)
 		err = store_queue_create(store, name, attributes, now_ms(call), &queue);
-	cJSON_ArrayForEach(tag, tags)
+	PARAMS_EACH(tag, tags)
 	{
 		if (err == 0)
-			err = store_queue_tag(store, queue, tag->string, tag->valuestring);
+			err = store_queue_tag(store, queue, tag->name, tag->string);
 	}
 	return operation_failed(&call->problem, err);
 }
 
-static enum fault create_or_compare(
-	struct call *call, const char *name, struct queue_attributes *attributes, const cJSON *tags)
+static enum fault create_or_compare(struct call *call, const char *name,
+	struct queue_attributes *attributes, const struct json_value *tags)
 {
 	struct store_queue *queue = store_queue_find(call->service->store, name);
-	const cJSON *map;
+	const bool fifo = text_is_fifo_name(name, strlen(name));
+	const struct json_value *map;
 	uint32_t given;
 	enum fault fault = params_object(call->params, "Attributes", &map, &call->problem);
 
 	if (fault == FAULT_NONE)
-		fault = queue_attributes_read(map, attributes, &given, &call->problem);
+		fault = check_fifo(call, name, map);
+	if (fault == FAULT_NONE)
+		fault = queue_attributes_read(map, fifo, attributes, &given, &call->problem);
 	if (fault != FAULT_NONE)
 		return fault;
 	if (queue != NULL)
 		return check_same(queue, attributes, given, &call->problem);
-	fault = check_redrive(call, attributes);
+	fault = check_redrive(call, name, fifo, attributes);
+	if (fault == FAULT_NONE && fifo)
+		fault = operation_failed(
+			&call->problem, queue_attributes_complete_fifo(attributes));
 	if (fault != FAULT_NONE)
 		return fault;
 	return make_queue(call, name, attributes, tags);
@@ -133,7 +173,7 @@ enum fault create_queue(struct call *call)
 {
 	struct queue_attributes attributes = {{NULL}};
 	const char *name;
-	const cJSON *tags;
+	const struct json_value *tags;
 	char url[URL_MAX];
 	enum fault fault = read_queue_name(call, &name);
 
@@ -218,15 +258,15 @@ static const char *const derived_names[DERIVED_COUNT] = {
 static enum fault read_attribute_names(
 	struct call *call, uint32_t *ret_settable, uint32_t *ret_derived)
 {
-	const cJSON *names, *item;
+	const struct json_value *names, *item;
 	enum fault fault = params_texts(call->params, "AttributeNames", &names, &call->problem);
 
 	*ret_settable = *ret_derived = 0;
 	if (fault != FAULT_NONE)
 		return fault;
-	cJSON_ArrayForEach(item, names)
+	PARAMS_EACH(item, names)
 	{
-		const char *name = item->valuestring;
+		const char *name = item->string;
 		enum queue_attribute settable = queue_attribute_find(name);
 		unsigned derived = 0;
 
@@ -285,6 +325,10 @@ enum fault get_queue_attributes(struct call *call)
 	for (unsigned i = 0; i < QUEUE_ATTRIBUTE_COUNT; i++) {
 		const char *value = queue_attribute_text(&queue->attributes, i);
 
+		/* SQS shows the period of a key as long as there is a key. */
+		if (i == QUEUE_ATTRIBUTE_KMS_REUSE_PERIOD &&
+			queue->attributes.set[QUEUE_ATTRIBUTE_KMS_KEY] == NULL)
+			continue;
 		if (value != NULL && (settable & 1u << i))
 			answer_text(&call->answer, queue_attribute_name(i), value);
 	}
@@ -302,17 +346,32 @@ static int copy_attributes(const struct queue_attributes *from, struct queue_att
 	return err;
 }
 
-static enum fault change_attributes(struct call *call, struct store_queue *queue, const cJSON *map,
-	struct queue_attributes *attributes)
+enum fault operation_set_attribute(struct call *call, struct store_queue *queue,
+	enum queue_attribute attribute, const char *value)
+{
+	struct queue_attributes attributes = {{NULL}};
+	int err = copy_attributes(&queue->attributes, &attributes);
+
+	if (err == 0)
+		err = queue_attribute_set(&attributes, attribute, value);
+	if (err == 0)
+		err = store_queue_change(call->service->store, queue, &attributes, now_ms(call));
+	queue_attributes_free(&attributes);
+	return operation_failed(&call->problem, err);
+}
+
+static enum fault change_attributes(struct call *call, struct store_queue *queue,
+	const struct json_value *map, struct queue_attributes *attributes)
 {
 	uint32_t given;
 	enum fault fault =
 		operation_failed(&call->problem, copy_attributes(&queue->attributes, attributes));
 
 	if (fault == FAULT_NONE)
-		fault = queue_attributes_read(map, attributes, &given, &call->problem);
+		fault = queue_attributes_read(
+			map, queue->is_fifo, attributes, &given, &call->problem);
 	if (fault == FAULT_NONE && (given & 1u << QUEUE_ATTRIBUTE_REDRIVE_POLICY))
-		fault = check_redrive(call, attributes);
+		fault = check_redrive(call, queue->name, queue->is_fifo, attributes);
 	if (fault != FAULT_NONE)
 		return fault;
 	return operation_failed(&call->problem,
@@ -323,7 +382,7 @@ enum fault set_queue_attributes(struct call *call)
 {
 	struct queue_attributes attributes = {{NULL}};
 	struct store_queue *queue;
-	const cJSON *map;
+	const struct json_value *map;
 	enum fault fault = operation_queue(call, &queue);
 
 	if (fault == FAULT_NONE)

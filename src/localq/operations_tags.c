@@ -62,21 +62,21 @@ static enum fault too_many(struct problem *problem)
 		"Too many tags for a queue; the limit is %d.", TAGS_MAX);
 }
 
-enum fault tags_check(const cJSON *tags, struct problem *problem)
+enum fault tags_check(const struct json_value *tags, struct problem *problem)
 {
-	const cJSON *tag;
+	const struct json_value *tag;
 	int count = 0;
 
-	cJSON_ArrayForEach(tag, tags)
+	PARAMS_EACH(tag, tags)
 	{
 		enum fault fault;
 
-		if (!cJSON_IsString(tag))
+		if (tag->kind != JSON_STRING)
 			return problem_set(problem, FAULT_SERIALIZATION,
 				"The value of a tag must be a string.");
-		fault = check_key(tag->string, problem);
+		fault = check_key(tag->name, problem);
 		if (fault == FAULT_NONE)
-			fault = check_value(tag->valuestring, problem);
+			fault = check_value(tag->string, problem);
 		if (fault != FAULT_NONE)
 			return fault;
 		if (++count > TAGS_MAX)
@@ -87,7 +87,7 @@ enum fault tags_check(const cJSON *tags, struct problem *problem)
 
 /* How many there would be, those that `tags` replaces once. */
 struct union_count {
-	const cJSON *tags;
+	const struct json_value *tags;
 	int count;
 };
 
@@ -96,7 +96,7 @@ static void count_other(void *arg, const char *key, const char *value)
 	struct union_count *count = arg;
 
 	(void)value;
-	if (cJSON_GetObjectItemCaseSensitive(count->tags, key) == NULL)
+	if (json_member(count->tags, key) == NULL)
 		count->count++;
 }
 
@@ -105,7 +105,7 @@ enum fault tag_queue(struct call *call)
 	struct store *store = call->service->store;
 	struct union_count count = {.count = 0};
 	struct store_queue *queue;
-	const cJSON *tag;
+	const struct json_value *tag;
 	enum fault fault = operation_queue(call, &queue);
 	int err;
 
@@ -113,20 +113,20 @@ enum fault tag_queue(struct call *call)
 		fault = params_object(call->params, "Tags", &count.tags, &call->problem);
 	if (fault != FAULT_NONE)
 		return fault;
-	if (cJSON_GetArraySize(count.tags) == 0)
+	if (params_count(count.tags) == 0)
 		return problem_set(&call->problem, FAULT_MISSING_PARAMETER,
 			"The request must contain the parameter Tags.");
 	fault = tags_check(count.tags, &call->problem);
 	if (fault != FAULT_NONE)
 		return fault;
-	count.count = cJSON_GetArraySize(count.tags);
+	count.count = params_count(count.tags);
 	err = store_queue_tags(store, queue, count_other, &count);
 	if (err == 0 && count.count > TAGS_MAX)
 		return too_many(&call->problem);
-	cJSON_ArrayForEach(tag, count.tags)
+	PARAMS_EACH(tag, count.tags)
 	{
 		if (err == 0)
-			err = store_queue_tag(store, queue, tag->string, tag->valuestring);
+			err = store_queue_tag(store, queue, tag->name, tag->string);
 	}
 	return operation_failed(&call->problem, err);
 }
@@ -134,7 +134,7 @@ enum fault tag_queue(struct call *call)
 enum fault untag_queue(struct call *call)
 {
 	struct store_queue *queue;
-	const cJSON *keys, *key;
+	const struct json_value *keys, *key;
 	enum fault fault = operation_queue(call, &queue);
 	int err = 0;
 
@@ -142,19 +142,19 @@ enum fault untag_queue(struct call *call)
 		fault = params_texts(call->params, "TagKeys", &keys, &call->problem);
 	if (fault != FAULT_NONE)
 		return fault;
-	if (cJSON_GetArraySize(keys) == 0)
+	if (params_count(keys) == 0)
 		return problem_set(&call->problem, FAULT_MISSING_PARAMETER,
 			"The request must contain the parameter TagKeys.");
-	cJSON_ArrayForEach(key, keys)
+	PARAMS_EACH(key, keys)
 	{
-		fault = check_key(key->valuestring, &call->problem);
+		fault = check_key(key->string, &call->problem);
 		if (fault != FAULT_NONE)
 			return fault;
 	}
-	cJSON_ArrayForEach(key, keys)
+	PARAMS_EACH(key, keys)
 	{
 		if (err == 0)
-			err = store_queue_untag(call->service->store, queue, key->valuestring);
+			err = store_queue_untag(call->service->store, queue, key->string);
 	}
 	return operation_failed(&call->problem, err);
 }

@@ -7,7 +7,7 @@
 
 #include "localq/fault.h"
 
-#include <cjson/cJSON.h>
+#include "base/json.h"
 
 #define TAGS_MAX 50
 
@@ -17,6 +17,6 @@
  * key with the prefix "aws:". Beyond ASCII every character counts as a letter. SERIALIZATION,
  * INVALID_PARAMETER_VALUE.
  */
-enum fault tags_check(const cJSON *tags, struct problem *problem);
+enum fault tags_check(const struct json_value *tags, struct problem *problem);
 
 #endif

@@ -1,8 +1,6 @@
 #include "localq/params.h"
 
 #include "bunshin/error.h"
-#include "localq/text.h"
-#include "localq/tree.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,86 +8,64 @@
 
 #define NUL_ESCAPE "\\u0000"
 
-/* The first \u0000 whose backslash is not itself escaped, or NULL. */
-static char *find_nul_escape(const char *start, const char *from, const char *end)
+/* `string` lies in memory of the parser's. */
+static void replace_nuls(struct json *json, const char *string, size_t len)
 {
-	for (;;) {
-		char *hit = memmem(from, (size_t)(end - from), NUL_ESCAPE, strlen(NUL_ESCAPE));
-		size_t backslashes = 0;
+	char *start = json->strings + (string - json->strings);
 
-		if (hit == NULL)
-			return NULL;
-		while (hit - backslashes > start && hit[-1 - (ptrdiff_t)backslashes] == '\\')
-			backslashes++;
-		if (backslashes % 2 == 0)
-			return hit;
-		from = hit + 1;
+	for (size_t i = 0; i < len; i++)
+		if (start[i] == '\0')
+			start[i] = '\1';
+}
+
+static void replace_all_nuls(struct json *json)
+{
+	for (size_t i = 0; i < json->count; i++) {
+		const struct json_value *value = &json->values[i];
+
+		if (value->name != NULL)
+			replace_nuls(json, value->name, value->name_bytes);
+		if (value->kind == JSON_STRING)
+			replace_nuls(json, value->string, value->string_bytes);
 	}
 }
 
-/* A copy with every \u0000 made \u0001; NULL: out of memory. */
-static char *without_nul_escapes(const char *body, size_t len)
+enum fault params_parse(struct json *json, const char *body, size_t len,
+	const struct json_value **ret, struct problem *problem)
 {
-	char *copy = malloc(len + 1);
-	char *at;
-
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, body, len);
-	copy[len] = '\0';
-	at = copy;
-	while ((at = find_nul_escape(copy, at, copy + len)) != NULL) {
-		at += strlen(NUL_ESCAPE);
-		at[-1] = '1';
-	}
-	return copy;
-}
-
-static enum fault parse(const char *body, size_t len, cJSON **ret, struct problem *problem)
-{
-	cJSON *root;
-	int err = tree_parse(body, len, &root);
-
-	if (err == 0 && !cJSON_IsObject(root)) {
-		cJSON_Delete(root);
-		err = ERR_SYNTAX;
-	}
-	if (err == ERR_NOMEM)
-		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
-	if (err != 0)
-		return problem_set(
-			problem, FAULT_SERIALIZATION, "The body must be one JSON object.");
-	*ret = root;
-	return FAULT_NONE;
-}
-
-enum fault params_parse_json(const char *body, size_t len, cJSON **ret, struct problem *problem)
-{
-	char *copy = NULL;
-	enum fault fault;
+	int err;
 
 	if (len == 0) {
 		body = "{}";
 		len = 2;
 	}
-	if (memchr(body, '\0', len) != NULL || text_valid_prefix(body, len) != len)
-		return problem_set(problem, FAULT_SERIALIZATION, "The body is not valid UTF-8.");
-	if (find_nul_escape(body, body, body + len) != NULL) {
-		copy = without_nul_escapes(body, len);
-		if (copy == NULL)
-			return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
-		body = copy;
-	}
-	fault = parse(body, len, ret, problem);
-	free(copy);
-	return fault;
+	err = json_parse(json, body, len);
+	if (err == ERR_NOMEM)
+		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
+	if (err == ERR_TOO_LARGE)
+		return problem_set(problem, FAULT_SERIALIZATION,
+			"The body is nested too deeply or has too many values.");
+	if (err != 0 || json_root(json)->kind != JSON_OBJECT)
+		return problem_set(problem, FAULT_SERIALIZATION,
+			"The body must be one JSON object, in UTF-8.");
+	if (memmem(body, len, NUL_ESCAPE, strlen(NUL_ESCAPE)) != NULL)
+		replace_all_nuls(json);
+	*ret = json_root(json);
+	return FAULT_NONE;
 }
 
-const cJSON *params_member(const cJSON *object, const char *name)
+const struct json_value *params_member(const struct json_value *object, const char *name)
 {
-	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+	const struct json_value *member = json_member(object, name);
 
-	return cJSON_IsNull(member) ? NULL : member;
+	return member == NULL || member->kind == JSON_NULL ? NULL : member;
+}
+
+const char *params_text_or_null(const struct json_value *object, const char *name)
+{
+	const struct json_value *member = params_member(object, name);
+
+	return member != NULL && member->kind == JSON_STRING ? member->string : NULL;
 }
 
 static enum fault wrong_type(struct problem *problem, const char *name, const char *expected)
@@ -97,55 +73,58 @@ static enum fault wrong_type(struct problem *problem, const char *name, const ch
 	return problem_set(problem, FAULT_SERIALIZATION, "%s must be %s.", name, expected);
 }
 
-enum fault params_text(
-	const cJSON *object, const char *name, const char **ret, struct problem *problem)
+enum fault params_text(const struct json_value *object, const char *name, const char **ret,
+	struct problem *problem)
 {
-	const cJSON *member = params_member(object, name);
+	const struct json_value *member = params_member(object, name);
 
-	if (member != NULL && !cJSON_IsString(member))
+	if (member != NULL && member->kind != JSON_STRING)
 		return wrong_type(problem, name, "a string");
-	*ret = member != NULL ? member->valuestring : NULL;
+	*ret = member != NULL ? member->string : NULL;
 	return FAULT_NONE;
 }
 
-enum fault params_object(
-	const cJSON *object, const char *name, const cJSON **ret, struct problem *problem)
+enum fault params_object(const struct json_value *object, const char *name,
+	const struct json_value **ret, struct problem *problem)
 {
-	const cJSON *member = params_member(object, name);
+	const struct json_value *member = params_member(object, name);
 
-	if (member != NULL && !cJSON_IsObject(member))
+	if (member != NULL && member->kind != JSON_OBJECT)
 		return wrong_type(problem, name, "an object");
 	*ret = member;
 	return FAULT_NONE;
 }
 
-enum fault params_list(
-	const cJSON *object, const char *name, const cJSON **ret, struct problem *problem)
+enum fault params_list(const struct json_value *object, const char *name,
+	const struct json_value **ret, struct problem *problem)
 {
-	const cJSON *member = params_member(object, name);
+	const struct json_value *member = params_member(object, name);
 
-	if (member != NULL && !cJSON_IsArray(member))
+	if (member != NULL && member->kind != JSON_ARRAY)
 		return wrong_type(problem, name, "a list");
 	*ret = member;
 	return FAULT_NONE;
 }
 
-enum fault params_texts(
-	const cJSON *object, const char *name, const cJSON **ret, struct problem *problem)
+enum fault params_texts(const struct json_value *object, const char *name,
+	const struct json_value **ret, struct problem *problem)
 {
-	const cJSON *list, *item;
+	const struct json_value *list, *item;
 	enum fault fault = params_list(object, name, &list, problem);
 
 	if (fault != FAULT_NONE)
 		return fault;
-	cJSON_ArrayForEach(item, list) if (!cJSON_IsString(item)) return wrong_type(
-		problem, name, "a list of strings");
+	PARAMS_EACH(item, list)
+	{
+		if (item->kind != JSON_STRING)
+			return wrong_type(problem, name, "a list of strings");
+	}
 	*ret = list;
 	return FAULT_NONE;
 }
 
-enum fault params_required_text(
-	const cJSON *object, const char *name, const char **ret, struct problem *problem)
+enum fault params_required_text(const struct json_value *object, const char *name, const char **ret,
+	struct problem *problem)
 {
 	enum fault fault = params_text(object, name, ret, problem);
 
@@ -155,18 +134,31 @@ enum fault params_required_text(
 	return fault;
 }
 
-enum fault params_int(const cJSON *object, const char *name, int64_t min, int64_t max, int64_t *ret,
-	bool *ret_given, struct problem *problem)
+/* 1.0 and 1e3 are integers, too. */
+static bool read_number(const struct json_value *value, double *ret)
 {
-	const cJSON *member = params_member(object, name);
+	int64_t number;
+
+	if (value->kind != JSON_NUMBER)
+		return false;
+	if (json_int(value, &number) == 0)
+		*ret = (double)number;
+	else
+		*ret = strtod(value->raw, NULL);
+	return *ret == floor(*ret);
+}
+
+enum fault params_int(const struct json_value *object, const char *name, int64_t min, int64_t max,
+	int64_t *ret, bool *ret_given, struct problem *problem)
+{
+	const struct json_value *member = params_member(object, name);
 	double value;
 
 	if (ret_given != NULL)
 		*ret_given = member != NULL;
 	if (member == NULL)
 		return FAULT_NONE;
-	value = member->valuedouble;
-	if (!cJSON_IsNumber(member) || !(value == floor(value)))
+	if (!read_number(member, &value))
 		return wrong_type(problem, name, "an integer");
 	if (value < (double)min || value > (double)max)
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,

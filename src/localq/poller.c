@@ -182,11 +182,8 @@ void poller_serve_awake(struct service *service)
 	struct list awake;
 
 	/* A watch that is woken again meanwhile has its turn in the next flush. */
-	if (list_is_empty(&service->poller.awake))
-		return;
-	awake = service->poller.awake;
-	awake.next->prev = awake.prev->next = &awake;
-	list_init(&service->poller.awake);
+	list_init(&awake);
+	list_splice(&service->poller.awake, &awake);
 	while (!list_is_empty(&awake))
 		serve(list_entry(list_first(&awake), struct watch, awake));
 }

@@ -1,14 +1,17 @@
 #include "localq/queue_attributes.h"
 
 #include "bunshin/error.h"
-#include "localq/tree.h"
+#include "localq/params.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_RECEIVES_MAX 1000
+#define ALLOWED_SOURCES_MAX 10
 
-enum kind { INTEGER, BOOLEAN, JSON, REDRIVE, TEXT };
+enum kind { INTEGER, BOOLEAN, JSON, REDRIVE, ALLOW, TEXT, SCOPE, THROUGHPUT };
 
 struct row {
 	const char *name;
@@ -89,62 +92,119 @@ const char *queue_arn_name(const char *arn)
 	return name + 1;
 }
 
-static bool read_max_receives(const cJSON *item, unsigned *ret)
+/* 5 or "5". */
+static bool read_max_receives(const struct json_value *item, unsigned *ret)
 {
 	int64_t value = 0;
 
-	if (cJSON_IsString(item)) {
-		if (!text_to_int(item->valuestring, &value))
-			return false;
-	} else if (!cJSON_IsNumber(item) || item->valuedouble < 1 ||
-		   item->valuedouble > MAX_RECEIVES_MAX ||
-		   item->valuedouble != (double)(int64_t)item->valuedouble) {
+	if (json_int(item, &value) != 0 &&
+		(json_text(item) == NULL || !text_to_int(item->string, &value)))
 		return false;
-	} else {
-		value = (int64_t)item->valuedouble;
-	}
 	if (value < 1 || value > MAX_RECEIVES_MAX)
 		return false;
 	*ret = (unsigned)value;
 	return true;
 }
 
+/* The text as a JSON object. 0, ERR_SYNTAX or ERR_NOMEM. */
+static int parse_object(struct json *json, const char *text)
+{
+	int err = json_parse(json, text, strlen(text));
+
+	if (err == 0 && json_root(json)->kind == JSON_OBJECT)
+		return 0;
+	return err == ERR_NOMEM ? err : ERR_SYNTAX;
+}
+
 int redrive_parse(const char *text, struct redrive *ret)
 {
-	const cJSON *arn;
-	const char *name = NULL;
-	cJSON *root;
+	struct json json = {0};
+	const char *arn, *name = NULL;
 	int err;
 
 	memset(ret, 0, sizeof(*ret));
 	if (text == NULL || *text == '\0')
 		return 0;
-	err = tree_parse(text, strlen(text), &root);
-	if (err != 0)
-		return err;
-	arn = cJSON_GetObjectItemCaseSensitive(root, "deadLetterTargetArn");
-	if (cJSON_IsString(arn))
-		name = queue_arn_name(arn->valuestring);
-	if (name != NULL &&
-		read_max_receives(cJSON_GetObjectItemCaseSensitive(root, "maxReceiveCount"),
-			&ret->max_receives))
-		memcpy(ret->dead_letter_queue, name, strlen(name) + 1);
-	else
-		err = ERR_SYNTAX;
-	cJSON_Delete(root);
+	err = parse_object(&json, text);
+	if (err == 0) {
+		arn = json_text(json_member(json_root(&json), "deadLetterTargetArn"));
+		if (arn != NULL)
+			name = queue_arn_name(arn);
+		if (name != NULL &&
+			read_max_receives(json_member(json_root(&json), "maxReceiveCount"),
+				&ret->max_receives))
+			memcpy(ret->dead_letter_queue, name, strlen(name) + 1);
+		else
+			err = ERR_SYNTAX;
+	}
+	json_free(&json);
 	return err;
 }
 
 static int check_json_object(const char *text)
 {
-	cJSON *root;
-	int err = tree_parse(text, strlen(text), &root);
+	struct json json = {0};
+	int err = parse_object(&json, text);
 
-	if (err != 0)
-		return err;
-	err = cJSON_IsObject(root) ? 0 : ERR_SYNTAX;
-	cJSON_Delete(root);
+	json_free(&json);
 	return err;
+}
+
+/* {"redrivePermission":"byQueue","sourceQueueArns":[1 to 10 ARNs]}, the ARNs with byQueue alone. */
+static bool is_allow_policy(const struct json_value *policy)
+{
+	const char *permission = json_text(json_member(policy, "redrivePermission"));
+	const struct json_value *arns = json_member(policy, "sourceQueueArns"), *arn;
+
+	if (permission == NULL)
+		return false;
+	if (strcmp(permission, "byQueue") != 0)
+		return arns == NULL &&
+		       (strcmp(permission, "allowAll") == 0 || strcmp(permission, "denyAll") == 0);
+	if (arns == NULL || arns->kind != JSON_ARRAY || arns->count < 1 ||
+		arns->count > ALLOWED_SOURCES_MAX)
+		return false;
+	PARAMS_EACH(arn, arns)
+	{
+		if (json_text(arn) == NULL || queue_arn_name(arn->string) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static int check_allow_policy(const char *text)
+{
+	struct json json = {0};
+	int err = parse_object(&json, text);
+
+	if (err == 0 && !is_allow_policy(json_root(&json)))
+		err = ERR_SYNTAX;
+	json_free(&json);
+	return err;
+}
+
+bool redrive_is_allowed(const char *policy, const char *source_arn)
+{
+	struct json json = {0};
+	const struct json_value *arn;
+	const char *permission;
+	bool allowed = true;
+
+	if (policy == NULL)
+		return true;
+	if (parse_object(&json, policy) < 0)
+		return false;
+	permission = json_text(json_member(json_root(&json), "redrivePermission"));
+	if (permission != NULL && strcmp(permission, "allowAll") != 0) {
+		allowed = false;
+		PARAMS_EACH(arn, json_member(json_root(&json), "sourceQueueArns"))
+		{
+			if (json_text(arn) != NULL && strcmp(arn->string, source_arn) == 0)
+				allowed = true;
+		}
+	}
+	json_free(&json);
+	return allowed;
 }
 
 /* 0, ERR_SYNTAX or ERR_NOMEM. */
@@ -165,53 +225,97 @@ static int check_value(const struct row *row, const char *value)
 		return *value == '\0' ? 0 : check_json_object(value);
 	case REDRIVE:
 		return redrive_parse(value, &redrive);
+	case ALLOW:
+		return *value == '\0' ? 0 : check_allow_policy(value);
 	case TEXT:
 		fits = strlen(value) <= 2048;
+		break;
+	case SCOPE:
+		fits = strcmp(value, "queue") == 0 || strcmp(value, "messageGroup") == 0;
+		break;
+	case THROUGHPUT:
+		fits = strcmp(value, "perQueue") == 0 || strcmp(value, "perMessageGroupId") == 0;
 		break;
 	}
 	return fits ? 0 : ERR_SYNTAX;
 }
 
-static bool is_fifo_attribute(const char *name)
+bool queue_attribute_is_fifo(enum queue_attribute attribute)
 {
-	static const char *const names[] = {"FifoQueue", "ContentBasedDeduplication",
-		"DeduplicationScope", "FifoThroughputLimit"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
+	return attribute >= QUEUE_ATTRIBUTE_FIFO_QUEUE &&
+	       attribute <= QUEUE_ATTRIBUTE_THROUGHPUT_LIMIT;
 }
 
-static enum fault read_one(const cJSON *item, struct queue_attributes *into, uint32_t *ret_given,
-	struct problem *problem)
+/* What is wrong with a redrive policy; the words are SQS's. */
+static enum fault redrive_problem(const char *text, struct problem *problem)
 {
-	enum queue_attribute attribute = queue_attribute_find(item->string);
-	const char *value = item->valuestring;
+	struct json json = {0};
+	const struct json_value *policy, *count, *arn;
+	const char *reason = NULL;
+	unsigned receives;
+
+	if (parse_object(&json, text) < 0) {
+		json_free(&json);
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
+			"Invalid value for the parameter RedrivePolicy. Reason: Redrive policy is "
+			"not a valid JSON map.");
+	}
+	policy = json_root(&json);
+	count = json_member(policy, "maxReceiveCount");
+	arn = json_member(policy, "deadLetterTargetArn");
+	if (count == NULL)
+		reason = "Redrive policy does not contain mandatory attribute: maxReceiveCount.";
+	else if (arn == NULL)
+		reason = "Redrive policy does not contain mandatory attribute: "
+			 "deadLetterTargetArn.";
+	else if (!read_max_receives(count, &receives))
+		reason = "Invalid value for maxReceiveCount, valid values are from 1 to 1000 both "
+			 "inclusive.";
+	else
+		reason = "Dead-letter target ARN should be fully qualified ARN.";
+	problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+		"Value %s for parameter RedrivePolicy is invalid. Reason: %s", text, reason);
+	json_free(&json);
+	return FAULT_INVALID_PARAMETER_VALUE;
+}
+
+static enum fault read_one(const struct json_value *item, bool fifo, struct queue_attributes *into,
+	uint32_t *ret_given, struct problem *problem)
+{
+	enum queue_attribute attribute = queue_attribute_find(item->name);
+	const char *value = item->string;
 	int err;
 
-	if (!cJSON_IsString(item))
+	if (item->kind != JSON_STRING)
 		return problem_set(problem, FAULT_SERIALIZATION,
-			"The value of attribute %s must be a string.", item->string);
-	if (is_fifo_attribute(item->string))
-		return problem_set(problem, FAULT_UNSUPPORTED_OPERATION,
-			"%s: this server has standard queues only.", item->string);
-	if (attribute == QUEUE_ATTRIBUTE_COUNT)
-		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_NAME, "Unknown Attribute %s.",
-			item->string);
-	err = check_value(&rows[attribute], item->valuestring);
+			"The value of attribute %s must be a string.", item->name);
+	if (!fifo && (attribute == QUEUE_ATTRIBUTE_DEDUPLICATION_SCOPE ||
+			     attribute == QUEUE_ATTRIBUTE_THROUGHPUT_LIMIT))
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_NAME,
+			"You can specify the %s only when FifoQueue is set to true.", item->name);
+	if (attribute == QUEUE_ATTRIBUTE_COUNT || (!fifo && queue_attribute_is_fifo(attribute)))
+		return problem_set(
+			problem, FAULT_INVALID_ATTRIBUTE_NAME, "Unknown Attribute %s.", item->name);
+	err = check_value(&rows[attribute], item->string);
+	if (err == 0 && attribute == QUEUE_ATTRIBUTE_FIFO_QUEUE && strcmp(value, "true") != 0)
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
+			"Invalid value for the parameter FifoQueue. Reason: Modifying queue type "
+			"is "
+			"not supported.");
 	if (err == ERR_NOMEM)
 		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
 	if (err != 0) {
-		if (rows[attribute].kind == REDRIVE)
+		if (rows[attribute].kind == ALLOW)
 			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Value %s for parameter RedrivePolicy is invalid. Reason: It must "
-				"be "
-				"a JSON object with deadLetterTargetArn, the ARN of a queue, and "
-				"maxReceiveCount, 1 to %d.",
-				item->valuestring, MAX_RECEIVES_MAX);
+				"Value %s for parameter RedriveAllowPolicy is invalid. Reason: It "
+				"must be a JSON object with redrivePermission, one of allowAll, "
+				"denyAll and byQueue, and with byQueue sourceQueueArns, 1 to %d "
+				"ARNs.",
+				item->string, ALLOWED_SOURCES_MAX);
+		if (rows[attribute].kind == REDRIVE)
+			return redrive_problem(item->string, problem);
 		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
-			"Invalid value for the parameter %s.", item->string);
+			"Invalid value for the parameter %s.", item->name);
 	}
 	/* "030" is 30 and compares equal to it. */
 	while (rows[attribute].kind == INTEGER && value[0] == '0' && value[1] != '\0')
@@ -222,18 +326,94 @@ static enum fault read_one(const cJSON *item, struct queue_attributes *into, uin
 	return FAULT_NONE;
 }
 
-enum fault queue_attributes_read(const cJSON *map, struct queue_attributes *into,
-	uint32_t *ret_given, struct problem *problem)
+static bool is(const struct queue_attributes *attributes, enum queue_attribute attribute,
+	const char *value)
 {
-	const cJSON *item;
+	const char *text = queue_attribute_text(attributes, attribute);
+
+	return text != NULL && strcmp(text, value) == 0;
+}
+
+/* A key of KMS turns SQS's own encryption off; both at once are refused. */
+static enum fault choose_encryption(
+	struct queue_attributes *into, uint32_t given, struct problem *problem)
+{
+	bool key = (given & 1u << QUEUE_ATTRIBUTE_KMS_KEY) != 0 &&
+		   into->set[QUEUE_ATTRIBUTE_KMS_KEY] != NULL;
+
+	if (!key)
+		return FAULT_NONE;
+	if ((given & 1u << QUEUE_ATTRIBUTE_SSE) != 0 && is(into, QUEUE_ATTRIBUTE_SSE, "true"))
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_NAME,
+			"You can use one type of server-side encryption (SSE) at one time. You can "
+			"either enable KMS SSE or SQS SSE.");
+	if (queue_attribute_set(into, QUEUE_ATTRIBUTE_SSE, "false") < 0)
+		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
+	return FAULT_NONE;
+}
+
+enum fault queue_attributes_read(const struct json_value *map, bool fifo,
+	struct queue_attributes *into, uint32_t *ret_given, struct problem *problem)
+{
+	const struct json_value *item;
 	enum fault fault = FAULT_NONE;
 
 	*ret_given = 0;
-	cJSON_ArrayForEach(item, map)
+	PARAMS_EACH(item, map)
 	{
-		fault = read_one(item, into, ret_given, problem);
+		fault = read_one(item, fifo, into, ret_given, problem);
 		if (fault != FAULT_NONE)
-			break;
+			return fault;
 	}
-	return fault;
+	fault = choose_encryption(into, *ret_given, problem);
+	if (fault != FAULT_NONE)
+		return fault;
+	/* API: high throughput for FIFO queues. */
+	if (is(into, QUEUE_ATTRIBUTE_THROUGHPUT_LIMIT, "perMessageGroupId") &&
+		!is(into, QUEUE_ATTRIBUTE_DEDUPLICATION_SCOPE, "messageGroup"))
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
+			"Invalid value for the parameter FifoThroughputLimit: perMessageGroupId "
+			"needs the DeduplicationScope messageGroup.");
+	return FAULT_NONE;
+}
+
+int queue_attributes_complete_fifo(struct queue_attributes *attributes)
+{
+	static const char *const initial[QUEUE_ATTRIBUTE_COUNT] = {
+		[QUEUE_ATTRIBUTE_FIFO_QUEUE] = "true",
+		[QUEUE_ATTRIBUTE_CONTENT_DEDUPLICATION] = "false",
+		[QUEUE_ATTRIBUTE_DEDUPLICATION_SCOPE] = "queue",
+		[QUEUE_ATTRIBUTE_THROUGHPUT_LIMIT] = "perQueue",
+	};
+	int err = 0;
+
+	for (unsigned i = 0; i < QUEUE_ATTRIBUTE_COUNT && err == 0; i++)
+		if (initial[i] != NULL && attributes->set[i] == NULL)
+			err = queue_attribute_set(attributes, i, initial[i]);
+	return err;
+}
+
+const char *queue_attribute_expected(
+	enum queue_attribute attribute, char ret[QUEUE_ATTRIBUTE_EXPECTED_MAX])
+{
+	const struct row *row = &rows[attribute];
+
+	switch (row->kind) {
+	case INTEGER:
+		snprintf(ret, QUEUE_ATTRIBUTE_EXPECTED_MAX,
+			"a whole number from %" PRId64 " to %" PRId64, row->min, row->max);
+		return ret;
+	case BOOLEAN:
+		return "true or false";
+	case JSON:
+	case REDRIVE:
+	case ALLOW:
+		return "a JSON object (or a map)";
+	case SCOPE:
+		return "queue or messageGroup";
+	case THROUGHPUT:
+		return "perQueue or perMessageGroupId";
+	default:
+		return "a shorter text";
+	}
 }

@@ -8,7 +8,7 @@
 #include "localq/fault.h"
 #include "localq/text.h"
 
-#include <cjson/cJSON.h>
+#include "base/json.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,10 +21,14 @@
 	X(WAIT_TIME_SECONDS, "ReceiveMessageWaitTimeSeconds", INTEGER, 0, 20, "0")       \
 	X(POLICY, "Policy", JSON, 0, 0, NULL)                                            \
 	X(REDRIVE_POLICY, "RedrivePolicy", REDRIVE, 0, 0, NULL)                          \
-	X(REDRIVE_ALLOW_POLICY, "RedriveAllowPolicy", JSON, 0, 0, NULL)                  \
+	X(REDRIVE_ALLOW_POLICY, "RedriveAllowPolicy", ALLOW, 0, 0, NULL)                 \
 	X(KMS_KEY, "KmsMasterKeyId", TEXT, 0, 0, NULL)                                   \
 	X(KMS_REUSE_PERIOD, "KmsDataKeyReusePeriodSeconds", INTEGER, 60, 86400, NULL)    \
-	X(SSE, "SqsManagedSseEnabled", BOOLEAN, 0, 0, "true")
+	X(SSE, "SqsManagedSseEnabled", BOOLEAN, 0, 0, "true")                            \
+	X(FIFO_QUEUE, "FifoQueue", BOOLEAN, 0, 0, NULL)                                  \
+	X(CONTENT_DEDUPLICATION, "ContentBasedDeduplication", BOOLEAN, 0, 0, NULL)       \
+	X(DEDUPLICATION_SCOPE, "DeduplicationScope", SCOPE, 0, 0, NULL)                  \
+	X(THROUGHPUT_LIMIT, "FifoThroughputLimit", THROUGHPUT, 0, 0, NULL)
 
 enum queue_attribute {
 #define X(id, name, kind, min, max, default) QUEUE_ATTRIBUTE_##id,
@@ -52,14 +56,24 @@ int64_t queue_attribute_int(
 int queue_attribute_set(
 	struct queue_attributes *attributes, enum queue_attribute attribute, const char *value);
 
+/* One of those that only FIFO queues have. */
+bool queue_attribute_is_fifo(enum queue_attribute attribute);
+
 /*
  * Reads an Attributes map (NULL: nothing) of CreateQueue or SetQueueAttributes on top of what is
- * in `into`. *ret_given has a bit for each attribute in the map. On a fault `into` may hold part
- * of it. INVALID_ATTRIBUTE_NAME, INVALID_ATTRIBUTE_VALUE, INVALID_PARAMETER_VALUE (redrive
- * policy), UNSUPPORTED_OPERATION (FIFO), SERIALIZATION, INTERNAL.
+ * in `into`, for a FIFO queue or a standard one. *ret_given has a bit for each attribute in the
+ * map. On a fault `into` may hold part of it. INVALID_ATTRIBUTE_NAME, INVALID_ATTRIBUTE_VALUE,
+ * INVALID_PARAMETER_VALUE (redrive policy), SERIALIZATION, INTERNAL.
  */
-enum fault queue_attributes_read(const cJSON *map, struct queue_attributes *into,
-	uint32_t *ret_given, struct problem *problem);
+enum fault queue_attributes_read(const struct json_value *map, bool fifo,
+	struct queue_attributes *into, uint32_t *ret_given, struct problem *problem);
+/* Gives a new FIFO queue the values of what was not set. 0 or ERR_NOMEM. */
+int queue_attributes_complete_fifo(struct queue_attributes *attributes);
+
+/* What a value may be, for people: "a whole number from 0 to 43200". */
+#define QUEUE_ATTRIBUTE_EXPECTED_MAX 128
+const char *queue_attribute_expected(
+	enum queue_attribute attribute, char ret[QUEUE_ATTRIBUTE_EXPECTED_MAX]);
 
 /* "arn:aws:sqs:region:account:name": the name, which lies in `arn`; or NULL: it is none. */
 const char *queue_arn_name(const char *arn);
@@ -69,6 +83,12 @@ struct redrive {
 	unsigned max_receives;
 	char dead_letter_queue[TEXT_QUEUE_NAME_MAX + 1];
 };
+
+/*
+ * May the queue with this ARN name a queue with this RedriveAllowPolicy (NULL: none) as its
+ * dead-letter queue? Without memory to find out: no.
+ */
+bool redrive_is_allowed(const char *policy, const char *source_arn);
 
 /* What `text` (NULL or "": none) says. 0; ERR_SYNTAX: it is not a redrive policy; ERR_NOMEM. */
 int redrive_parse(const char *text, struct redrive *ret);

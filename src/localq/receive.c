@@ -2,6 +2,7 @@
 
 #include "bunshin/error.h"
 #include "localq/attributes.h"
+#include "localq/fifo.h"
 #include "localq/operations.h"
 #include "localq/params.h"
 #include "localq/service.h"
@@ -38,27 +39,27 @@ static const char *const system_names[SYSTEM_COUNT] = {
 };
 
 /* Adds the names of one list to *mask. */
-static enum fault read_system_names(
-	const cJSON *params, const char *list_name, uint32_t *mask, struct problem *problem)
+static enum fault read_system_names(const struct json_value *params, const char *list_name,
+	uint32_t *mask, struct problem *problem)
 {
-	const cJSON *list, *item;
+	const struct json_value *list, *item;
 	enum fault fault = params_texts(params, list_name, &list, problem);
 
 	if (fault != FAULT_NONE)
 		return fault;
-	cJSON_ArrayForEach(item, list)
+	PARAMS_EACH(item, list)
 	{
 		unsigned i = 0;
 
-		if (strcmp(item->valuestring, "All") == 0) {
+		if (strcmp(item->string, "All") == 0) {
 			*mask = UINT32_MAX;
 			continue;
 		}
-		while (i < SYSTEM_COUNT && strcmp(system_names[i], item->valuestring) != 0)
+		while (i < SYSTEM_COUNT && strcmp(system_names[i], item->string) != 0)
 			i++;
 		if (i == SYSTEM_COUNT)
 			return problem_set(problem, FAULT_INVALID_ATTRIBUTE_NAME,
-				"Unknown Attribute %s.", item->valuestring);
+				"Unknown Attribute %s.", item->string);
 		*mask |= 1u << i;
 	}
 	return FAULT_NONE;
@@ -67,7 +68,7 @@ static enum fault read_system_names(
 static enum fault read_receive(struct call *call, struct receive *receive)
 {
 	struct problem *problem = &call->problem;
-	const cJSON *params = call->params;
+	const struct json_value *params = call->params;
 	int64_t max = 1, visibility, wait;
 	bool given;
 	enum fault fault = operation_queue(call, &receive->queue);
@@ -75,7 +76,13 @@ static enum fault read_receive(struct call *call, struct receive *receive)
 	if (fault != FAULT_NONE)
 		return fault;
 	wait = queue_attribute_int(&receive->queue->attributes, QUEUE_ATTRIBUTE_WAIT_TIME_SECONDS);
-	fault = params_int(params, "MaxNumberOfMessages", 1, 10, &max, NULL, problem);
+	fault = params_int(
+		params, "MaxNumberOfMessages", INT32_MIN, INT32_MAX, &max, NULL, problem);
+	if (fault == FAULT_NONE && (max < 1 || max > STORE_RECEIVE_MAX))
+		fault = problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Value %lld for parameter MaxNumberOfMessages is invalid. Reason: Must be "
+			"between 1 and %d, if provided.",
+			(long long)max, STORE_RECEIVE_MAX);
 	if (fault == FAULT_NONE)
 		fault = params_int(params, "WaitTimeSeconds", 0, 20, &wait, NULL, problem);
 	if (fault == FAULT_NONE)
@@ -91,6 +98,8 @@ static enum fault read_receive(struct call *call, struct receive *receive)
 	if (fault == FAULT_NONE)
 		fault = read_system_names(
 			params, "AttributeNames", &receive->system_attributes, problem);
+	if (fault == FAULT_NONE)
+		fault = fifo_read_attempt(receive->queue, params, &receive->attempt, problem);
 	if (fault != FAULT_NONE)
 		return fault;
 	receive->max = (size_t)max;
@@ -103,7 +112,7 @@ static void answer_system_attributes(struct call *call, const struct store_messa
 {
 	struct answer *answer = &call->answer;
 	uint32_t mask = call->receive.system_attributes;
-	char arn[64 + SERVICE_REGION_MAX + TEXT_QUEUE_NAME_MAX];
+	char arn[64 + SERVICE_REGION_MAX + TEXT_QUEUE_NAME_MAX], sequence[FIFO_SEQUENCE_BYTES];
 
 	answer_open_map(answer, "Attributes");
 	if (mask & 1u << SYSTEM_SENDER_ID)
@@ -117,6 +126,10 @@ static void answer_system_attributes(struct call *call, const struct store_messa
 			answer, "ApproximateFirstReceiveTimestamp", message->first_received_ms);
 	if (mask & 1u << SYSTEM_GROUP_ID && message->group_id != NULL)
 		answer_text(answer, "MessageGroupId", message->group_id);
+	if (mask & 1u << SYSTEM_DEDUPLICATION_ID && message->deduplication_id != NULL)
+		answer_text(answer, "MessageDeduplicationId", message->deduplication_id);
+	if (mask & 1u << SYSTEM_SEQUENCE_NUMBER && call->receive.queue->is_fifo)
+		answer_text(answer, "SequenceNumber", fifo_sequence(message->id, sequence));
 	if (mask & 1u << SYSTEM_TRACE_HEADER && message->trace_header != NULL)
 		answer_text(answer, "AWSTraceHeader", message->trace_header);
 	if (mask & 1u << SYSTEM_DEAD_LETTER_SOURCE && message->dead_letter_source != NULL) {
@@ -130,7 +143,7 @@ static void answer_system_attributes(struct call *call, const struct store_messa
 /* The receive under way. */
 struct writer {
 	struct call *call;
-	int64_t now;
+	int64_t now; /* or when what is repeated was received */
 	size_t count;
 };
 
@@ -162,6 +175,27 @@ static int write_message(void *arg, const struct store_message *message)
 	return err < 0 ? err : answer->buf.err;
 }
 
+/* What an attempt was given before, or else what there is. */
+static int take(struct call *call, struct writer *writer, struct store_received *ret)
+{
+	const struct receive *receive = &call->receive;
+	struct store *store = call->service->store;
+	int64_t now = writer->now;
+	int err = ERR_NOT_FOUND;
+
+	if (receive->attempt != NULL)
+		err = store_attempt_repeat(store, receive->queue, receive->attempt,
+			receive->visibility_ms, now, &writer->now, write_message, writer, ret);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	err = store_receive(store, receive->queue, receive->max, receive->visibility_ms, now,
+		write_message, writer, ret);
+	if (err == 0 && receive->attempt != NULL && ret->count > 0)
+		err = store_attempt_add(
+			store, receive->queue, receive->attempt, now, receive->visibility_ms, ret);
+	return err;
+}
+
 enum fault receive_run(struct call *call, struct store_received *ret)
 {
 	struct service *service = call->service;
@@ -174,16 +208,15 @@ enum fault receive_run(struct call *call, struct store_received *ret)
 	err = store_is_over_limit(
 		service->store, receive->queue, SERVICE_IN_FLIGHT_MAX, writer.now, &over);
 	if (err == 0 && over) {
-		/* A long poll is told nothing and finds nothing. */
-		if (receive->wait_us > 0)
+		/* A long poll is told nothing and finds nothing, as whoever asks a FIFO queue. */
+		if (receive->wait_us > 0 || receive->queue->is_fifo)
 			return FAULT_NONE;
 		return problem_set(&call->problem, FAULT_OVER_LIMIT,
 			"Too many messages are in flight in this queue (%d).",
 			SERVICE_IN_FLIGHT_MAX);
 	}
 	if (err == 0)
-		err = store_receive(service->store, receive->queue, receive->max,
-			receive->visibility_ms, writer.now, write_message, &writer, ret);
+		err = take(call, &writer, ret);
 	if (err < 0)
 		return operation_failed(&call->problem, err);
 	if (ret->count > 0)

@@ -1,14 +1,18 @@
 #include "localq/service.h"
 
 #include "bunshin/error.h"
+#include "localq/declare.h"
 #include "localq/operations.h"
 #include "localq/params.h"
+#include "localq/query.h"
 #include "localq/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define ATTRIBUTES_BYTES_MAX ((size_t)2 << 20)
+/* What the largest form becomes as JSON: each of its bytes an escape of six. */
+#define TEXT_MAX_BYTES ((size_t)48 << 20)
 /* Idle, and between two slices while there is more to sweep. */
 #define SWEEP_INTERVAL_US 5000000
 #define SWEEP_PAUSE_US 2000
@@ -23,14 +27,34 @@ void service_random_uuid(struct service *service, uint8_t ret[16])
 	ret[8] = (ret[8] & 0x3f) | 0x80;
 }
 
+/* The log grows as long as it cannot be copied, and transactions fail in the end. */
+static void watch_copying(struct service *service)
+{
+	char reason[STORE_DETAIL_MAX], detail[STORE_DETAIL_MAX + 64];
+	bool fails = store_copy_trouble(service->store, reason);
+
+	if (fails && !service->copying_fails) {
+		snprintf(detail, sizeof(detail), "the log cannot be copied into the database: %s",
+			reason);
+		service->failing = true;
+		service->failed(service->arg, detail);
+	}
+	service->copying_fails = fails;
+}
+
 static void sweep_fired(struct clock_timer *timer)
 {
 	struct service *service = list_entry(timer, struct service, sweep);
 	bool more = false;
 
-	if (store_begin(service->store) == 0)
+	watch_copying(service);
+	if (store_begin(service->store) == 0) {
 		store_sweep(
 			service->store, clock_wall_epoch_ms(service->clock), SWEEP_MESSAGES, &more);
+		/* Without requests nobody would find out that it works again. */
+		if (service->failing)
+			store_try_write(service->store, clock_wall_epoch_ms(service->clock));
+	}
 	/* Should the mover have found no memory for its timer. */
 	mover_resume(service);
 	service->wants_flush(service->arg);
@@ -51,7 +75,9 @@ int service_open(struct service *service, const struct service_options *options,
 	snprintf(service->region, sizeof(service->region), "%s", options->region);
 	service->clock = options->clock;
 	service->wants_flush = options->wants_flush;
+	service->reply = options->reply;
 	service->failed = options->failed;
+	service->recovered = options->recovered;
 	service->arg = options->arg;
 	buf_init(&service->attributes, ATTRIBUTES_BYTES_MAX);
 	buf_init(&service->system_attributes, ATTRIBUTES_BYTES_MAX);
@@ -63,7 +89,9 @@ int service_open(struct service *service, const struct service_options *options,
 		snprintf(detail, STORE_DETAIL_MAX, "OpenSSL offers no MD5 or SHA-256 here");
 		return ERR_NOMEM;
 	}
-	err = store_open(options->dir, &service->store, detail);
+	err = store_open(options->dir, options->sync, &service->store, detail);
+	if (err == 0 && options->declarations != NULL)
+		err = declare_queues(service, options->declarations, detail);
 	if (err == 0)
 		err = clock_timer_after(service->clock, &service->sweep, SWEEP_INTERVAL_US);
 	if (err == 0) {
@@ -88,27 +116,32 @@ void service_close(struct service *service)
 	buf_free(&service->system_attributes);
 }
 
-void call_init(struct call *call, struct service *service)
+void call_init(struct call *call, struct clock clock)
 {
-	uint64_t random[2] = {clock_random(service->clock), clock_random(service->clock)};
+	uint64_t random[2] = {clock_random(clock), clock_random(clock)};
 	uint8_t id[16];
 
 	memset(&call->problem, 0, sizeof(call->problem));
 	memset(&call->timeout, 0, sizeof(call->timeout));
 	memcpy(id, random, sizeof(id));
 	text_uuid(id, call->request_id);
-	call->service = service;
+	call->service = NULL;
+	call->operation = NULL;
 	call->params = NULL;
 	call->watch = NULL;
+	call->protocol = PROTOCOL_JSON;
+	call->text.max = TEXT_MAX_BYTES;
 	call->answer.buf.max = ANSWER_MAX_BYTES;
 	list_init(&call->node);
-	answer_begin(&call->answer);
 }
 
 void call_recycle(struct call *call, size_t keep_bytes)
 {
-	cJSON_Delete(call->params);
-	call->params = NULL;
+	if (call->json.strings_capacity > keep_bytes ||
+		call->json.capacity * sizeof(*call->json.values) > keep_bytes)
+		json_free(&call->json);
+	if (call->text.capacity > keep_bytes)
+		buf_free(&call->text);
 	if (call->answer.buf.capacity > keep_bytes)
 		buf_free(&call->answer.buf);
 }
@@ -118,13 +151,22 @@ void call_free(struct call *call)
 	call_recycle(call, 0);
 }
 
-/* The error as the JSON protocol says it, in place of whatever was written. */
-static void answer_problem(struct call *call)
+/* In place of whatever was written. */
+void call_refuse(struct call *call)
 {
-	answer_begin(&call->answer);
-	answer_text(&call->answer, "__type", fault_row(call->problem.fault)->type);
-	answer_text(&call->answer, "message", call->problem.message);
-	answer_end(&call->answer);
+	const struct fault_row *row = fault_row(call->problem.fault);
+
+	call->answer.is_xml = call->protocol == PROTOCOL_QUERY;
+	call->answer.request_id = call->request_id;
+	if (call->answer.is_xml) {
+		answer_error_xml(&call->answer, fault_is_senders(call->problem.fault), row->code,
+			call->problem.message);
+	} else {
+		answer_begin(&call->answer);
+		answer_text(&call->answer, "__type", row->type);
+		answer_text(&call->answer, "message", call->problem.message);
+		answer_end(&call->answer);
+	}
 	if (call->answer.buf.err == 0)
 		return;
 	/* Not even for that is there memory: an empty answer, whose status says it all. */
@@ -139,50 +181,65 @@ void service_finish(struct service *service, struct call *call)
 		operation_failed(&call->problem, call->answer.buf.err);
 	}
 	if (call->problem.fault != FAULT_NONE)
-		answer_problem(call);
+		call_refuse(call);
 	list_append(&service->finished, &call->node);
 	service->wants_flush(service->arg);
 }
 
-void service_refuse(struct service *service, struct call *call)
+enum fault call_decode(struct call *call, const char *operation, const char *body, size_t bytes)
 {
-	service_finish(service, call);
+	call->operation = operation_find(operation);
+	if (call->operation == NULL)
+		return problem_set(&call->problem, FAULT_UNKNOWN_OPERATION,
+			"The operation %.100s is not known here.", operation);
+	return params_parse(&call->json, body, bytes, &call->params, &call->problem);
+}
+
+enum fault call_decode_form(struct call *call, const char *form, size_t bytes)
+{
+	char action[QUERY_ACTION_MAX + 1];
+	enum fault fault = query_decode(form, bytes, action, &call->text, &call->problem);
+
+	if (fault != FAULT_NONE)
+		return fault;
+	if (strchr(action, '.') != NULL) /* an operation of our own, which JSON can name */
+		return problem_set(&call->problem, FAULT_UNKNOWN_OPERATION,
+			"The action %s is not valid for this endpoint.", action);
+	return call_decode(call, action, call->text.data, call->text.len);
+}
+
+static void begin_answer(struct call *call)
+{
+	struct answer *answer = &call->answer;
+
+	answer->is_xml = call->protocol == PROTOCOL_QUERY;
+	answer->operation = call->operation->name;
+	answer->has_result = call->operation->has_result;
+	answer->request_id = call->request_id;
+	answer_begin(answer);
 }
 
 static enum fault run(struct service *service, struct call *call)
 {
-	const struct operation *operation = operation_find(call->operation_name);
-	enum fault fault;
-
-	if (operation == NULL)
-		return problem_set(&call->problem, FAULT_UNKNOWN_OPERATION,
-			"The operation %.100s is not known here.", call->operation_name);
-	fault = params_parse_json(call->body, call->body_bytes, &call->params, &call->problem);
-	if (fault != FAULT_NONE)
-		return fault;
 	if (store_begin(service->store) < 0)
 		return problem_set(&call->problem, FAULT_INTERNAL, "The database failed.");
-	return operation->run(call);
+	return call->operation->run(call);
 }
 
 void service_handle(struct service *service, struct call *call)
 {
+	call->service = service;
+	begin_answer(call);
 	/* The problem of a call without a fault may still hold words of an entry's. */
 	call->problem.fault = run(service, call);
 	if (call->watch == NULL)
 		service_finish(service, call);
 }
 
-void service_forget(struct service *service, struct call *call)
-{
-	(void)service;
-	poller_remove(call);
-	list_remove(&call->node);
-}
-
 /* Nothing of this turn happened; everybody who took part in it, or waits, is told so. */
 static void abort_turn(struct service *service)
 {
+	service->failing = true;
 	service->failed(service->arg, store_detail(service->store));
 	poller_end(service, NULL, FAULT_INTERNAL, "The database failed.");
 	list_for_each (node, &service->finished) {
@@ -192,9 +249,23 @@ static void abort_turn(struct service *service)
 		if (call->problem.fault != FAULT_NONE)
 			continue;
 		problem_set(&call->problem, FAULT_INTERNAL, "The database failed.");
-		answer_problem(call);
+		call_refuse(call);
 	}
 	store_abort(service->store);
+}
+
+/* Commits. A transaction that wrote nothing proves nothing. */
+static int commit(struct service *service)
+{
+	bool wrote = store_has_written(service->store);
+	int err = store_commit(service->store);
+
+	if (err == 0 && wrote && service->failing && !service->copying_fails) {
+		service->failing = false;
+		if (service->recovered != NULL)
+			service->recovered(service->arg);
+	}
+	return err;
 }
 
 void service_flush(struct service *service)
@@ -202,19 +273,16 @@ void service_flush(struct service *service)
 	struct list finished;
 
 	poller_serve_awake(service);
-	if (store_commit(service->store) < 0)
+	if (commit(service) < 0)
 		abort_turn(service);
-	if (list_is_empty(&service->finished))
-		return;
 	/* A reply may bring in the next request, which belongs to the next turn. */
-	finished = service->finished;
-	finished.next->prev = finished.prev->next = &finished;
-	list_init(&service->finished);
+	list_init(&finished);
+	list_splice(&service->finished, &finished);
 	while (!list_is_empty(&finished)) {
 		struct call *call = list_entry(list_first(&finished), struct call, node);
 
 		list_remove(&call->node);
-		call->reply(call);
+		service->reply(service->arg, call);
 	}
 }
 

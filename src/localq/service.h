@@ -18,7 +18,7 @@
 #include "localq/poller.h"
 #include "localq/store.h"
 
-#include <cjson/cJSON.h>
+#include "base/json.h"
 #include <stdbool.h>
 
 #define SERVICE_ACCOUNT "000000000000"
@@ -30,15 +30,26 @@
 
 struct operation;
 struct call;
+struct declarations;
 
 struct service_options {
 	const char *dir; /* NULL: in memory */
+	enum store_sync sync;
 	const char *region;
 	struct clock clock;
 	/* Answers are ready or a queue wants a look: call service_flush this turn. */
 	void (*wants_flush)(void *arg);
-	/* A transaction failed, for the log. */
+	/* The call is answered, and what it did is kept: service_flush() calls it. */
+	void (*reply)(void *arg, struct call *call);
+	/*
+	 * The database fails, for the log: a transaction, whose calls are answered with an internal
+	 * failure, or the copying of the log, which is told once. Called for each transaction.
+	 */
 	void (*failed)(void *arg, const char *detail);
+	/* A transaction that wrote something was committed since, and the log is copied. May be
+	 * NULL. */
+	void (*recovered)(void *arg);
+	struct declarations *declarations; /* declare.h; NULL: none */
 	void *arg;
 };
 
@@ -54,7 +65,11 @@ struct service {
 	bool draining;				  /* no receive waits any more */
 	char region[SERVICE_REGION_MAX + 1];
 	void (*wants_flush)(void *arg);
+	void (*reply)(void *arg, struct call *call);
 	void (*failed)(void *arg, const char *detail);
+	void (*recovered)(void *arg);
+	bool failing; /* the last transaction that wrote something failed, or: */
+	bool copying_fails;
 	void *arg;
 };
 
@@ -65,26 +80,30 @@ struct receive {
 	int64_t visibility_ms;
 	int64_t wait_us;	    /* 0: short poll */
 	uint32_t system_attributes; /* bit per system attribute, receive.c */
-	const cJSON *attribute_names;
+	const struct json_value *attribute_names;
+	const char *attempt; /* ReceiveRequestAttemptId of a FIFO queue; NULL: none */
 };
 
+enum protocol { PROTOCOL_JSON, PROTOCOL_QUERY };
+
 /*
- * One request. The endpoint embeds it and fills in the first part; service_handle takes it from
- * there and calls `reply` exactly once, from a later service_flush, unless service_forget() came
- * first. Freed with call_free.
+ * One request. The endpoint embeds it, fills in the first part and decodes it; service_handle takes
+ * it from there, and the service's `reply` gives it back, exactly once, with an answer or a problem
+ * that is written into the answer. Freed with call_free.
  */
 struct call {
-	const char *operation_name; /* "SendMessage"; borrowed for service_handle */
-	const char *body;	    /* JSON; borrowed for service_handle */
-	size_t body_bytes;
-	const char *queue_path;		  /* the request's path: stands for an absent QueueUrl */
-	char host[SERVICE_HOST_MAX];	  /* for queue URLs */
-	void (*reply)(struct call *call); /* send call->answer with call_status */
+	const char *queue_path;	     /* the request's path: stands for an absent QueueUrl */
+	char host[SERVICE_HOST_MAX]; /* for queue URLs */
+	/* Is there still somebody to give messages to? Asked on the service's thread. */
 	bool (*is_alive)(struct call *call);
 
-	struct service *service;
-	struct list node; /* in `finished`, or among a queue's waiting receives */
-	cJSON *params;
+	enum protocol protocol; /* the endpoint's choice */
+	struct buf text;	/* JSON that was made of a form */
+	const struct operation *operation;
+	struct service *service; /* once it is handled */
+	struct list node;	 /* in `finished`, or among a queue's waiting receives */
+	struct json json;	 /* the memory of `params` */
+	const struct json_value *params;
 	struct answer answer;
 	struct problem problem; /* fault != FAULT_NONE: this is the answer */
 	char request_id[TEXT_UUID_BYTES];
@@ -94,26 +113,32 @@ struct call {
 };
 
 /*
- * Opens the store. Returns 0 or what store_open returns, or ERR_ARGUMENT (region too long),
- * `detail` then says what is wrong.
+ * Opens the store and makes the declared queues. Returns 0 or what store_open and declare_queues
+ * return, or ERR_ARGUMENT (region too long), `detail` then says what is wrong.
  */
 int service_open(struct service *service, const struct service_options *options,
 	char detail[STORE_DETAIL_MAX]);
 /* Every call must have been answered or forgotten. */
 void service_close(struct service *service);
 
-/* Makes a zeroed or recycled call usable. */
-void call_init(struct call *call, struct service *service);
+/* Makes a zeroed or recycled call usable; the clock is for random bits. */
+void call_init(struct call *call, struct clock clock);
 /* Frees what it holds but an answer's memory of at most keep_bytes, for the next call_init. */
 void call_recycle(struct call *call, size_t keep_bytes);
 void call_free(struct call *call);
 
-/* Runs the operation. */
+/*
+ * Finds the operation ("SendMessage") and reads its parameters from JSON. Both are borrowed until
+ * the call is replied to. A fault is left in call->problem, too: the call is then refused.
+ */
+enum fault call_decode(struct call *call, const char *operation, const char *body, size_t bytes);
+/* The same from the form of a Query request, which is borrowed for this call only. */
+enum fault call_decode_form(struct call *call, const char *form, size_t bytes);
+/* Writes the answer of a call that is not handled, call->problem being filled. */
+void call_refuse(struct call *call);
+
+/* Runs the operation of a decoded call. */
 void service_handle(struct service *service, struct call *call);
-/* Answers a call that was not handled, call->problem being filled. */
-void service_refuse(struct service *service, struct call *call);
-/* The client is gone: the call is not replied to. It may be freed afterwards. */
-void service_forget(struct service *service, struct call *call);
 /* Serves waiting receives, commits, replies. */
 void service_flush(struct service *service);
 /* From now on no receive waits; those that do are answered at the next flush. */

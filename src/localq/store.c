@@ -1,6 +1,7 @@
 #include "localq/store.h"
 
 #include "bunshin/error.h"
+#include "localq/checkpoint.h"
 #include "localq/store_private.h"
 
 #include <errno.h>
@@ -13,55 +14,32 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
-#define SCHEMA_VERSION 2
 #define BUSY_TIMEOUT_MS 2000
 #define DIR_MAX (PATH_MAX - 16) /* a longer one is refused: there are files in it */
 
 /*
- * Columns that a receive rewrites come first, the body comes last: what stands before it is read
- * without touching the pages that a long body overflows to.
+ * Of SQLite's own: one lock for the process, taken once, and the index of the log in memory that
+ * all connections of the process share. So a transaction makes no system call but for its data.
  */
-static const char schema[] =
-	"BEGIN;"
-	"CREATE TABLE settings(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-	"CREATE TABLE queues(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
-	" created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, purged_ms INTEGER NOT NULL);"
-	"CREATE TABLE queue_attributes(queue INTEGER NOT NULL, name TEXT NOT NULL,"
-	" value TEXT NOT NULL, PRIMARY KEY(queue,name)) WITHOUT ROWID;"
-	"CREATE TABLE queue_tags(queue INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,"
-	" PRIMARY KEY(queue,name)) WITHOUT ROWID;"
-	"CREATE TABLE reserved_names(name TEXT PRIMARY KEY, until_ms INTEGER NOT NULL)"
-	" WITHOUT ROWID;"
-	/* A lane without a queue is abandoned: its messages wait to be swept. */
-	"CREATE TABLE lanes(id INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER UNIQUE);"
-	"CREATE TABLE messages(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL,"
-	" visible_ms INTEGER NOT NULL, receives INTEGER NOT NULL,"
-	" first_received_ms INTEGER NOT NULL, sent_ms INTEGER NOT NULL, message_id BLOB NOT NULL,"
-	" md5 BLOB NOT NULL, trace_header TEXT, group_id TEXT, dead_letter_source TEXT,"
-	" attributes BLOB, body TEXT NOT NULL);"
-	"CREATE INDEX messages_by_time ON messages(lane, visible_ms, receives);"
-	"PRAGMA user_version=1;"
-	"COMMIT";
+#define VFS "unix-excl"
 
-/* From version 1 to 2. Moves of a deleted queue go with it, so its name is enough. */
-static const char schema_moves[] =
-	"BEGIN;"
-	"CREATE TABLE moves(id INTEGER PRIMARY KEY AUTOINCREMENT, task TEXT NOT NULL UNIQUE,"
-	" source TEXT NOT NULL, destination TEXT, rate INTEGER NOT NULL, status INTEGER NOT NULL,"
-	" moved INTEGER NOT NULL, to_move INTEGER NOT NULL, started_ms INTEGER NOT NULL,"
-	" paced_ms INTEGER NOT NULL, failure TEXT);"
-	"CREATE INDEX moves_by_source ON moves(source, id);"
-	"PRAGMA user_version=2;"
-	"COMMIT";
-
-static const char pragmas[] = "PRAGMA locking_mode=EXCLUSIVE;"
+/* What is deleted is not overwritten with zeros: Debian builds SQLite so that it would be. */
+/* The page size is a new database's; larger pages are fewer levels of its trees with many messages.
+ */
+static const char pragmas[] = "PRAGMA page_size=8192;"
 			      "PRAGMA journal_mode=WAL;"
-			      "PRAGMA synchronous=NORMAL;"
 			      "PRAGMA temp_store=MEMORY;"
+			      "PRAGMA secure_delete=OFF;"
 			      "PRAGMA cache_size=-65536;"
-			      "PRAGMA wal_autocheckpoint=4000;"
-			      "PRAGMA journal_size_limit=67108864";
+			      "PRAGMA wal_autocheckpoint=0;"
+			      "PRAGMA journal_size_limit=134217728";
+
+static const char *const sync_pragmas[] = {
+	[STORE_SYNC_NORMAL] = "PRAGMA synchronous=NORMAL",
+	[STORE_SYNC_FULL] = "PRAGMA synchronous=FULL",
+};
 
 static const char *const sql[STORE_STATEMENTS] = {
 #define X(id, text) text,
@@ -69,8 +47,7 @@ static const char *const sql[STORE_STATEMENTS] = {
 #undef X
 };
 
-/* Remembers the database's words; the transaction has failed. Returns ERR_STORE or ERR_NOMEM. */
-static int fail(struct store *store)
+int store_fail(struct store *store)
 {
 	int code = sqlite3_errcode(store->db);
 
@@ -84,6 +61,16 @@ int store_fail_nomem(struct store *store)
 	snprintf(store->detail, sizeof(store->detail), "%s", error_message(ERR_NOMEM));
 	store->failed = true;
 	return ERR_NOMEM;
+}
+
+int store_fail_damaged(struct store *store, int64_t id)
+{
+	if (sqlite3_errcode(store->db) == SQLITE_NOMEM)
+		return store_fail_nomem(store);
+	snprintf(store->detail, sizeof(store->detail), "message %lld in the database is damaged",
+		(long long)id);
+	store->failed = true;
+	return ERR_STORE;
 }
 
 int store_check(const struct store *store)
@@ -104,7 +91,7 @@ int store_step(struct store *store, enum store_statement which)
 	if (code == SQLITE_ROW)
 		return 1;
 	if (code != SQLITE_DONE)
-		err = fail(store);
+		err = store_fail(store);
 	store_reset(store, which);
 	return err;
 }
@@ -132,6 +119,16 @@ const char *store_detail(const struct store *store)
 	return store->detail;
 }
 
+bool store_copy_trouble(struct store *store, char ret[STORE_DETAIL_MAX])
+{
+	char detail[CHECKPOINT_DETAIL_MAX];
+
+	if (store->checkpointer == NULL || !checkpointer_trouble(store->checkpointer, detail))
+		return false;
+	snprintf(ret, STORE_DETAIL_MAX, "%s", detail);
+	return true;
+}
+
 const uint8_t *store_handle_key(const struct store *store)
 {
 	return store->handle_key;
@@ -144,12 +141,23 @@ static void roll_back(struct store *store)
 		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-int store_begin(struct store *store)
+static void enter(struct store *store)
+{
+	if (store->checkpointer != NULL)
+		checkpointer_enter(store->checkpointer);
+}
+
+static void leave(struct store *store)
+{
+	store->open = false;
+	if (store->checkpointer != NULL)
+		checkpointer_leave(store->checkpointer, store->log_frames);
+}
+
+static int begin(struct store *store)
 {
 	int err;
 
-	if (store->open)
-		return store_check(store);
 	if (store->stale) {
 		roll_back(store);
 		store->failed = false;
@@ -158,10 +166,40 @@ int store_begin(struct store *store)
 			return err;
 		store->stale = false;
 	}
-	err = store_run(store, STORE_BEGIN);
-	if (err == 0)
+	return store_run(store, STORE_BEGIN);
+}
+
+int store_begin(struct store *store)
+{
+	int err;
+
+	if (store->open)
+		return store_check(store);
+	enter(store);
+	err = begin(store);
+	if (err == 0) {
 		store->open = true;
+		store->changes_before = sqlite3_total_changes64(store->db);
+	} else {
+		leave(store);
+	}
 	return err;
+}
+
+bool store_has_written(const struct store *store)
+{
+	return store->open && sqlite3_total_changes64(store->db) != store->changes_before;
+}
+
+int store_try_write(struct store *store, int64_t now)
+{
+	int err = store_check(store);
+
+	if (err < 0)
+		return err;
+	store_bind_text(store, STORE_SETTING_PUT, 1, "tried_ms");
+	store_bind_int(store, STORE_SETTING_PUT, 2, now);
+	return store_run(store, STORE_SETTING_PUT);
 }
 
 int store_commit(struct store *store)
@@ -174,7 +212,7 @@ int store_commit(struct store *store)
 		return ERR_STORE;
 	err = store_run(store, STORE_COMMIT);
 	if (err == 0)
-		store->open = false;
+		leave(store);
 	return err;
 }
 
@@ -183,10 +221,34 @@ void store_abort(struct store *store)
 	for (int i = 0; i < STORE_STATEMENTS; i++)
 		sqlite3_reset(store->statements[i]);
 	roll_back(store);
-	store->open = false;
+	if (store->open)
+		leave(store);
 	store->failed = false;
 	store->stale = true;
 	store_queues_free(store);
+}
+
+/* Makes a directory, and makes sure that a loss of power does not take it away. */
+static int make_one(const char *path, mode_t mode)
+{
+	char parent[PATH_MAX];
+	char *slash;
+	int fd;
+
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST ? 0 : -1;
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash == NULL)
+		strcpy(parent, ".");
+	else
+		slash[slash == parent] = '\0';
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* not ours to read: as far as it goes */
+	fsync(fd);
+	close(fd);
+	return 0;
 }
 
 /* mkdir -p */
@@ -203,11 +265,11 @@ static int make_directory(const char *dir)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		if (make_one(path, 0755) < 0)
 			return -1;
 		*p = '/';
 	}
-	return mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : 0;
+	return make_one(path, 0700);
 }
 
 /* One process has the directory; the lock goes when it dies, however it dies. */
@@ -236,45 +298,9 @@ static int lock_directory(struct store *store, const char *dir, char *detail)
 	return 0;
 }
 
-static int run_sql(struct store *store, const char *text)
+int store_run_sql(struct store *store, const char *text)
 {
-	return sqlite3_exec(store->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(store);
-}
-
-static int read_version(struct store *store, int *ret)
-{
-	sqlite3_stmt *statement;
-
-	if (sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &statement, NULL) != SQLITE_OK)
-		return fail(store);
-	if (sqlite3_step(statement) != SQLITE_ROW) {
-		sqlite3_finalize(statement);
-		return fail(store);
-	}
-	*ret = sqlite3_column_int(statement, 0);
-	sqlite3_finalize(statement);
-	return 0;
-}
-
-static int make_schema(struct store *store)
-{
-	int version = 0, err;
-
-	err = read_version(store, &version);
-	if (err < 0)
-		return err;
-	if (version > SCHEMA_VERSION) {
-		snprintf(store->detail, sizeof(store->detail),
-			"the database was written by a newer version of bunshin (schema %d, this "
-			"one knows %d)",
-			version, SCHEMA_VERSION);
-		return ERR_CONFIG;
-	}
-	if (version < 1)
-		err = run_sql(store, schema);
-	if (err == 0 && version < 2)
-		err = run_sql(store, schema_moves);
-	return err;
+	return sqlite3_exec(store->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(store);
 }
 
 static int prepare_all(struct store *store)
@@ -282,7 +308,7 @@ static int prepare_all(struct store *store)
 	for (int i = 0; i < STORE_STATEMENTS; i++)
 		if (sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
 			    &store->statements[i], NULL) != SQLITE_OK)
-			return fail(store);
+			return store_fail(store);
 	return 0;
 }
 
@@ -324,11 +350,44 @@ static int make_private_file(struct store *store, const char *path)
 	return 0;
 }
 
-static int open_database(struct store *store, const char *dir)
+/*
+ * For the whole process, which is why it is done before any connection is opened; where another
+ * part of the process was first nothing is lost but speed: statistics cost a lock an allocation.
+ */
+static void configure_sqlite(void)
 {
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static int count_frames(void *arg, sqlite3 *db, const char *name, int frames)
+{
+	struct store *store = arg;
+
+	(void)db;
+	(void)name;
+	store->log_frames = frames;
+	return SQLITE_OK;
+}
+
+static int start_checkpointer(struct store *store, const char *path)
+{
+	char detail[CHECKPOINT_DETAIL_MAX];
+	int err;
+
+	sqlite3_wal_hook(store->db, count_frames, store);
+	err = checkpointer_start(path, VFS, &store->checkpointer, detail);
+	if (err < 0)
+		snprintf(store->detail, sizeof(store->detail), "%s", detail);
+	return err;
+}
+
+static int open_database(struct store *store, const char *dir, enum store_sync sync)
+{
+	static uv_once_t configured = UV_ONCE_INIT;
 	char path[PATH_MAX] = ":memory:";
 	int err;
 
+	uv_once(&configured, configure_sqlite);
 	if (dir != NULL) {
 		snprintf(path, sizeof(path), "%.*s/queue.db", DIR_MAX, dir);
 		err = make_private_file(store, path);
@@ -337,12 +396,16 @@ static int open_database(struct store *store, const char *dir)
 	}
 	if (sqlite3_open_v2(path, &store->db,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-		    NULL) != SQLITE_OK)
-		return store->db == NULL ? ERR_NOMEM : fail(store);
+		    dir != NULL ? VFS : NULL) != SQLITE_OK)
+		return store->db == NULL ? ERR_NOMEM : store_fail(store);
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-	err = run_sql(store, pragmas);
+	err = store_run_sql(store, pragmas);
 	if (err == 0)
-		err = make_schema(store);
+		err = store_run_sql(store, sync_pragmas[sync]);
+	if (err == 0 && dir != NULL)
+		err = start_checkpointer(store, path);
+	if (err == 0)
+		err = store_schema_make(store);
 	if (err == 0)
 		err = prepare_all(store);
 	if (err == 0)
@@ -352,7 +415,8 @@ static int open_database(struct store *store, const char *dir)
 	return err;
 }
 
-int store_open(const char *dir, struct store **ret, char detail[STORE_DETAIL_MAX])
+int store_open(
+	const char *dir, enum store_sync sync, struct store **ret, char detail[STORE_DETAIL_MAX])
 {
 	struct store *store = calloc(1, sizeof(*store));
 	int err = 0;
@@ -361,10 +425,11 @@ int store_open(const char *dir, struct store **ret, char detail[STORE_DETAIL_MAX
 	if (store == NULL)
 		return ERR_NOMEM;
 	store->lock_fd = -1;
+	buf_init(&store->content, STORE_CONTENT_MAX);
 	if (dir != NULL)
 		err = lock_directory(store, dir, detail);
 	if (err == 0) {
-		err = open_database(store, dir);
+		err = open_database(store, dir, sync);
 		if (err < 0)
 			snprintf(detail, STORE_DETAIL_MAX, "%s", store->detail);
 	}
@@ -381,6 +446,8 @@ void store_close(struct store *store)
 	if (store == NULL)
 		return;
 	store_queues_free(store);
+	checkpointer_stop(store->checkpointer);
+	buf_free(&store->content);
 	for (int i = 0; i < STORE_STATEMENTS; i++)
 		sqlite3_finalize(store->statements[i]);
 	sqlite3_close(store->db);

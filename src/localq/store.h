@@ -6,6 +6,11 @@
  * database sticks: every later call returns ERR_STORE until store_abort, which undoes all of it
  * and reads the queues again.
  *
+ * One thread at a time calls the store. Another one, which the store starts and ends with itself
+ * when it lies in a directory, copies the log into the database (checkpoint.h). store_begin may
+ * wait for it: two fsyncs of little data, each time that the log is long. Memory of SQLite is
+ * configured once for the process, by the first store_open.
+ *
  * Messages lie in lanes. A queue has one lane; a purge gives it a new one and leaves the old lane
  * to store_sweep, so that purging or deleting a queue costs the same however much is in it. A
  * receive walks the index (lane, visible_ms) from its start and takes what it needs.
@@ -20,12 +25,15 @@
 #include "localq/queue_attributes.h"
 #include "localq/text.h"
 
-#include <cjson/cJSON.h>
+#include "base/json.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define STORE_DETAIL_MAX 512
+#define STORE_RECEIVE_MAX 10
+/* How long a deduplication id and a receive attempt are remembered (SQS API). */
+#define STORE_REPEAT_MS 300000
 
 struct store;
 
@@ -38,12 +46,14 @@ struct store_queue {
 	int64_t created_ms, modified_ms;
 	int64_t purged_ms; /* the last purge; 0: never */
 	struct queue_attributes attributes;
+	bool is_fifo;
 	struct redrive redrive; /* parsed from the attributes, as the following ones */
 	int64_t visibility_ms, delay_ms, retention_ms;
 	int64_t messages;	 /* all of them, whatever their state */
 	int64_t in_flight_bound; /* at least as many as are in flight; see store_is_over_limit */
 	int64_t in_flight_counted_ms;
-	void *owner_data; /* the caller's; NULL to begin with */
+	int64_t oldest_id; /* no message of the lane has a smaller id: store_peek.c */
+	void *owner_data;  /* the caller's; NULL to begin with */
 };
 
 /* To insert, or as seen by a receive; everything borrowed. */
@@ -57,22 +67,36 @@ struct store_message {
 	size_t attributes_bytes;
 	const char *trace_header; /* each NULL: none */
 	const char *group_id;
+	const char *deduplication_id;
 	const char *dead_letter_source; /* name of the queue it was moved from; not for insert */
 	int64_t sent_ms;
 	int64_t first_received_ms; /* not for insert; this receive's time when it is the first */
 	uint32_t receives;	   /* not for insert; this receive included */
 };
 
+/* What a commit has done when it returns. The process may die at any time in both cases. */
+enum store_sync {
+	STORE_SYNC_NORMAL, /* written; power loss may cost the last transactions, and those only */
+	STORE_SYNC_FULL,   /* on the disk: survives power loss, too */
+};
+
 /*
  * Opens DIR/queue.db, making the directory when it is missing, or a database in memory when `dir`
- * is NULL. Returns 0 or ERR_NOMEM, ERR_IO, ERR_STORE, ERR_LIMIT (another process has the
- * directory), ERR_CONFIG (written by a newer version); `detail` then says what is wrong.
+ * is NULL (`sync` then means nothing). Returns 0 or ERR_NOMEM, ERR_IO, ERR_STORE, ERR_LIMIT
+ * (another process has the directory), ERR_CONFIG (written by a newer version); `detail` then says
+ * what is wrong.
  */
-int store_open(const char *dir, struct store **ret, char detail[STORE_DETAIL_MAX]);
+int store_open(
+	const char *dir, enum store_sync sync, struct store **ret, char detail[STORE_DETAIL_MAX]);
 /* Drops what was not committed. NULL is fine. */
 void store_close(struct store *store);
 /* What the database said when a call last returned ERR_STORE. Borrowed. */
 const char *store_detail(const struct store *store);
+/*
+ * Why the log cannot be copied into the database, as it is now; false: it can. Nothing is lost by
+ * it and it is tried again each second, but the log grows meanwhile.
+ */
+bool store_copy_trouble(struct store *store, char ret[STORE_DETAIL_MAX]);
 /* Seals receipt handles; drawn once per database. */
 const uint8_t *store_handle_key(const struct store *store);
 
@@ -80,6 +104,10 @@ const uint8_t *store_handle_key(const struct store *store);
 int store_begin(struct store *store);
 /* 0: all is kept, even if this process dies. On an error call store_abort. */
 int store_commit(struct store *store);
+/* Has the open transaction changed anything? */
+bool store_has_written(const struct store *store);
+/* Writes something that has no meaning, to see whether writing works. 0 or ERR_STORE. */
+int store_try_write(struct store *store, int64_t now);
 /* Every struct store_queue is gone afterwards. When even reading fails, there are no queues. */
 void store_abort(struct store *store);
 
@@ -117,9 +145,15 @@ bool store_queue_feeds(const struct store_queue *queue, const struct store_queue
 /* Does any queue's? */
 bool store_queue_is_dead_letter(const struct store *store, const struct store_queue *dead_letters);
 
-/* Becomes visible at now + delay_ms. */
+/* Of a message that was sent: ids rise from send to send. */
+struct store_sent {
+	int64_t id;
+	uint8_t message_id[16];
+};
+
+/* Becomes visible at now + delay_ms. In a FIFO queue it has a group id. */
 int store_send(struct store *store, struct store_queue *queue, const struct store_message *message,
-	int64_t now, int64_t delay_ms);
+	int64_t now, int64_t delay_ms, struct store_sent *ret);
 
 /* Shown one received message; a negative return ends the receive with that error. */
 typedef int store_visit(void *arg, const struct store_message *message);
@@ -128,6 +162,10 @@ struct store_received {
 	size_t count;		   /* messages visited */
 	struct store_queue *moved; /* the dead-letter queue, when messages went there */
 	bool more;		   /* stopped early: another call may find more */
+	struct {
+		int64_t id;
+		uint32_t receives;
+	} taken[STORE_RECEIVE_MAX]; /* of a FIFO queue: `count` of them */
 };
 
 /*
@@ -137,8 +175,12 @@ struct store_received {
 int store_receive(struct store *store, struct store_queue *queue, size_t max, int64_t visibility_ms,
 	int64_t now, store_visit *visit, void *arg, struct store_received *ret);
 
-/* Deletes, if the handle is of the last receive; otherwise nothing happens. */
-int store_delete(struct store *store, struct store_queue *queue, const struct handle *handle);
+/*
+ * Deletes, if the handle is of the last receive; otherwise nothing happens. In a FIFO queue the
+ * message must also be in flight still: *ret_expired, then nothing happens either.
+ */
+int store_delete(struct store *store, struct store_queue *queue, const struct handle *handle,
+	int64_t now, bool *ret_expired);
 
 enum store_change {
 	STORE_CHANGED,
@@ -147,6 +189,26 @@ enum store_change {
 };
 int store_change_visibility(struct store *store, struct store_queue *queue,
 	const struct handle *handle, int64_t visible_ms, int64_t now, enum store_change *ret);
+
+/*
+ * FIFO queues: store_groups.c, store_repeats.c. `scope` is "" or the group. ERR_NOT_FOUND: nothing
+ * is remembered.
+ */
+int store_deduplication_find(struct store *store, const struct store_queue *queue,
+	const char *scope, const char *id, int64_t now, struct store_sent *ret);
+int store_deduplication_add(struct store *store, const struct store_queue *queue, const char *scope,
+	const char *id, int64_t now, const struct store_sent *sent);
+/* Remembers what a receive with this attempt id was given. */
+int store_attempt_add(struct store *store, const struct store_queue *queue, const char *attempt,
+	int64_t now, int64_t visibility_ms, const struct store_received *received);
+/*
+ * Gives the same again, hidden for visibility_ms from now; *ret_received_ms, the time in its
+ * handles, is set before the first visit. ERR_NOT_FOUND: the attempt is not known, or one of its
+ * messages was deleted, has become visible, or its visibility was changed.
+ */
+int store_attempt_repeat(struct store *store, const struct store_queue *queue, const char *attempt,
+	int64_t visibility_ms, int64_t now, int64_t *ret_received_ms, store_visit *visit, void *arg,
+	struct store_received *ret);
 
 struct store_counts {
 	int64_t visible, in_flight, delayed;
@@ -159,6 +221,36 @@ int store_is_over_limit(
 /* When the next hidden message becomes visible; INT64_MAX: none is hidden. */
 int store_next_visible(
 	struct store *store, struct store_queue *queue, int64_t now, int64_t *ret_ms);
+
+/*
+ * Looking without receiving: store_peek.c. Nothing about a message changes.
+ *
+ * When the oldest message was sent, whatever its state; 0: there is none. Exact: ids only grow, so
+ * it is the one of the smallest id. From one call to the next the search goes on where it ended,
+ * so it costs a look-up, plus what was deleted or belongs to other queues in between, but never
+ * more than a walk over the queue's own index. Nothing is kept up to date for it by sends and
+ * deletes.
+ */
+int store_oldest_sent(struct store *store, struct store_queue *queue, int64_t *ret_sent_ms);
+/* A message of this id has been moved into the queue from another one. */
+void store_oldest_note(struct store_queue *queue, int64_t id);
+
+/* Where a message stands in its queue: in the order of its next receive. Zeroed: before all. */
+struct store_position {
+	int64_t visible_ms, receives, id;
+};
+
+struct store_peeked {
+	struct store_message message; /* `receives` are those so far; everything borrowed */
+	struct store_position position;
+};
+
+/* A positive return ends the peek, a negative one is an error that ends it. */
+typedef int store_peek_visit(void *arg, const struct store_peeked *peeked);
+
+/* From the message at `from` (or the first behind it) on, until `visit` says so. */
+int store_peek(struct store *store, struct store_queue *queue, const struct store_position *from,
+	store_peek_visit *visit, void *arg);
 
 /* Message move tasks: store_moves.c. The first two are active. The numbers lie in the database. */
 enum store_move_status {

@@ -1,10 +1,10 @@
 #include "bunshin/error.h"
+#include "localq/store_content.h"
 #include "localq/store_private.h"
 
 #include <string.h>
 
 #define ID_BLOCK ((int64_t)1 << 20)
-#define RECEIVE_MAX 10
 /* Expired and dead messages that one receive clears away at most. */
 #define CLEARED_MAX 200
 #define RECOUNT_MS 100
@@ -27,33 +27,32 @@ int store_take_id(struct store *store, int64_t *ret)
 }
 
 int store_send(struct store *store, struct store_queue *queue, const struct store_message *message,
-	int64_t now, int64_t delay_ms)
+	int64_t now, int64_t delay_ms, struct store_sent *ret)
 {
-	sqlite3_stmt *row = store->statements[STORE_MESSAGE_INSERT];
-	int64_t id = 0;
+	enum store_statement which = queue->is_fifo ? STORE_FIFO_INSERT : STORE_MESSAGE_INSERT;
+	sqlite3_stmt *row = store->statements[which];
+	int64_t group_row = 0;
 	int err = store_check(store);
 
 	if (err == 0)
-		err = store_take_id(store, &id);
+		err = store_take_id(store, &ret->id);
+	if (err == 0 && queue->is_fifo)
+		err = store_group_of(store, queue, message->group_id, now + delay_ms, &group_row);
 	if (err < 0)
 		return err;
-	sqlite3_bind_int64(row, 1, id);
+	memcpy(ret->message_id, message->message_id, 16);
+	buf_clear(&store->content);
+	if (store_content_write(message, &store->content) < 0)
+		return store_fail_nomem(store);
+	sqlite3_bind_int64(row, 1, ret->id);
 	sqlite3_bind_int64(row, 2, queue->lane);
 	sqlite3_bind_int64(row, 3, now + delay_ms);
 	/* Stands for first_received_ms, too, so that the first receive leaves the row its size. */
 	sqlite3_bind_int64(row, 4, message->sent_ms);
-	sqlite3_bind_blob(row, 5, message->message_id, 16, SQLITE_STATIC);
-	sqlite3_bind_blob(row, 6, message->md5, 16, SQLITE_STATIC);
-	store_bind_text(store, STORE_MESSAGE_INSERT, 7, message->trace_header);
-	store_bind_text(store, STORE_MESSAGE_INSERT, 8, message->group_id);
-	if (message->attributes_bytes > 0)
-		sqlite3_bind_blob64(
-			row, 9, message->attributes, message->attributes_bytes, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(row, 9);
-	sqlite3_bind_text64(
-		row, 10, message->body, message->body_bytes, SQLITE_STATIC, SQLITE_UTF8);
-	err = store_run(store, STORE_MESSAGE_INSERT);
+	sqlite3_bind_blob64(row, 5, store->content.data, store->content.len, SQLITE_STATIC);
+	if (queue->is_fifo)
+		sqlite3_bind_int64(row, 6, group_row);
+	err = store_run(store, which);
 	if (err == 0)
 		queue->messages++;
 	return err;
@@ -73,28 +72,22 @@ struct found {
 	size_t cleared_count;
 };
 
-static void read_message(sqlite3_stmt *row, int64_t now, struct store_message *ret)
+/* 0; ERR_NOMEM, or ERR_STORE: the row is damaged, or was no more to be read. */
+static int read_message(struct store *store, int64_t now, struct store_message *ret)
 {
-	const void *uuid = sqlite3_column_blob(row, 4);
-	const void *md5 = sqlite3_column_blob(row, 5);
+	sqlite3_stmt *row = store->statements[STORE_MESSAGES_VISIBLE];
 
 	*ret = (struct store_message){
 		.id = sqlite3_column_int64(row, 0),
 		.receives = (uint32_t)sqlite3_column_int64(row, 1) + 1,
 		.sent_ms = sqlite3_column_int64(row, 3),
-		.trace_header = (const char *)sqlite3_column_text(row, 6),
-		.group_id = (const char *)sqlite3_column_text(row, 7),
-		.dead_letter_source = (const char *)sqlite3_column_text(row, 8),
-		.attributes = sqlite3_column_blob(row, 9),
-		.attributes_bytes = (size_t)sqlite3_column_bytes(row, 9),
-		.body = (const char *)sqlite3_column_text(row, 10),
-		.body_bytes = (size_t)sqlite3_column_bytes(row, 10),
+		.dead_letter_source = (const char *)sqlite3_column_text(row, 5),
 	};
 	ret->first_received_ms = ret->receives > 1 ? sqlite3_column_int64(row, 2) : now;
-	if (uuid != NULL && sqlite3_column_bytes(row, 4) == 16)
-		memcpy(ret->message_id, uuid, 16);
-	if (md5 != NULL && sqlite3_column_bytes(row, 5) == 16)
-		memcpy(ret->md5, md5, 16);
+	if (!store_content_read(
+		    sqlite3_column_blob(row, 4), (size_t)sqlite3_column_bytes(row, 4), ret))
+		return store_fail_damaged(store, ret->id);
+	return 0;
 }
 
 /* Walks the visible messages, oldest first. Returns 0 or an error, the statement reset. */
@@ -124,8 +117,9 @@ static int find_messages(struct store *store, const struct store_queue *queue,
 				sent_ms + queue->retention_ms > now;
 			continue;
 		}
-		read_message(row, now, &message);
-		err = message.body != NULL ? visit(arg, &message) : ERR_NOMEM;
+		err = read_message(store, now, &message);
+		if (err == 0)
+			err = visit(arg, &message);
 		if (err < 0)
 			break;
 		found->taken[found->taken_count].id = message.id;
@@ -136,18 +130,42 @@ static int find_messages(struct store *store, const struct store_queue *queue,
 	return err < 0 ? err : 0;
 }
 
+int store_hide(struct store *store, int64_t id, uint32_t receives, int64_t first_received_ms,
+	int64_t visible_ms)
+{
+	store_bind_int(store, STORE_MESSAGE_RECEIVED, 1, id);
+	store_bind_int(store, STORE_MESSAGE_RECEIVED, 2, receives);
+	store_bind_int(store, STORE_MESSAGE_RECEIVED, 3, first_received_ms);
+	store_bind_int(store, STORE_MESSAGE_RECEIVED, 4, visible_ms);
+	return store_run(store, STORE_MESSAGE_RECEIVED);
+}
+
 static int hide_taken(struct store *store, struct found *found, int64_t visible_ms)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < found->taken_count && err == 0; i++) {
-		store_bind_int(store, STORE_MESSAGE_RECEIVED, 1, found->taken[i].id);
-		store_bind_int(store, STORE_MESSAGE_RECEIVED, 2, found->taken[i].receives);
-		store_bind_int(store, STORE_MESSAGE_RECEIVED, 3, found->taken[i].first_received_ms);
-		store_bind_int(store, STORE_MESSAGE_RECEIVED, 4, visible_ms);
-		err = store_run(store, STORE_MESSAGE_RECEIVED);
-	}
+	for (size_t i = 0; i < found->taken_count && err == 0; i++)
+		err = store_hide(store, found->taken[i].id, found->taken[i].receives,
+			found->taken[i].first_received_ms, visible_ms);
 	return err;
+}
+
+int store_move_dead(struct store *store, struct store_queue *queue, struct store_queue *dead_letter,
+	int64_t id, int64_t now)
+{
+	int err;
+
+	store_bind_int(store, STORE_MESSAGE_MOVE, 1, id);
+	store_bind_int(store, STORE_MESSAGE_MOVE, 2, dead_letter->lane);
+	store_bind_int(store, STORE_MESSAGE_MOVE, 3, now);
+	store_bind_text(store, STORE_MESSAGE_MOVE, 4, queue->name);
+	err = store_run(store, STORE_MESSAGE_MOVE);
+	if (err < 0)
+		return err;
+	queue->messages--;
+	dead_letter->messages++;
+	store_oldest_note(dead_letter, id);
+	return 0;
 }
 
 static int clear_found(struct store *store, struct store_queue *queue,
@@ -157,22 +175,14 @@ static int clear_found(struct store *store, struct store_queue *queue,
 	int err = 0;
 
 	for (size_t i = 0; i < found->cleared_count && err == 0; i++) {
-		enum store_statement which =
-			found->cleared[i].dead ? STORE_MESSAGE_MOVE : STORE_MESSAGE_EXPIRE;
-
-		store_bind_int(store, which, 1, found->cleared[i].id);
 		if (found->cleared[i].dead) {
-			store_bind_int(store, which, 2, dead_letter->lane);
-			store_bind_int(store, which, 3, now);
-			store_bind_text(store, which, 4, queue->name);
-		}
-		err = store_run(store, which);
-		if (err < 0)
-			break;
-		queue->messages--;
-		if (found->cleared[i].dead) {
-			dead_letter->messages++;
+			err = store_move_dead(store, queue, dead_letter, found->cleared[i].id, now);
 			ret->moved = dead_letter;
+		} else {
+			store_bind_int(store, STORE_MESSAGE_EXPIRE, 1, found->cleared[i].id);
+			err = store_run(store, STORE_MESSAGE_EXPIRE);
+			if (err == 0)
+				queue->messages--;
 		}
 	}
 	return err;
@@ -191,10 +201,17 @@ int store_receive(struct store *store, struct store_queue *queue, size_t max, in
 	/* A policy whose queue is gone, or that names its own queue, moves nothing. */
 	if (queue->redrive.max_receives > 0)
 		dead_letter = store_queue_find(store, queue->redrive.dead_letter_queue);
-	if (dead_letter == queue)
+	if (dead_letter != NULL && (dead_letter == queue || dead_letter->is_fifo != queue->is_fifo))
 		dead_letter = NULL;
 	if (max > RECEIVE_MAX)
 		max = RECEIVE_MAX;
+	if (queue->is_fifo) {
+		err = store_groups_receive(
+			store, queue, dead_letter, max, visibility_ms, now, visit, arg, ret);
+		if (err == 0)
+			queue->in_flight_bound += (int64_t)ret->count;
+		return err;
+	}
 	err = find_messages(store, queue, dead_letter, max, now, visit, arg, &found);
 	if (err == 0)
 		err = hide_taken(store, &found, now + visibility_ms);
@@ -208,12 +225,28 @@ int store_receive(struct store *store, struct store_queue *queue, size_t max, in
 	return 0;
 }
 
-int store_delete(struct store *store, struct store_queue *queue, const struct handle *handle)
+/* The state of the handle's message. 1: it is of the last receive; 0: it is not, or is gone. */
+static int find_state(struct store *store, const struct store_queue *queue,
+	const struct handle *handle, int64_t *ret_visible_ms)
 {
-	int err = store_check(store);
+	sqlite3_stmt *row = store->statements[STORE_MESSAGE_STATE];
+	int err;
 
-	if (err < 0 || handle->lane != queue->lane)
+	store_bind_int(store, STORE_MESSAGE_STATE, 1, handle->message);
+	err = store_step(store, STORE_MESSAGE_STATE);
+	if (err <= 0)
 		return err;
+	err = sqlite3_column_int64(row, 0) == handle->lane && handle->lane == queue->lane &&
+	      sqlite3_column_int64(row, 1) == handle->receives;
+	*ret_visible_ms = sqlite3_column_int64(row, 2);
+	store_reset(store, STORE_MESSAGE_STATE);
+	return err;
+}
+
+static int delete_row(struct store *store, struct store_queue *queue, const struct handle *handle)
+{
+	int err;
+
 	store_bind_int(store, STORE_MESSAGE_DELETE, 1, handle->message);
 	store_bind_int(store, STORE_MESSAGE_DELETE, 2, handle->lane);
 	store_bind_int(store, STORE_MESSAGE_DELETE, 3, handle->receives);
@@ -226,29 +259,62 @@ int store_delete(struct store *store, struct store_queue *queue, const struct ha
 	return err;
 }
 
+static int delete_of_group(struct store *store, struct store_queue *queue,
+	const struct handle *handle, int64_t now, bool *ret_expired)
+{
+	int64_t visible_ms, row;
+	int err;
+
+	store_bind_int(store, STORE_GROUP_OF_MESSAGE, 1, handle->message);
+	err = store_step(store, STORE_GROUP_OF_MESSAGE);
+	if (err != 1)
+		return err;
+	row = sqlite3_column_int64(store->statements[STORE_GROUP_OF_MESSAGE], 0);
+	store_reset(store, STORE_GROUP_OF_MESSAGE);
+	err = find_state(store, queue, handle, &visible_ms);
+	if (err < 0)
+		return err;
+	*ret_expired = err == 0 || visible_ms <= now;
+	if (*ret_expired)
+		return 0;
+	err = delete_row(store, queue, handle);
+	return err == 0 ? store_group_settle(store, row, now) : err;
+}
+
+int store_delete(struct store *store, struct store_queue *queue, const struct handle *handle,
+	int64_t now, bool *ret_expired)
+{
+	int err = store_check(store);
+
+	*ret_expired = false;
+	if (err < 0 || handle->lane != queue->lane)
+		return err;
+	if (queue->is_fifo)
+		return delete_of_group(store, queue, handle, now, ret_expired);
+	return delete_row(store, queue, handle);
+}
+
 int store_change_visibility(struct store *store, struct store_queue *queue,
 	const struct handle *handle, int64_t visible_ms, int64_t now, enum store_change *ret)
 {
-	sqlite3_stmt *row = store->statements[STORE_MESSAGE_STATE];
+	int64_t current_ms;
 	int err = store_check(store);
 
 	if (err < 0)
 		return err;
 	*ret = STORE_CHANGE_GONE;
-	store_bind_int(store, STORE_MESSAGE_STATE, 1, handle->message);
-	err = store_step(store, STORE_MESSAGE_STATE);
+	err = find_state(store, queue, handle, &current_ms);
 	if (err <= 0)
 		return err;
-	if (sqlite3_column_int64(row, 0) == handle->lane && handle->lane == queue->lane &&
-		sqlite3_column_int64(row, 1) == handle->receives)
-		*ret = sqlite3_column_int64(row, 2) > now ? STORE_CHANGED
-							  : STORE_CHANGE_NOT_IN_FLIGHT;
-	store_reset(store, STORE_MESSAGE_STATE);
+	*ret = current_ms > now ? STORE_CHANGED : STORE_CHANGE_NOT_IN_FLIGHT;
 	if (*ret != STORE_CHANGED)
 		return 0;
 	store_bind_int(store, STORE_MESSAGE_VISIBILITY, 1, handle->message);
 	store_bind_int(store, STORE_MESSAGE_VISIBILITY, 2, visible_ms);
-	return store_run(store, STORE_MESSAGE_VISIBILITY);
+	err = store_run(store, STORE_MESSAGE_VISIBILITY);
+	if (err == 0 && queue->is_fifo)
+		err = store_group_settle_of(store, handle->message, now);
+	return err;
 }
 
 int store_count(
@@ -298,6 +364,8 @@ int store_next_visible(struct store *store, struct store_queue *queue, int64_t n
 	*ret_ms = INT64_MAX;
 	if (err < 0)
 		return err;
+	if (queue->is_fifo)
+		return store_groups_next(store, queue, now, ret_ms);
 	store_bind_int(store, STORE_NEXT_VISIBLE, 1, queue->lane);
 	store_bind_int(store, STORE_NEXT_VISIBLE, 2, now);
 	err = store_step(store, STORE_NEXT_VISIBLE);
@@ -321,6 +389,14 @@ static int sweep_lanes(struct store *store, size_t budget, size_t *swept)
 	store_bind_int(store, STORE_SWEEP_LANE, 1, lane);
 	store_bind_int(store, STORE_SWEEP_LANE, 2, (int64_t)budget);
 	err = store_run(store, STORE_SWEEP_LANE);
+	if (err < 0)
+		return err;
+	*swept = (size_t)sqlite3_changes(store->db);
+	if (*swept == budget)
+		return 0;
+	store_bind_int(store, STORE_GROUPS_SWEEP, 1, lane);
+	store_bind_int(store, STORE_GROUPS_SWEEP, 2, (int64_t)budget);
+	err = store_run(store, STORE_GROUPS_SWEEP);
 	if (err < 0)
 		return err;
 	*swept = (size_t)sqlite3_changes(store->db);
@@ -363,6 +439,8 @@ int store_sweep(struct store *store, int64_t now, size_t budget, bool *ret_more)
 		for (; queue != NULL && err == 0 && swept < budget; queue = queue->next)
 			err = sweep_expired(store, queue, now, budget - swept, &swept);
 	}
+	if (err == 0)
+		err = store_repeats_sweep(store, now, budget, &swept);
 	if (err == 0) {
 		store_bind_int(store, STORE_NAMES_FORGET, 1, now);
 		err = store_run(store, STORE_NAMES_FORGET);

@@ -229,7 +229,15 @@ static int redrive(struct store *store, const struct store_mover *mover, int64_t
 	store_bind_int(store, STORE_MESSAGE_REDRIVE, 4, now + to->delay_ms);
 	store_bind_int(store, STORE_MESSAGE_REDRIVE, 5, now);
 	sqlite3_bind_blob(statement, 6, message_id, 16, SQLITE_STATIC);
-	return store_run(store, STORE_MESSAGE_REDRIVE);
+	if (to->is_fifo) {
+		/* Its group first, while the row is there under the old id. */
+		err = store_group_move(store, id, new_id, to, now);
+		if (err < 0)
+			return err;
+		store_bind_int(store, STORE_MESSAGE_REDRIVE, 1, new_id);
+	}
+	err = store_run(store, STORE_MESSAGE_REDRIVE);
+	return err == 0 && to->is_fifo ? store_group_settle_of(store, new_id, now) : err;
 }
 
 static int write_slice(struct store *store, const struct store_mover *mover,

@@ -4,11 +4,15 @@
 #ifndef LOCALQ_STORE_PRIVATE_H
 #define LOCALQ_STORE_PRIVATE_H
 
+#include "base/buf.h"
 #include "localq/store.h"
 
 #include <sqlite3.h>
 
 #define STORE_BUCKETS 4096
+#define RECEIVE_MAX STORE_RECEIVE_MAX
+/* A message of 1 MiB and what stands before its body. */
+#define STORE_CONTENT_MAX ((size_t)2 << 20)
 
 /* X(id, SQL): each is prepared once, when the store opens. */
 #define STORE_STATEMENT_LIST(X)                                                                    \
@@ -20,9 +24,10 @@
 		       "FROM queues q JOIN lanes l ON l.queue=q.id")                               \
 	X(LOAD_ATTRIBUTES, "SELECT q.name, a.name, a.value "                                       \
 			   "FROM queue_attributes a JOIN queues q ON q.id=a.queue")                \
-	X(LOAD_COUNTS, "SELECT q.name, count(*) FROM messages m "                                  \
-		       "JOIN lanes l ON l.id=m.lane JOIN queues q ON q.id=l.queue "                \
-		       "GROUP BY m.lane")                                                          \
+	X(LOAD_COUNTS, "SELECT q.name, m.count, m.least FROM "                                     \
+		       "(SELECT lane, count(*) AS count, min(id) AS least FROM messages "          \
+		       "INDEXED BY messages_by_time GROUP BY lane) m "                             \
+		       "JOIN lanes l ON l.id=m.lane JOIN queues q ON q.id=l.queue")                \
 	X(QUEUE_INSERT, "INSERT INTO queues(name,created_ms,modified_ms,purged_ms) "               \
 			"VALUES(?1,?2,?2,0)")                                                      \
 	X(QUEUE_MODIFIED, "UPDATE queues SET modified_ms=?2 WHERE id=?1")                          \
@@ -43,10 +48,10 @@
 	X(LANE_ABANDON, "UPDATE lanes SET queue=NULL WHERE id=?1")                                 \
 	X(LANE_ABANDONED, "SELECT id FROM lanes WHERE queue IS NULL LIMIT 1")                      \
 	X(LANE_DELETE, "DELETE FROM lanes WHERE id=?1")                                            \
-	X(MESSAGE_INSERT, "INSERT INTO messages VALUES(?1,?2,?3,0,?4,?4,?5,?6,?7,?8,NULL,?9,?10)") \
-	X(MESSAGES_VISIBLE, "SELECT id,receives,first_received_ms,sent_ms,message_id,md5,"         \
-			    "trace_header,group_id,dead_letter_source,attributes,body "            \
-			    "FROM messages INDEXED BY messages_by_time "                           \
+	X(MESSAGE_INSERT, "INSERT INTO messages(id,lane,visible_ms,receives,first_received_ms,"    \
+			  "sent_ms,content) VALUES(?1,?2,?3,0,?4,?4,?5)")                          \
+	X(MESSAGES_VISIBLE, "SELECT id,receives,first_received_ms,sent_ms,content,"                \
+			    "dead_letter_source FROM messages INDEXED BY messages_by_time "        \
 			    "WHERE lane=?1 AND visible_ms<=?2 ORDER BY visible_ms")                \
 	X(MESSAGE_RECEIVED,                                                                        \
 		"UPDATE messages SET receives=?2, first_received_ms=?3, visible_ms=?4 "            \
@@ -66,6 +71,48 @@
 		      "INDEXED BY messages_by_time WHERE lane=?1 LIMIT ?2)")                       \
 	X(SWEEP_EXPIRED, "DELETE FROM messages WHERE id IN (SELECT id FROM messages "              \
 			 "INDEXED BY messages_by_time WHERE lane=?1 AND visible_ms<=?2 LIMIT ?3)") \
+	X(OLDEST_FROM, "SELECT id,lane,sent_ms FROM messages WHERE id>=?1 ORDER BY id")            \
+	X(OLDEST_OF_LANE, "SELECT min(id) FROM messages INDEXED BY messages_by_time "              \
+			  "WHERE lane=?1")                                                         \
+	X(PEEK, "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"         \
+		"visible_ms FROM messages INDEXED BY messages_by_time WHERE lane=?1 "              \
+		"AND (visible_ms,receives,id)>=(?2,?3,?4) "                                        \
+		"ORDER BY visible_ms,receives,id")                                                 \
+	X(FIFO_INSERT, "INSERT INTO messages(id,lane,visible_ms,receives,first_received_ms,"       \
+		       "sent_ms,content,group_row) VALUES(?1,?2,?3,0,?4,?4,?5,?6)")                \
+	X(GROUP_FIND, "SELECT id FROM groups WHERE lane=?1 AND name=?2")                           \
+	X(GROUP_INSERT, "INSERT INTO groups(lane,name,ready_ms) VALUES(?1,?2,?3)")                 \
+	X(GROUP_READY, "UPDATE groups SET ready_ms=?2 WHERE id=?1")                                \
+	X(GROUP_DELETE, "DELETE FROM groups WHERE id=?1")                                          \
+	X(GROUP_STATES, "SELECT visible_ms,receives FROM messages INDEXED BY messages_by_group "   \
+			"WHERE group_row=?1 ORDER BY id LIMIT ?2")                                 \
+	X(GROUP_MESSAGES, "SELECT id,receives,first_received_ms,sent_ms,content,"                  \
+			  "dead_letter_source,visible_ms FROM messages "                           \
+			  "INDEXED BY messages_by_group WHERE group_row=?1 ORDER BY id")           \
+	X(GROUPS_READY, "SELECT id FROM groups INDEXED BY groups_by_time "                         \
+			"WHERE lane=?1 AND ready_ms<=?2 ORDER BY ready_ms, id")                    \
+	X(GROUP_NEXT, "SELECT ready_ms FROM groups INDEXED BY groups_by_time "                     \
+		      "WHERE lane=?1 AND ready_ms>?2 ORDER BY ready_ms LIMIT 1")                   \
+	X(GROUP_OF_MESSAGE, "SELECT g.id, g.name FROM messages m JOIN groups g "                   \
+			    "ON g.id=m.group_row WHERE m.id=?1")                                   \
+	X(MESSAGE_JOIN, "UPDATE messages SET id=?2, lane=?3, group_row=?4 WHERE id=?1")            \
+	X(GROUPS_SWEEP, "DELETE FROM groups WHERE id IN (SELECT id FROM groups "                   \
+			"INDEXED BY groups_by_time WHERE lane=?1 LIMIT ?2)")                       \
+	X(DEDUPLICATION_FIND, "SELECT message_id, id FROM deduplications WHERE queue=?1 "          \
+			      "AND scope=?2 AND deduplication_id=?3 AND until_ms>?4")              \
+	X(DEDUPLICATION_PUT, "INSERT OR REPLACE INTO deduplications VALUES(?1,?2,?3,?4,?5,?6)")    \
+	X(DEDUPLICATIONS_SWEEP,                                                                    \
+		"DELETE FROM deduplications WHERE (queue,scope,deduplication_id) IN "              \
+		"(SELECT queue,scope,deduplication_id FROM deduplications "                        \
+		"INDEXED BY deduplications_by_time WHERE until_ms<=?1 LIMIT ?2)")                  \
+	X(ATTEMPT_FIND, "SELECT until_ms, received_ms, visible_ms, taken FROM attempts "           \
+			"WHERE lane=?1 AND name=?2 AND until_ms>?3")                               \
+	X(ATTEMPT_PUT, "INSERT OR REPLACE INTO attempts VALUES(?1,?2,?3,?4,?5,?6)")                \
+	X(ATTEMPT_MESSAGE, "SELECT id,receives,first_received_ms,sent_ms,content,"                 \
+			   "dead_letter_source,visible_ms,lane FROM messages WHERE id=?1")         \
+	X(ATTEMPTS_SWEEP, "DELETE FROM attempts WHERE (lane,name) IN (SELECT lane,name "           \
+			  "FROM attempts INDEXED BY attempts_by_time "                             \
+			  "WHERE until_ms<=?1 LIMIT ?2)")                                          \
 	X(MOVE_INSERT, "INSERT INTO moves(task,source,destination,rate,status,moved,to_move,"      \
 		       "started_ms,paced_ms) VALUES(?1,?2,?3,?4,0,0,?5,?6,?6)")                    \
 	X(MOVES_FORGET, "DELETE FROM moves WHERE source=?1 AND id NOT IN "                         \
@@ -85,7 +132,8 @@
 		"WHERE lane=?1 AND visible_ms<=?2 ORDER BY visible_ms LIMIT ?3")                   \
 	X(MESSAGE_REDRIVE,                                                                         \
 		"UPDATE messages SET id=?2, lane=?3, visible_ms=?4, receives=0, "                  \
-		"first_received_ms=?5, sent_ms=?5, message_id=?6, dead_letter_source=NULL "        \
+		"first_received_ms=?5, sent_ms=?5, content=content_with_id(content,?6), "          \
+		"dead_letter_source=NULL "                                                         \
 		"WHERE id=?1")
 
 enum store_statement {
@@ -95,13 +143,18 @@ enum store_statement {
 		STORE_STATEMENTS,
 };
 
+struct checkpointer;
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STORE_STATEMENTS];
-	int lock_fd; /* -1: in memory */
-	bool open;   /* a transaction is */
-	bool failed; /* and must be aborted */
-	bool stale;  /* the queues in memory are to be read again */
+	struct checkpointer *checkpointer; /* NULL: in memory */
+	int log_frames;			   /* pages in the write-ahead log */
+	int lock_fd;			   /* -1: in memory */
+	bool open;			   /* a transaction is */
+	bool failed;			   /* and must be aborted */
+	int64_t changes_before;		   /* sqlite3_total_changes64 when it began */
+	bool stale;			   /* the queues in memory are to be read again */
 	char detail[STORE_DETAIL_MAX];
 	uint8_t handle_key[HANDLE_KEY_BYTES];
 	/*
@@ -110,10 +163,15 @@ struct store {
 	 */
 	int64_t next_id, reserved_id;
 	struct store_queue *buckets[STORE_BUCKETS]; /* by name */
+	struct buf content;			    /* scratch of one insert */
 };
 
+/* Remembers the database's words; the transaction has failed. Returns ERR_STORE or ERR_NOMEM. */
+int store_fail(struct store *store);
 /* The transaction has failed: memory ran out after something was written. Returns ERR_NOMEM. */
 int store_fail_nomem(struct store *store);
+/* The same for a message whose content could not be read. Returns ERR_STORE or ERR_NOMEM. */
+int store_fail_damaged(struct store *store, int64_t id);
 /* ERR_STORE when no transaction is open or it has failed. */
 int store_check(const struct store *store);
 /* Runs a bound statement that gives no rows, and resets it. */
@@ -127,6 +185,41 @@ void store_bind_text(struct store *store, enum store_statement which, int at, co
 
 /* A fresh row id, never given out before. */
 int store_take_id(struct store *store, int64_t *ret);
+
+/* A message was received. */
+int store_hide(struct store *store, int64_t id, uint32_t receives, int64_t first_received_ms,
+	int64_t visible_ms);
+/* A message goes to the dead-letter queue; its group is to be settled by the caller. */
+int store_move_dead(struct store *store, struct store_queue *queue, struct store_queue *dead_letter,
+	int64_t id, int64_t now);
+
+/* store_groups.c. The group's row, made when there is none. */
+int store_group_of(struct store *store, const struct store_queue *queue, const char *name,
+	int64_t ready_ms, int64_t *ret_row);
+/* After anything changed in it: when it may be received from; it goes with its last message. */
+int store_group_settle(struct store *store, int64_t row, int64_t now);
+/* The same for the group of a message, if it has one. */
+int store_group_settle_of(struct store *store, int64_t id, int64_t now);
+/* Gives a message the id and the other queue, behind what is there in its group. ERR_NOT_FOUND: it
+ * is in no group. */
+int store_group_move(
+	struct store *store, int64_t id, int64_t new_id, const struct store_queue *to, int64_t now);
+int store_groups_receive(struct store *store, struct store_queue *queue,
+	struct store_queue *dead_letter, size_t max, int64_t visibility_ms, int64_t now,
+	store_visit *visit, void *arg, struct store_received *ret);
+/* *ret_ms is untouched when no group waits. */
+int store_groups_next(
+	struct store *store, const struct store_queue *queue, int64_t now, int64_t *ret_ms);
+/* The row of a statement that selects as GROUP_MESSAGES does. 0, ERR_STORE or ERR_NOMEM. */
+int store_group_message(struct store *store, enum store_statement which, struct store_message *ret);
+/* store_repeats.c: what is remembered no longer. */
+int store_repeats_sweep(struct store *store, int64_t now, size_t budget, size_t *swept);
+
+/* Statements without parameters or rows. */
+int store_run_sql(struct store *store, const char *text);
+
+/* Makes what an empty or older database lacks: store_schema.c. ERR_CONFIG: it is of a newer one. */
+int store_schema_make(struct store *store);
 
 /* Reads all queues into memory, or forgets them. */
 int store_queues_load(struct store *store);

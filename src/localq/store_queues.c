@@ -74,6 +74,7 @@ static int parse_attributes(struct store_queue *queue)
 	queue->delay_ms = 1000 * queue_attribute_int(attributes, QUEUE_ATTRIBUTE_DELAY_SECONDS);
 	queue->retention_ms =
 		1000 * queue_attribute_int(attributes, QUEUE_ATTRIBUTE_RETENTION_PERIOD);
+	queue->is_fifo = queue_attribute_text(attributes, QUEUE_ATTRIBUTE_FIFO_QUEUE) != NULL;
 	err = redrive_parse(
 		queue_attribute_text(attributes, QUEUE_ATTRIBUTE_REDRIVE_POLICY), &queue->redrive);
 	return err == ERR_NOMEM ? ERR_NOMEM : 0;
@@ -145,6 +146,7 @@ static int load_counts(struct store *store)
 		if (queue == NULL)
 			continue;
 		queue->messages = sqlite3_column_int64(row, 1);
+		queue->oldest_id = sqlite3_column_int64(row, 2);
 		queue->in_flight_bound = queue->messages;
 	}
 	return err;

@@ -1,6 +1,8 @@
 #include "localq/text.h"
 
 #include <string.h>
+
+#define FIFO_SUFFIX ".fifo"
 #include <strings.h>
 
 /* Bytes of the character at `p`, or 0 when it is not UTF-8. The second byte's range depends on
@@ -99,19 +101,28 @@ static bool is_name_character(char c)
 	       c == '_' || c == '-';
 }
 
-bool text_is_queue_name(const char *name, size_t len)
+bool text_is_entry_id(const char *id, size_t len)
 {
 	if (len < 1 || len > TEXT_QUEUE_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!is_name_character(name[i]))
+		if (!is_name_character(id[i]))
 			return false;
 	return true;
 }
 
-bool text_is_entry_id(const char *id, size_t len)
+bool text_is_fifo_name(const char *name, size_t len)
 {
-	return text_is_queue_name(id, len);
+	size_t suffix = strlen(FIFO_SUFFIX);
+
+	return len > suffix && len <= TEXT_QUEUE_NAME_MAX &&
+	       memcmp(name + len - suffix, FIFO_SUFFIX, suffix) == 0 &&
+	       text_is_entry_id(name, len - suffix);
+}
+
+bool text_is_queue_name(const char *name, size_t len)
+{
+	return text_is_entry_id(name, len) || text_is_fifo_name(name, len);
 }
 
 bool text_is_attribute_name(const char *name, size_t len)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define TEXT_QUEUE_NAME_MAX 80
+#define TEXT_GROUP_ID_MAX 128
 
 /* Length of the longest prefix that is UTF-8 (RFC 3629: no surrogates, nothing overlong). */
 size_t text_valid_prefix(const char *bytes, size_t len);
@@ -19,10 +20,12 @@ size_t text_valid_prefix(const char *bytes, size_t len);
  */
 bool text_is_message(const char *text, size_t len);
 
-/* 1-80 of A-Z a-z 0-9 _ - */
-bool text_is_queue_name(const char *name, size_t len);
-/* 1-80 of A-Z a-z 0-9 _ - (the same rule, for the Id of a batch entry) */
+/* 1-80 of A-Z a-z 0-9 _ - : the Id of a batch's entry */
 bool text_is_entry_id(const char *id, size_t len);
+/* The same with .fifo behind it, which counts */
+bool text_is_fifo_name(const char *name, size_t len);
+/* Either of the two */
+bool text_is_queue_name(const char *name, size_t len);
 /* 1-256 of A-Z a-z 0-9 _ - . without a leading, trailing or doubled dot, not AWS. or Amazon. */
 bool text_is_attribute_name(const char *name, size_t len);
 /* 1-128 printable ASCII characters without the space: group and deduplication ids */

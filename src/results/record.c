@@ -241,7 +241,7 @@ struct reader {
 
 static const char *text_of(struct reader *reader, const char *name, size_t max)
 {
-	const struct json_value *value = json_member(reader->json, reader->root, name);
+	const struct json_value *value = json_member(reader->root, name);
 	const char *text = json_text(value);
 
 	if (!value)
@@ -263,7 +263,7 @@ static const char *text_of(struct reader *reader, const char *name, size_t max)
 
 static int64_t number_of(struct reader *reader, const char *name, int64_t max)
 {
-	const struct json_value *value = json_member(reader->json, reader->root, name);
+	const struct json_value *value = json_member(reader->root, name);
 	int64_t number = 0;
 
 	if (!value)
@@ -289,7 +289,7 @@ static int name_of(struct reader *reader, const char *name, const char *const na
 
 static void read_record(struct reader *reader, struct result_record *record)
 {
-	const struct json_value *unanswered = json_member(reader->json, reader->root, "unanswered");
+	const struct json_value *unanswered = json_member(reader->root, "unanswered");
 
 	*record = (struct result_record){
 		.outcome = (enum result_outcome)name_of(
@@ -335,7 +335,7 @@ int result_line_read(struct json *json, const char *line, size_t len, enum resul
 	reader.root = json_root(json);
 	if (reader.root->kind != JSON_OBJECT || number_of(&reader, "v", INT64_MAX) != 1)
 		return ERR_SYNTAX;
-	if (json_member(json, reader.root, "outcome")) {
+	if (json_member(reader.root, "outcome")) {
 		*ret_line = RESULT_LINE_RECORD;
 		read_record(&reader, ret_record);
 	} else {

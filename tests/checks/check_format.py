@@ -12,7 +12,9 @@ TOPS = ["src", "include", "tests", "bench"]
 
 def find_sources(root):
     for top in TOPS:
-        for directory, _, names in os.walk(os.path.join(root, top)):
+        for directory, directories, names in os.walk(os.path.join(root, top)):
+            # What npm installed is not ours to judge.
+            directories[:] = [name for name in directories if name != "node_modules"]
             for name in sorted(names):
                 if name.endswith((".c", ".h")):
                     yield os.path.join(directory, name)

@@ -18,7 +18,7 @@ import tempfile
 # Exports that wait for their caller: name and reason.
 UNUSED_EXPORTS = {}
 
-SKIPPED_DIRECTORIES = {".git", "__pycache__", ".pytest_cache"}
+SKIPPED_DIRECTORIES = {".git", "__pycache__", ".pytest_cache", "node_modules"}
 TEXT_SUFFIXES = (".md", ".yaml", ".yml", ".py", ".sh", "meson.build", "meson_options.txt")
 TABS_ALLOWED = (".sh",)
 

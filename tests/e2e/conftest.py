@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clients import Clients
 from harness import Bunshin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,6 +28,20 @@ def bunshin(binary, tmp_path):
     problems = program.stop()
     if problems:
         pytest.fail("\n\n".join(problems), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory):
+    """Makes SQS clients that are not ours; see clients.py."""
+    makers = Clients(tmp_path_factory.mktemp("clients"))
+    yield makers
+    makers.stop()
+
+
+@pytest.fixture(params=Clients.NAMES)
+def client(request, bunshin, clients):
+    """Each client that is not ours, in turn, of an embedded queue of its own."""
+    return clients.make(request.param, bunshin.queue().url)
 
 
 @pytest.hookimpl(hookwrapper=True)

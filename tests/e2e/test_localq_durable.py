@@ -1,11 +1,14 @@
 """What the embedded queue said it kept, it keeps: restarts, kill -9, one process a directory."""
 
-import http.client
 import json
-import threading
+import sqlite3
+import time
+from random import Random
 
 import pytest
 
+from durable_model import Model, Worker, check_messages, check_queues
+from harness import wait_for
 from sqs_json import Client, Refused
 
 
@@ -82,123 +85,53 @@ def test_a_file_that_is_no_database(bunshin, tmp_path):
     assert result.exit == 1 and str(tmp_path / "file") in result.err
 
 
-class Ledger:
-    """What clients were told, and what they asked for without being told what came of it."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.sent, self.maybe_sent = set(), set()
-        self.deleted, self.maybe_deleted = set(), set()
-
-    def note(self, add_to, take_from, bodies):
-        with self.lock:
-            take_from.difference_update(bodies)
-            add_to.update(bodies)
+WORKERS = 5
 
 
-def produce(url, endpoint, ledger, worker, stop):
-    client = Client(endpoint)
-    number = 0
-    try:
-        while not stop.is_set():
-            bodies = [f"{worker}-{number + i}-{'x' * (37 * i % 500)}" for i in range(10)]
-            number += 10
-            ledger.note(ledger.maybe_sent, set(), bodies)
-            client.send_all(url, bodies)
-            ledger.note(ledger.sent, ledger.maybe_sent, bodies)
-    except (OSError, http.client.HTTPException):
-        pass  # the server was killed
-
-
-def consume(url, endpoint, ledger, stop):
-    client = Client(endpoint)
-    try:
-        while not stop.is_set():
-            messages = client.receive(url, WaitTimeSeconds=1, VisibilityTimeout=43200)
-            # Every second one is left in flight.
-            chosen = messages[::2]
-            if not chosen:
-                continue
-            bodies = [m["Body"] for m in chosen]
-            ledger.note(ledger.maybe_deleted, set(), bodies)
-            answer = client.call("DeleteMessageBatch", QueueUrl=url, Entries=[
-                {"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]}
-                for i, m in enumerate(chosen)])
-            assert "Failed" not in answer
-            ledger.note(ledger.deleted, ledger.maybe_deleted, bodies)
-    except (OSError, http.client.HTTPException):
-        pass
-
-
-def receive_everything(sqs, url):
-    """The bodies of everything that is visible, which is in flight for hours afterwards."""
-    bodies = []
-    while True:
-        messages = sqs.receive(url, VisibilityTimeout=43200)
-        if not messages:
-            return bodies
-        bodies += [m["Body"] for m in messages]
-
-
-def load_and_kill(bunshin, directory, ledger, name, after_sent):
-    """One life of the server under load, ended by kill -9 once so much was acknowledged."""
-    server = data_queue(bunshin, directory)
-    url = Client(server.url).create(name)
-    stop = threading.Event()
-    threads = [threading.Thread(target=produce, daemon=True,
-                                args=(url, server.url, ledger, f"{name}-{after_sent}-{i}", stop))
-               for i in range(3)]
-    threads += [threading.Thread(target=consume, daemon=True,
-                                 args=(url, server.url, ledger, stop)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    while True:
-        with ledger.lock:
-            if len(ledger.sent) >= after_sent:
-                break
-        assert any(thread.is_alive() for thread in threads), "the load has ended by itself"
+def live_and_die(bunshin, directory, model, random, held, *arguments):
+    """One life of the server under load, ended by kill -9 at any moment."""
+    server = data_queue(bunshin, directory, *arguments)
+    sqs = Client(server.url)
+    sqs.create("load")
+    check_queues(model, sqs)
+    before = model.acknowledged
+    workers = [Worker(model, server.url, "load", f"{len(bunshin.processes)} {i}",
+                      Random(random.getrandbits(32)), held[i::WORKERS]) for i in range(WORKERS)]
+    least = random.randrange(1, 120)
+    wait_for(lambda: model.acknowledged - before >= least or model.broken, "the load")
+    time.sleep(random.random() * 0.02)
     server.kill()
-    stop.set()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
+    for worker in workers:
+        worker.stop.set()
+    for worker in workers:
+        worker.thread.join(60)
+        assert not worker.thread.is_alive()
+    if model.broken:
+        raise model.broken
+
+
+def sweep(bunshin, directory, seed, lives, *arguments):
+    print(f"seed {seed}")
+    random, model, held = Random(seed), Model(), []
+    for _ in range(lives):
+        live_and_die(bunshin, directory, model, random, held, *arguments)
+        held = model.held()
+    server = data_queue(bunshin, directory, *arguments)
+    sqs = Client(server.url)
+    check_queues(model, sqs)
+    print("seen, held, hidden:", check_messages(model, sqs, "load"))
+    server.kill()
+    with sqlite3.connect(directory / "queue.db") as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_9_under_load(bunshin, tmp_path, seed):
-    ledger = Ledger()
-    directory = tmp_path / "data"
-    for life in range(3):
-        load_and_kill(bunshin, directory, ledger, "load", (life + 1) * (170 + 130 * seed))
-
-    server = data_queue(bunshin, directory)
-    sqs = Client(server.url)
-    url = sqs.call("GetQueueUrl", QueueName="load")["QueueUrl"]
-    visible, in_flight, delayed = sqs.counts(url)
-    there = receive_everything(sqs, url)
-    assert len(there) == visible and delayed == 0
-    # What was received and not deleted is still in flight for hours: look into the file.
-    server.kill()
-    there += bodies_in_file(directory, set(there))
-    assert len(there) == visible + in_flight
-    assert len(set(there)) == len(there), "a message is there twice"
-
-    there = set(there)
-    lost = ledger.sent - ledger.deleted - ledger.maybe_deleted - there
-    assert not lost, f"{len(lost)} acknowledged messages are lost"
-    back = there & ledger.deleted
-    assert not back, f"{len(back)} deleted messages came back"
-    unknown = there - ledger.sent - ledger.maybe_sent
-    assert not unknown, f"{len(unknown)} messages nobody sent"
+    sweep(bunshin, tmp_path / "data", seed, 8)
 
 
-def bodies_in_file(directory, but_not):
-    import sqlite3
-
-    with sqlite3.connect(directory / "queue.db") as database:
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        rows = database.execute("SELECT body FROM messages").fetchall()
-    return [body for (body,) in rows if body not in but_not]
+def test_kill_9_under_load_synced(bunshin, tmp_path):
+    sweep(bunshin, tmp_path / "data", 4, 4, "--sync", "full")
 
 
 def test_deleted_queues_stay_deleted_after_kill_9(bunshin, tmp_path):

@@ -95,25 +95,3 @@ def test_kill_9_in_the_middle_of_a_task(bunshin, tmp_path):
         bodies += [message["Body"] for message in messages]
     assert sorted(bodies) == sorted(f"m{i}" for i in range(count))
     sqs.close()
-
-
-def test_a_database_of_before_is_taken_over(bunshin, tmp_path):
-    """Version 1 had no move tasks."""
-    import sqlite3
-
-    directory = tmp_path / "data"
-    server = bunshin.queue("--data", directory)
-    sqs = Client(server.url)
-    create_pair(sqs)
-    sqs.close()
-    server.terminate()
-    with sqlite3.connect(directory / "queue.db") as database:
-        database.execute("DROP TABLE moves")
-        database.execute("PRAGMA user_version=1")
-    database.close()
-    server = bunshin.queue("--data", directory)
-    sqs = Client(server.url)
-    assert "Results" not in sqs.call("ListMessageMoveTasks", SourceArn=ARN + "failures")
-    sqs.call("StartMessageMoveTask", SourceArn=ARN + "failures")
-    wait_for(lambda: last_task(sqs)["Status"] == "COMPLETED", "the end")
-    sqs.close()

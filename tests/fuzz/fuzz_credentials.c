@@ -10,7 +10,7 @@
 
 static void check_text(const struct json *json, const char *name, const char *field)
 {
-	const struct json_value *value = json_member(json, json_root(json), name);
+	const struct json_value *value = json_member(json_root(json), name);
 
 	FUZZ_CHECK(strcmp(json_text(value) != NULL ? json_text(value) : "", field) == 0);
 }
@@ -24,14 +24,13 @@ static void check_read(const struct json *json, const struct credentials_set *se
 	check_text(json, "AccessKeyId", set->access_key_id);
 	check_text(json, "SecretAccessKey", set->secret_access_key);
 	check_text(json, "AccountId", set->account_id);
-	check_text(json, json_text(json_member(json, root, "Token")) ? "Token" : "SessionToken",
+	check_text(json, json_text(json_member(root, "Token")) ? "Token" : "SessionToken",
 		set->session_token);
-	if (json_text(json_member(json, root, "Expiration")) == NULL) {
+	if (json_text(json_member(root, "Expiration")) == NULL) {
 		FUZZ_CHECK(set->expires_epoch_ms == 0);
 		return;
 	}
-	FUZZ_CHECK(units_parse_rfc3339(
-			   json_text(json_member(json, root, "Expiration")), &epoch_ms) == 0);
+	FUZZ_CHECK(units_parse_rfc3339(json_text(json_member(root, "Expiration")), &epoch_ms) == 0);
 	FUZZ_CHECK(set->expires_epoch_ms == (epoch_ms > 0 ? epoch_ms : 1));
 }
 

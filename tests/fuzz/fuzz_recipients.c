@@ -33,7 +33,7 @@ static void check_row(struct recipients *recipients, struct json *json, struct b
 	FUZZ_CHECK(json_parse(json, buf_string(text), text->len) == 0);
 	root = json_root(json);
 	FUZZ_CHECK(root->kind == JSON_OBJECT);
-	for (member = json_first(json, root); member; member = json_next(json, root, member)) {
+	for (member = json_first(root); member; member = json_next(root, member)) {
 		struct template_value value;
 
 		/* The look-up is by C string. */

@@ -96,6 +96,7 @@ def check_installed(system):
                  "/usr/share/man/man1/bunshin.1.gz", "/usr/share/man/man5/bunshin.yaml.5.gz",
                  "/usr/share/doc/bunshin/copyright", "/usr/share/doc/bunshin/docs/aws.md.gz",
                  "/usr/share/doc/bunshin/examples/bunshin.yaml",
+                 "/usr/share/doc/bunshin/examples/queues.yaml",
                  "/usr/share/bunshin/examples/morning-coupon.csv", CONFIG):
         assert system.exists(path), path
     assert system.read(CONFIG) == (ROOT / "conf/bunshin.yaml").read_text(encoding="utf-8")

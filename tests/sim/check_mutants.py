@@ -19,7 +19,7 @@ from pathlib import Path
 FLAGS = ["-std=gnu11", "-O1", "-D_GNU_SOURCE", '-DBUNSHIN_VERSION="mutant"', "-w"]
 WRAPPED = ["malloc", "calloc", "realloc", "strdup", "strndup", "free", "__assert_fail"]
 LINK = [f"-Wl,--wrap={name}" for name in WRAPPED]
-NOT_NEEDED = {"loop_clock.c"}  # libuv's
+NOT_NEEDED = {"loop_clock.c", "wakeup.c"}  # libuv's
 SEEDS = 400
 TIMEOUT_S = 120
 CORES = len(os.sched_getaffinity(0))

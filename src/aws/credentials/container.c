@@ -125,11 +125,11 @@ static void words_read(const struct json *json, const char *name, const char *ot
 	char ret_words[WORDS_SIZE])
 {
 	const struct json_value *root = json_root(json);
-	const char *text = json_text(json_member(json, root, name));
+	const char *text = json_text(json_member(root, name));
 	size_t len = 0;
 
 	if (text == NULL)
-		text = json_text(json_member(json, root, other_name));
+		text = json_text(json_member(root, other_name));
 	for (; text != NULL && text[len] != '\0' && len + 1 < WORDS_SIZE; len++)
 		ret_words[len] = text[len] >= ' ' && text[len] <= '~' ? text[len] : '?';
 	ret_words[len] = '\0';
@@ -160,7 +160,7 @@ static int principal_read(struct credentials_set *set, const char *text, size_t 
 	int err = json_parse(&json, text, len);
 
 	if (err == 0)
-		arn = json_text(json_member(&json, json_root(&json), "RoleArn"));
+		arn = json_text(json_member(json_root(&json), "RoleArn"));
 	if (arn != NULL && credentials_copy(set->principal, sizeof(set->principal), arn) &&
 		set->account_id[0] == '\0')
 		credentials_account_of_arn(arn, set->account_id);

@@ -76,7 +76,7 @@ static int code_check(const struct instance *instance, const char *text, size_t 
 	int err = json_parse(&json, text, len);
 
 	if (err == 0)
-		code = json_text(json_member(&json, json_root(&json), "Code"));
+		code = json_text(json_member(json_root(&json), "Code"));
 	if (err == ERR_NOMEM) {
 		snprintf(reason, CREDENTIALS_REASON_MAX, "%s", error_message(err));
 	} else if (code != NULL && strcmp(code, "Success") != 0) {

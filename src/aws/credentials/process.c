@@ -111,7 +111,7 @@ static bool is_version_1(const char *text, size_t len)
 	int64_t version = 0;
 
 	if (json_parse(&json, text, len) == 0)
-		json_int(json_member(&json, json_root(&json), "Version"), &version);
+		json_int(json_member(json_root(&json), "Version"), &version);
 	if (json.strings != NULL)
 		OPENSSL_cleanse(json.strings, json.strings_capacity);
 	json_free(&json);

@@ -44,7 +44,7 @@ struct answer {
 static bool take_text(const struct json *json, enum member member, const char **ret_text,
 	char *reason, size_t reason_bytes)
 {
-	const struct json_value *value = json_member(json, json_root(json), members[member].name);
+	const struct json_value *value = json_member(json_root(json), members[member].name);
 
 	*ret_text = json_text(value);
 	if (value == NULL || value->kind == JSON_NULL)

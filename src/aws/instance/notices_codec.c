@@ -35,14 +35,14 @@ static int object_parse(struct json *json, const char *text, size_t len)
 
 static int time_read(const struct json *json, const char *name, int64_t *ret_epoch_ms)
 {
-	const char *text = json_text(json_member(json, json_root(json), name));
+	const char *text = json_text(json_member(json_root(json), name));
 
 	return text != NULL && units_parse_rfc3339(text, ret_epoch_ms) == 0 ? 0 : ERR_PROTOCOL;
 }
 
 static int action_read(const struct json *json, enum spot_action *ret_action)
 {
-	const char *text = json_text(json_member(json, json_root(json), "action"));
+	const char *text = json_text(json_member(json_root(json), "action"));
 
 	for (size_t i = 0; text != NULL && i < COUNT_OF(actions); i++) {
 		if (strcmp(text, actions[i].word) == 0) {

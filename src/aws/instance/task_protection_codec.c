@@ -39,10 +39,10 @@ int task_protection_uri(
 }
 
 /* A member's text, without what a terminal or a log would stumble over; "" without it. */
-static void words_read(const struct json *json, const struct json_value *object, const char *name,
-	char ret_words[WORDS_SIZE])
+static void words_read(
+	const struct json_value *object, const char *name, char ret_words[WORDS_SIZE])
 {
-	const char *text = json_text(json_member(json, object, name));
+	const char *text = json_text(json_member(object, name));
 	size_t len = 0;
 
 	for (; text != NULL && text[len] != '\0' && len + 1 < WORDS_SIZE; len++)
@@ -60,7 +60,7 @@ static void reason_write(
 /* NULL: it is not there, or null. */
 static const struct json_value *part_of(const struct json *json, const char *name)
 {
-	const struct json_value *part = json_member(json, json_root(json), name);
+	const struct json_value *part = json_member(json_root(json), name);
 
 	return part != NULL && part->kind != JSON_NULL ? part : NULL;
 }
@@ -75,13 +75,13 @@ static int refusal_read(
 	int err;
 
 	if (failure != NULL) {
-		words_read(json, failure, "Reason", said);
-		words_read(json, failure, "Detail", words);
+		words_read(failure, "Reason", said);
+		words_read(failure, "Detail", words);
 		reason_write(reason, said, words, status);
 		return ERR_REFUSED;
 	}
-	words_read(json, error, "Code", said);
-	words_read(json, error, "Message", words);
+	words_read(error, "Code", said);
+	words_read(error, "Message", words);
 	aws_error_code_copy(said, code);
 	reason_write(reason, code, words, status);
 	err = aws_error_of_code(code, 0);
@@ -92,7 +92,7 @@ static int answer_read(
 	const struct json *json, int status, bool held, char reason[TASK_PROTECTION_REASON_SIZE])
 {
 	const struct json_value *protection = part_of(json, "protection");
-	const struct json_value *enabled = json_member(json, protection, "ProtectionEnabled");
+	const struct json_value *enabled = json_member(protection, "ProtectionEnabled");
 
 	if (status != 200 || part_of(json, "failure") != NULL || part_of(json, "error") != NULL)
 		return refusal_read(json, status, reason);

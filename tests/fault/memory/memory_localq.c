@@ -129,6 +129,24 @@ static void check_list(const cJSON *answer)
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(answer, "QueueUrls")), 3);
 }
 
+static void check_overview(const cJSON *answer)
+{
+	const cJSON *queues = cJSON_GetObjectItem(answer, "Queues");
+
+	assert_int_equal(cJSON_GetArraySize(queues), 3);
+	assert_string_equal(text_of(cJSON_GetArrayItem(queues, 2), "QueueName"), "q");
+	assert_non_null(cJSON_GetObjectItem(cJSON_GetArrayItem(queues, 2), "OldestSentTimestamp"));
+}
+
+static void check_peek(const cJSON *answer)
+{
+	const cJSON *messages = cJSON_GetObjectItem(answer, "Messages");
+
+	assert_int_equal(cJSON_GetArraySize(messages), 4);
+	assert_string_equal(text_of(cJSON_GetArrayItem(messages, 0), "Body"), "message 1");
+	assert_non_null(cJSON_GetObjectItem(cJSON_GetArrayItem(messages, 0), "MessageAttributes"));
+}
+
 static void check_batch(const cJSON *answer)
 {
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(answer, "Successful")), 1);
@@ -330,7 +348,7 @@ static int open_store(const void *arg)
 	int err;
 
 	sweep_on();
-	err = store_open(NULL, &store, detail);
+	err = store_open(NULL, STORE_SYNC_NORMAL, &store, detail);
 	sweep_off();
 	store_close(store);
 	return err;
@@ -550,6 +568,8 @@ static const struct operation_case cases[] = {
 	{"TagQueue", "{" Q ",\"Tags\":{\"a\":\"b\",\"c\":\"\"}}", .after = BEFORE},
 	{"ListQueueTags", "{" Q "}", .after = BEFORE},
 	{"UntagQueue", "{" Q ",\"TagKeys\":[\"a\"]}", .after = BEFORE},
+	{"BunshinQueue.Overview", "{}", .check = check_overview, .after = BEFORE},
+	{"BunshinQueue.PeekMessages", "{" Q "}", .check = check_peek, .after = BEFORE},
 };
 
 /* Where there are thousands of them. */
@@ -583,6 +603,8 @@ int main(void)
 		CALL("TagQueue", run_operation, 20),
 		CALL("ListQueueTags", run_operation, 21),
 		CALL("UntagQueue", run_operation, 22),
+		CALL("Overview", run_operation, 23),
+		CALL("PeekMessages", run_operation, 24),
 		SWEEP("a receive that moves three dead letters", dead_letter, .degrades = true),
 		SWEEP("an arrival for a long poll", arrival, .degrades = true),
 		SWEEP("the sweep of a purged queue", sweep_purged, .degrades = true),

@@ -438,29 +438,29 @@ static void finds_its_way(void **state)
 
 	assert_int_equal(parse(&json, receive), 0);
 	root = json_root(&json);
-	message = json_element(&json, json_member(&json, root, "Messages"), 0);
-	assert_string_equal(json_text(json_member(&json, message, "MessageId")),
+	message = json_element(json_member(root, "Messages"), 0);
+	assert_string_equal(json_text(json_member(message, "MessageId")),
 		"219f8380-5770-4cc2-8c3e-5c715e145f5e");
-	assert_string_equal(json_text(json_member(&json, message, "Body")),
+	assert_string_equal(json_text(json_member(message, "Body")),
 		"{\"to\":\"U1\",\"text\":\"おは🌅 good morning\"}");
 	assert_int_equal(message->count, 8);
-	list = json_path(&json, root, "Messages.0.Attributes.n");
+	list = json_path(root, "Messages.0.Attributes.n");
 	assert_int_equal(list->kind, JSON_ARRAY);
 	assert_int_equal(list->count, 3);
 	assert_int_equal(list->raw_bytes, 14);
 	assert_memory_equal(list->raw, "[-1, 2.5e3, 0]", 14);
 	assert_int_equal(list->name_bytes, 1);
 	assert_string_equal(list->name, "n");
-	assert_int_equal(json_int(json_element(&json, list, 0), &number), 0);
+	assert_int_equal(json_int(json_element(list, 0), &number), 0);
 	assert_int_equal(number, -1);
-	value = json_element(&json, list, 1);
+	value = json_element(list, 1);
 	assert_int_equal(value->raw_bytes, 5);
 	assert_memory_equal(value->raw, "2.5e3", 5);
 	assert_null(value->name);
-	assert_int_equal(json_path(&json, message, "x")->kind, JSON_NULL);
-	assert_int_equal(json_path(&json, message, "y")->kind, JSON_TRUE);
-	assert_int_equal(json_path(&json, message, "z")->kind, JSON_FALSE);
-	assert_ptr_equal(json_path(&json, message, "Attributes.n.2"), json_element(&json, list, 2));
+	assert_int_equal(json_path(message, "x")->kind, JSON_NULL);
+	assert_int_equal(json_path(message, "y")->kind, JSON_TRUE);
+	assert_int_equal(json_path(message, "z")->kind, JSON_FALSE);
+	assert_ptr_equal(json_path(message, "Attributes.n.2"), json_element(list, 2));
 	json_free(&json);
 	assert_null(json_root(&json));
 }
@@ -477,18 +477,18 @@ static void look_ups_tolerate_everything(void **state)
 		parse(&json, "{\"a\":[1,2,3],\"s\":\"text\",\"b\":{\"c\":1,\"\":{\"\":7}}}"), 0);
 	root = json_root(&json);
 	for (size_t i = 0; i < COUNT(missing); i++)
-		assert_null(json_path(&json, root, missing[i]));
-	assert_non_null(json_path(&json, root, "a.2"));
-	assert_non_null(json_path(&json, root, "b..")); /* members named "" */
-	assert_null(json_member(&json, NULL, "a"));
-	assert_null(json_member(&json, json_path(&json, root, "a"), "a"));
-	assert_null(json_element(&json, NULL, 0));
-	assert_null(json_element(&json, root, 0));
-	assert_null(json_element(&json, json_path(&json, root, "a"), 3));
-	assert_null(json_element(&json, json_path(&json, root, "a"), SIZE_MAX));
-	assert_null(json_path(&json, NULL, "a"));
-	assert_null(json_first(&json, NULL));
-	assert_null(json_first(&json, json_path(&json, root, "s")));
+		assert_null(json_path(root, missing[i]));
+	assert_non_null(json_path(root, "a.2"));
+	assert_non_null(json_path(root, "b..")); /* members named "" */
+	assert_null(json_member(NULL, "a"));
+	assert_null(json_member(json_path(root, "a"), "a"));
+	assert_null(json_element(NULL, 0));
+	assert_null(json_element(root, 0));
+	assert_null(json_element(json_path(root, "a"), 3));
+	assert_null(json_element(json_path(root, "a"), SIZE_MAX));
+	assert_null(json_path(NULL, "a"));
+	assert_null(json_first(NULL));
+	assert_null(json_first(json_path(root, "s")));
 	assert_null(json_text(NULL));
 	assert_null(json_text(root));
 	json_free(&json);
@@ -503,8 +503,8 @@ static void the_last_of_a_repeated_name_wins(void **state)
 	assert_int_equal(parse(&json, "{\"a\":1,\"b\":[1,{}],\"\\u0061\":\"last\",\"c\":{}}"), 0);
 	root = json_root(&json);
 	assert_int_equal(root->count, 4);
-	assert_string_equal(json_text(json_member(&json, root, "a")), "last");
-	for (child = json_first(&json, root); child; child = json_next(&json, root, child))
+	assert_string_equal(json_text(json_member(root, "a")), "last");
+	for (child = json_first(root); child; child = json_next(root, child))
 		order = order * 10 + (int)child->kind;
 	assert_int_equal(
 		order, JSON_NUMBER * 1000 + JSON_ARRAY * 100 + JSON_STRING * 10 + JSON_OBJECT);
@@ -516,10 +516,10 @@ static void a_name_may_hold_a_nul(void **state)
 	struct json json = {0};
 
 	assert_int_equal(parse(&json, "{\"a\\u0000b\":1,\"s\":\"x\\u0000y\"}"), 0);
-	assert_null(json_member(&json, json_root(&json), "a"));
-	assert_int_equal(json_first(&json, json_root(&json))->name_bytes, 3);
-	assert_null(json_text(json_member(&json, json_root(&json), "s")));
-	assert_int_equal(json_member(&json, json_root(&json), "s")->string_bytes, 3);
+	assert_null(json_member(json_root(&json), "a"));
+	assert_int_equal(json_first(json_root(&json))->name_bytes, 3);
+	assert_null(json_text(json_member(json_root(&json), "s")));
+	assert_int_equal(json_member(json_root(&json), "s")->string_bytes, 3);
 	json_free(&json);
 }
 
@@ -601,13 +601,13 @@ static void assert_same(
 	case JSON_OBJECT:
 		assert_int_equal(value->kind == JSON_ARRAY, cJSON_IsArray(oracle));
 		assert_int_equal(value->count, cJSON_GetArraySize(oracle));
-		child = json_first(json, value);
+		child = json_first(value);
 		cJSON_ArrayForEach(expected, oracle)
 		{
 			if (value->kind == JSON_OBJECT)
 				assert_string_equal(child->name, expected->string);
 			assert_same(json, child, expected);
-			child = json_next(json, value, child);
+			child = json_next(value, child);
 		}
 		assert_null(child);
 	}

@@ -26,7 +26,7 @@ static bool matches(const struct route_condition conditions[], size_t count, con
 	const struct json_value *root =
 		json_parse(&json, body, strlen(body)) ? NULL : json_root(&json);
 
-	return route_matches(conditions, count, &json, root);
+	return route_matches(conditions, count, root);
 }
 
 static bool is(const char *path, const char *value, const char *body)

@@ -10,15 +10,21 @@
 #include <cmocka.h>
 
 static struct problem problem;
+/* Reused from text to text, as a call's is. */
+static struct json tree;
 
-static enum fault read_map(const char *json, struct queue_attributes *into, uint32_t *given)
+static const struct json_value *parse(const char *text)
 {
-	cJSON *map = cJSON_Parse(json);
+	assert_int_equal(json_parse(&tree, text, strlen(text)), 0);
+	return json_root(&tree);
+}
+
+static enum fault read_map(const char *text, struct queue_attributes *into, uint32_t *given)
+{
+	const struct json_value *map = parse(text);
 	enum fault fault;
 
-	assert_non_null(map);
-	fault = queue_attributes_read(map, into, given, &problem);
-	cJSON_Delete(map);
+	fault = queue_attributes_read(map, false, into, given, &problem);
 	return fault;
 }
 
@@ -109,9 +115,14 @@ static void refusals(void **state)
 		{"{\"SqsManagedSseEnabled\":\"yes\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
 		{"{\"Policy\":\"[]\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
 		{"{\"Policy\":\"{} x\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
-		{"{\"RedrivePolicy\":\"x\"}", FAULT_INVALID_PARAMETER_VALUE},
-		{"{\"FifoQueue\":\"true\"}", FAULT_UNSUPPORTED_OPERATION},
-		{"{\"ContentBasedDeduplication\":\"true\"}", FAULT_UNSUPPORTED_OPERATION},
+		{"{\"RedrivePolicy\":\"x\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"RedrivePolicy\":\"{}\"}", FAULT_INVALID_PARAMETER_VALUE},
+		{"{\"KmsMasterKeyId\":\"k\",\"SqsManagedSseEnabled\":\"true\"}",
+			FAULT_INVALID_ATTRIBUTE_NAME},
+		{"{\"KmsMasterKeyId\":\"k\",\"SqsManagedSseEnabled\":\"false\"}", FAULT_NONE},
+		{"{\"KmsMasterKeyId\":\"\",\"SqsManagedSseEnabled\":\"true\"}", FAULT_NONE},
+		{"{\"FifoQueue\":\"true\"}", FAULT_INVALID_ATTRIBUTE_NAME},
+		{"{\"ContentBasedDeduplication\":\"true\"}", FAULT_INVALID_ATTRIBUTE_NAME},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -189,9 +200,90 @@ static void redrive_policies(void **state)
 	assert_int_equal(redrive.max_receives, 0);
 }
 
+static void a_key_turns_the_other_encryption_off(void **state)
+{
+	struct queue_attributes attributes = {{NULL}};
+	uint32_t given;
+
+	assert_int_equal(read_map("{\"KmsMasterKeyId\":\"k\"}", &attributes, &given), FAULT_NONE);
+	assert_string_equal(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_SSE), "false");
+	assert_int_equal(read_map("{\"KmsMasterKeyId\":\"\"}", &attributes, &given), FAULT_NONE);
+	assert_string_equal(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_SSE), "false");
+	queue_attributes_free(&attributes);
+}
+
+static void words_about_a_redrive_policy(void **state)
+{
+	static const struct {
+		const char *policy, *words;
+	} table[] = {
+		{"[]", "Redrive policy is not a valid JSON map."},
+		{"{}", "does not contain mandatory attribute: maxReceiveCount."},
+		{"{\\\"maxReceiveCount\\\":1}", "mandatory attribute: deadLetterTargetArn."},
+		{"{\\\"maxReceiveCount\\\":0,\\\"deadLetterTargetArn\\\":\\\"x\\\"}",
+			"Invalid value for maxReceiveCount"},
+		{"{\\\"maxReceiveCount\\\":1,\\\"deadLetterTargetArn\\\":\\\"x\\\"}",
+			"fully qualified ARN"},
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		snprintf(text, sizeof(text), "{\"RedrivePolicy\":\"%s\"}", table[i].policy);
+		assert_int_not_equal(read_one(text), FAULT_NONE);
+		if (strstr(problem.message, table[i].words) == NULL)
+			fail_msg("%s: %s", text, problem.message);
+	}
+}
+
+static void attributes_of_fifo_queues(void **state)
+{
+	static const struct {
+		const char *json;
+		enum fault fault;
+	} table[] = {
+		{"{\"FifoQueue\":\"true\"}", FAULT_NONE},
+		{"{\"FifoQueue\":\"false\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"ContentBasedDeduplication\":\"true\"}", FAULT_NONE},
+		{"{\"ContentBasedDeduplication\":\"yes\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"DeduplicationScope\":\"queue\"}", FAULT_NONE},
+		{"{\"DeduplicationScope\":\"messageGroup\"}", FAULT_NONE},
+		{"{\"DeduplicationScope\":\"group\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"FifoThroughputLimit\":\"perQueue\"}", FAULT_NONE},
+		{"{\"FifoThroughputLimit\":\"perMessageGroupId\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+		{"{\"FifoThroughputLimit\":\"perMessageGroupId\","
+		 "\"DeduplicationScope\":\"messageGroup\"}",
+			FAULT_NONE},
+		{"{\"FifoThroughputLimit\":\"x\"}", FAULT_INVALID_ATTRIBUTE_VALUE},
+	};
+	struct queue_attributes attributes = {{NULL}};
+	uint32_t given;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (queue_attributes_read(parse(table[i].json), true, &attributes, &given,
+			    &problem) != table[i].fault)
+			fail_msg("%s: %s", table[i].json, problem.message);
+		queue_attributes_free(&attributes);
+	}
+	assert_int_equal(queue_attributes_read(parse("{\"DeduplicationScope\":\"messageGroup\"}"),
+				 true, &attributes, &given, &problem),
+		FAULT_NONE);
+	assert_int_equal(queue_attributes_complete_fifo(&attributes), 0);
+	assert_string_equal(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_FIFO_QUEUE), "true");
+	assert_string_equal(
+		queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_CONTENT_DEDUPLICATION), "false");
+	assert_string_equal(queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_DEDUPLICATION_SCOPE),
+		"messageGroup");
+	assert_string_equal(
+		queue_attribute_text(&attributes, QUEUE_ATTRIBUTE_THROUGHPUT_LIMIT), "perQueue");
+	queue_attributes_free(&attributes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_turns_the_other_encryption_off),
+		cmocka_unit_test(words_about_a_redrive_policy),
+		cmocka_unit_test(attributes_of_fifo_queues),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(names),
 		cmocka_unit_test(ranges),

@@ -89,8 +89,7 @@ static void names(void **state)
 		&world, "InvalidParameterValue", "CreateQueue", "{\"QueueName\":\"\\u5206\"}");
 	world_refused(&world, "MissingParameter", "CreateQueue", "{\"QueueName\":\"\"}");
 	world_refused(&world, "MissingParameter", "CreateQueue", "{}");
-	world_refused(&world, "AWS.SimpleQueueService.UnsupportedOperation", "CreateQueue",
-		"{\"QueueName\":\"a.fifo\",\"Attributes\":{\"FifoQueue\":\"true\"}}");
+	world_refused(&world, "InvalidParameterValue", "CreateQueue", "{\"QueueName\":\"a.fifo\"}");
 }
 
 static void creating_again(void **state)

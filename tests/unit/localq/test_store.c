@@ -41,7 +41,7 @@ static struct store *open_store(const char *path)
 {
 	struct store *store = NULL;
 
-	if (store_open(path, &store, detail) != 0)
+	if (store_open(path, STORE_SYNC_NORMAL, &store, detail) != 0)
 		fail_msg("%s", detail);
 	assert_int_equal(store_begin(store), 0);
 	return store;
@@ -67,8 +67,10 @@ static void send_at(struct store *store, struct store_queue *queue, const char *
 {
 	struct store_message message = {
 		.body = body, .body_bytes = strlen(body), .sent_ms = now, .message_id = "id"};
+	struct store_sent sent;
 
-	assert_int_equal(store_send(store, queue, &message, now, delay_ms), 0);
+	assert_int_equal(store_send(store, queue, &message, now, delay_ms, &sent), 0);
+	assert_memory_equal(sent.message_id, message.message_id, 16);
 }
 
 struct taken {
@@ -191,6 +193,7 @@ static void row_ids_are_never_given_out_twice(void **state)
 		for (int i = 0; i < 3; i++) {
 			struct takings takings;
 			struct handle handle = {0};
+			bool expired;
 
 			send_at(store, queue, "x", NOW, 0);
 			takings = receive_at(store, queue, 1, NOW);
@@ -198,7 +201,7 @@ static void row_ids_are_never_given_out_twice(void **state)
 			assert_true(takings.taken[0].id > last);
 			last = takings.taken[0].id;
 			handle = (struct handle){last, NOW, queue->lane, 1};
-			assert_int_equal(store_delete(store, queue, &handle), 0);
+			assert_int_equal(store_delete(store, queue, &handle, NOW, &expired), 0);
 			assert_counts(store, queue, NOW, 0, 0, 0);
 			if (round == 1) {
 				/* an aborted turn's ids are not used again either */
@@ -219,7 +222,7 @@ static void a_second_process_gets_a_clear_error(void **state)
 {
 	struct store *store = open_store(dir), *second = NULL;
 
-	assert_int_equal(store_open(dir, &second, detail), ERR_LIMIT);
+	assert_int_equal(store_open(dir, STORE_SYNC_NORMAL, &second, detail), ERR_LIMIT);
 	assert_null(second);
 	assert_non_null(strstr(detail, dir));
 	assert_non_null(strstr(detail, "in use by another bunshin queue"));
@@ -234,9 +237,9 @@ static void a_database_of_a_newer_version_is_left_alone(void **state)
 	commit(store);
 	assert_int_equal(store_commit(store), 0);
 	assert_int_equal(
-		sqlite3_exec(store->db, "PRAGMA user_version=3", NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_exec(store->db, "PRAGMA user_version=1000", NULL, NULL, NULL), SQLITE_OK);
 	store_close(store);
-	assert_int_equal(store_open(dir, &store, detail), ERR_CONFIG);
+	assert_int_equal(store_open(dir, STORE_SYNC_NORMAL, &store, detail), ERR_CONFIG);
 	assert_non_null(strstr(detail, "newer version"));
 }
 
@@ -252,9 +255,9 @@ static void what_is_no_database(void **state)
 	for (int i = 0; i < 1000; i++)
 		fputs("this is not a database\n", file);
 	fclose(file);
-	assert_int_equal(store_open(dir, &store, detail), ERR_STORE);
+	assert_int_equal(store_open(dir, STORE_SYNC_NORMAL, &store, detail), ERR_STORE);
 	assert_non_null(strstr(detail, "not a database"));
-	assert_int_equal(store_open("/proc/nope/dir", &store, detail), ERR_IO);
+	assert_int_equal(store_open("/proc/nope/dir", STORE_SYNC_NORMAL, &store, detail), ERR_IO);
 	assert_non_null(strstr(detail, "/proc/nope/dir"));
 	for (size_t len = PATH_MAX - 20; len < PATH_MAX + 5; len++) {
 		char *deep = test_malloc(len + 1);
@@ -262,7 +265,7 @@ static void what_is_no_database(void **state)
 		memset(deep, '/', len);
 		deep[len] = '\0';
 		memcpy(deep, "/proc", 5);
-		assert_int_equal(store_open(deep, &store, detail), ERR_IO);
+		assert_int_equal(store_open(deep, STORE_SYNC_NORMAL, &store, detail), ERR_IO);
 		test_free(deep);
 	}
 	assert_null(store);
@@ -424,6 +427,7 @@ static void limit_of_messages_in_flight(void **state)
 	struct store *store = open_store(NULL);
 	struct store_queue *queue = create(store, "q");
 	struct handle handle;
+	bool expired;
 	struct takings takings;
 	bool over;
 
@@ -437,7 +441,7 @@ static void limit_of_messages_in_flight(void **state)
 	assert_int_equal(store_is_over_limit(store, queue, 20, NOW, &over), 0);
 	assert_true(over);
 	handle = (struct handle){takings.taken[0].id, NOW, queue->lane, 1};
-	assert_int_equal(store_delete(store, queue, &handle), 0);
+	assert_int_equal(store_delete(store, queue, &handle, NOW, &expired), 0);
 	assert_int_equal(store_is_over_limit(store, queue, 20, NOW, &over), 0);
 	assert_false(over);
 	/* what becomes visible by itself is noticed, too */
@@ -454,14 +458,44 @@ static void nothing_works_outside_a_transaction(void **state)
 	struct store *store = open_store(NULL);
 	struct store_queue *queue = create(store, "q");
 	struct store_message message = {.body = "x", .body_bytes = 1};
+	struct store_sent sent;
 	struct store_received received;
 	struct takings takings = {.count = 0};
 
 	assert_int_equal(store_commit(store), 0);
-	assert_int_equal(store_send(store, queue, &message, NOW, 0), ERR_STORE);
+	assert_int_equal(store_send(store, queue, &message, NOW, 0, &sent), ERR_STORE);
 	assert_int_equal(
 		store_receive(store, queue, 1, 0, NOW, take, &takings, &received), ERR_STORE);
 	assert_int_equal(store_commit(store), 0);
+	store_close(store);
+}
+
+/* A copy that runs beside the writer never finds everything copied: it must hold the writer back.
+ */
+static void the_log_begins_anew_under_constant_writing(void **state)
+{
+	struct store *store = open_store(dir);
+	struct store_queue *queue = create(store, "q");
+	static char body[3000];
+	int longest = 0, anew = 0;
+
+	memset(body, 'x', sizeof(body) - 1);
+	commit(store);
+	while (anew < 3) {
+		int before = store->log_frames;
+
+		for (int i = 0; i < 20; i++)
+			send_at(store, queue, body, NOW, 0);
+		commit(store);
+		anew += store->log_frames < before;
+		longest = store->log_frames > longest ? store->log_frames : longest;
+		assert_true(longest < 200000);
+	}
+	assert_true(longest > 1000);
+	store_close(store);
+	/* All of it is in the database. */
+	store = open_store(dir);
+	assert_true(store_queue_find(store, "q")->messages > 3 * 1000);
 	store_close(store);
 }
 
@@ -473,6 +507,7 @@ int main(void)
 		D(what_was_committed_is_there_again),
 		T(nothing_of_an_aborted_turn_is_there),
 		D(row_ids_are_never_given_out_twice),
+		D(the_log_begins_anew_under_constant_writing),
 		D(a_second_process_gets_a_clear_error),
 		D(a_database_of_a_newer_version_is_left_alone),
 		D(what_is_no_database),

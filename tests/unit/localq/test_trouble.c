@@ -1,5 +1,6 @@
 /* The service when the disk is full or memory runs out. */
 #include "bunshin/error.h"
+#include "localq/health.h"
 #include "localq/store_private.h"
 #include "world.h"
 
@@ -117,12 +118,71 @@ static void a_queue_of_a_failed_turn_is_not_there(void **state)
 	world_create(&world, "new");
 }
 
+/* The next transaction that writes says so; without one the sweeper tries. */
+static void recovery_is_told_once(void **state)
+{
+	struct world_call send;
+	char body[20001];
+
+	memset(body, 'x', sizeof(body) - 1);
+	body[sizeof(body) - 1] = '\0';
+	for (unsigned round = 1; round <= 2; round++) {
+		fill_disk();
+		world_start(&world, &send, "SendMessage", "{" Q ",\"MessageBody\":\"%s\"}", body);
+		service_flush(&world.service);
+		assert_failed(&send);
+		world_end(&send);
+		assert_int_equal(world.failures, round);
+		/* Reading proves nothing. */
+		world_counts(&world, "q");
+		assert_int_equal(world.recoveries, round - 1);
+		empty_disk();
+		if (round == 1)
+			world_send(&world, "q", "works again");
+		else
+			world_advance_ms(&world, 5000);
+		assert_int_equal(world.recoveries, round);
+		world_send(&world, "q", "and again");
+		world_advance_ms(&world, 20000);
+		assert_int_equal(world.recoveries, round);
+	}
+}
+
+static void health_says_since_when_and_why(void **state)
+{
+	struct health health;
+	char report[HEALTH_TEXT_MAX], longest[2 * HEALTH_REASON_MAX];
+
+	assert_int_equal(health_init(&health), 0);
+	assert_int_equal(health_report(&health, report), 200);
+	assert_string_equal(report, "{\"status\":\"ok\"}\n");
+	health_failed(&health, "disk \"full\" \\ \n\xff", 1000);
+	health_failed(&health, "disk \"full\" \\ \n\xff", 2000);
+	assert_int_equal(health_report(&health, report), 503);
+	assert_string_equal(report, "{\"status\":\"failing\",\"reason\":\"disk \\\"full\\\" "
+				    "\\\\ \?\?\",\"since\":1000}\n");
+	memset(longest, '"', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	health_failed(&health, longest, 3000);
+	assert_int_equal(health_report(&health, report), 503);
+	assert_string_equal(report + strlen(report) - 15, ",\"since\":1000}\n");
+	health_recovered(&health);
+	assert_int_equal(health_report(&health, report), 200);
+	health_failed(&health, "again", 4000);
+	health_report(&health, report);
+	assert_string_equal(
+		report, "{\"status\":\"failing\",\"reason\":\"again\",\"since\":4000}\n");
+	health_destroy(&health);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 		T(a_full_disk_fails_the_whole_turn_and_nothing_of_it_happened),
 		T(a_queue_of_a_failed_turn_is_not_there),
+		T(recovery_is_told_once),
+		T(health_says_since_when_and_why),
 #undef T
 	};
 

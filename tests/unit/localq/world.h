@@ -7,6 +7,7 @@
 #include "base/manual_clock.h"
 #include "localq/service.h"
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 #define WORLD_START_MS INT64_C(1767225600000) /* 2026-01-01 */
@@ -17,6 +18,7 @@ struct world_call {
 	struct world *world;
 	bool answered;
 	bool dead; /* the client has gone, and nobody knows */
+	char *body;
 	cJSON *answer;
 };
 
@@ -25,6 +27,9 @@ struct world {
 	struct service service;
 	unsigned flushes_wanted;
 	unsigned failures; /* transactions */
+	unsigned recoveries;
+	struct declarations *declarations; /* for world_reopen; NULL: none */
+	enum store_sync sync;		   /* for world_reopen */
 	char failure[STORE_DETAIL_MAX];
 	struct world_call done; /* of world_call() */
 };

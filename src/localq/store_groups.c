@@ -1,0 +1,328 @@
+/*
+ * FIFO queues: messages lie in groups, and what is in flight or delayed holds back the rest of its
+ * group.
+ *
+ * A group is a row with the time from which something of it may be received: the end of what is in
+ * flight, or of its first message's delay, or since when it is free. A receive walks those whose
+ * time has come, the longest free first, so neither groups that wait nor messages behind them cost
+ * it anything. A group without messages has no row.
+ *
+ * The order of a group is the order of ids. At most RECEIVE_MAX of its messages are in flight, for
+ * it is not received from while any is, and these are among its first: what arrives by a move gets
+ * a new id, which is the last.
+ */
+#include "bunshin/error.h"
+#include "localq/store_content.h"
+#include "localq/store_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Groups that one receive looks into at most, each of which may have nothing but what is over. */
+#define GROUPS_MAX 64
+#define CLEARED_MAX 200
+
+int store_group_of(struct store *store, const struct store_queue *queue, const char *name,
+	int64_t ready_ms, int64_t *ret_row)
+{
+	int err;
+
+	store_bind_int(store, STORE_GROUP_FIND, 1, queue->lane);
+	store_bind_text(store, STORE_GROUP_FIND, 2, name);
+	err = store_step(store, STORE_GROUP_FIND);
+	if (err < 0)
+		return err;
+	if (err == 1) {
+		*ret_row = sqlite3_column_int64(store->statements[STORE_GROUP_FIND], 0);
+		store_reset(store, STORE_GROUP_FIND);
+		return 0;
+	}
+	store_bind_int(store, STORE_GROUP_INSERT, 1, queue->lane);
+	store_bind_text(store, STORE_GROUP_INSERT, 2, name);
+	store_bind_int(store, STORE_GROUP_INSERT, 3, ready_ms);
+	err = store_run(store, STORE_GROUP_INSERT);
+	*ret_row = sqlite3_last_insert_rowid(store->db);
+	return err;
+}
+
+/* When the group may be received from, by its first messages. 1: it has some; 0: none; or an error.
+ */
+static int ready_time(struct store *store, int64_t row, int64_t now, int64_t *ret_ms)
+{
+	sqlite3_stmt *state = store->statements[STORE_GROUP_STATES];
+	int64_t head_ms = INT64_MIN, blocked_ms = INT64_MIN;
+	int err;
+
+	store_bind_int(store, STORE_GROUP_STATES, 1, row);
+	store_bind_int(store, STORE_GROUP_STATES, 2, RECEIVE_MAX);
+	while ((err = store_step(store, STORE_GROUP_STATES)) == 1) {
+		int64_t visible_ms = sqlite3_column_int64(state, 0);
+		bool received = sqlite3_column_int64(state, 1) > 0;
+
+		if (head_ms == INT64_MIN)
+			head_ms = visible_ms;
+		if (received && visible_ms > now && visible_ms > blocked_ms)
+			blocked_ms = visible_ms;
+	}
+	if (err < 0)
+		return err;
+	*ret_ms = blocked_ms != INT64_MIN ? blocked_ms : head_ms > now ? head_ms : now;
+	return head_ms != INT64_MIN;
+}
+
+int store_group_settle(struct store *store, int64_t row, int64_t now)
+{
+	int64_t ready_ms;
+	int err = ready_time(store, row, now, &ready_ms);
+
+	if (err < 0)
+		return err;
+	if (err == 0) {
+		store_bind_int(store, STORE_GROUP_DELETE, 1, row);
+		return store_run(store, STORE_GROUP_DELETE);
+	}
+	store_bind_int(store, STORE_GROUP_READY, 1, row);
+	store_bind_int(store, STORE_GROUP_READY, 2, ready_ms);
+	return store_run(store, STORE_GROUP_READY);
+}
+
+int store_group_settle_of(struct store *store, int64_t id, int64_t now)
+{
+	int64_t row;
+	int err;
+
+	store_bind_int(store, STORE_GROUP_OF_MESSAGE, 1, id);
+	err = store_step(store, STORE_GROUP_OF_MESSAGE);
+	if (err != 1)
+		return err;
+	row = sqlite3_column_int64(store->statements[STORE_GROUP_OF_MESSAGE], 0);
+	store_reset(store, STORE_GROUP_OF_MESSAGE);
+	return store_group_settle(store, row, now);
+}
+
+int store_group_move(
+	struct store *store, int64_t id, int64_t new_id, const struct store_queue *to, int64_t now)
+{
+	char name[TEXT_GROUP_ID_MAX + 1] = "";
+	int64_t from_row, to_row;
+	int err;
+
+	store_bind_int(store, STORE_GROUP_OF_MESSAGE, 1, id);
+	err = store_step(store, STORE_GROUP_OF_MESSAGE);
+	if (err < 0)
+		return err;
+	if (err == 0) /* of a standard queue */
+		return ERR_NOT_FOUND;
+	from_row = sqlite3_column_int64(store->statements[STORE_GROUP_OF_MESSAGE], 0);
+	snprintf(name, sizeof(name), "%s",
+		(const char *)sqlite3_column_text(store->statements[STORE_GROUP_OF_MESSAGE], 1));
+	store_reset(store, STORE_GROUP_OF_MESSAGE);
+	err = store_group_of(store, to, name, now, &to_row);
+	if (err < 0)
+		return err;
+	store_bind_int(store, STORE_MESSAGE_JOIN, 1, id);
+	store_bind_int(store, STORE_MESSAGE_JOIN, 2, new_id);
+	store_bind_int(store, STORE_MESSAGE_JOIN, 3, to->lane);
+	store_bind_int(store, STORE_MESSAGE_JOIN, 4, to_row);
+	err = store_run(store, STORE_MESSAGE_JOIN);
+	return err == 0 ? store_group_settle(store, from_row, now) : err;
+}
+
+/* What a receive found; written once nothing is being read any more. */
+struct group_receive {
+	struct store_queue *queue, *dead_letter;
+	size_t max;
+	int64_t now;
+	store_visit *visit;
+	void *arg;
+	struct {
+		int64_t id, first_received_ms;
+		uint32_t receives;
+	} taken[RECEIVE_MAX];
+	size_t taken_count;
+	struct {
+		int64_t id;
+		bool dead;
+	} cleared[CLEARED_MAX];
+	size_t cleared_count;
+	int64_t groups[GROUPS_MAX];
+	size_t group_count;
+};
+
+int store_group_message(struct store *store, enum store_statement which, struct store_message *ret)
+{
+	sqlite3_stmt *row = store->statements[which];
+
+	*ret = (struct store_message){
+		.id = sqlite3_column_int64(row, 0),
+		.receives = (uint32_t)sqlite3_column_int64(row, 1),
+		.first_received_ms = sqlite3_column_int64(row, 2),
+		.sent_ms = sqlite3_column_int64(row, 3),
+		.dead_letter_source = (const char *)sqlite3_column_text(row, 5),
+	};
+	if (store_content_read(
+		    sqlite3_column_blob(row, 4), (size_t)sqlite3_column_bytes(row, 4), ret))
+		return 0;
+	return store_fail_damaged(store, ret->id);
+}
+
+/* One message that is visible: over, dead, or taken. */
+static int take_one(struct store *store, struct group_receive *receive)
+{
+	sqlite3_stmt *row = store->statements[STORE_GROUP_MESSAGES];
+	struct store_queue *queue = receive->queue;
+	int64_t receives = sqlite3_column_int64(row, 1);
+	bool over = sqlite3_column_int64(row, 3) + queue->retention_ms <= receive->now;
+	bool dead = receive->dead_letter != NULL && receives >= queue->redrive.max_receives;
+	struct store_message message;
+	int err;
+
+	if (over || dead) {
+		receive->cleared[receive->cleared_count].id = sqlite3_column_int64(row, 0);
+		receive->cleared[receive->cleared_count++].dead = !over;
+		return 0;
+	}
+	err = store_group_message(store, STORE_GROUP_MESSAGES, &message);
+	if (err < 0)
+		return err;
+	if (message.receives++ == 0)
+		message.first_received_ms = receive->now;
+	err = receive->visit(receive->arg, &message);
+	if (err < 0)
+		return err;
+	receive->taken[receive->taken_count].id = message.id;
+	receive->taken[receive->taken_count].first_received_ms = message.first_received_ms;
+	receive->taken[receive->taken_count++].receives = message.receives;
+	return 0;
+}
+
+/* From its first message on, as long as they are visible. */
+static int take_from_group(struct store *store, struct group_receive *receive, int64_t row)
+{
+	sqlite3_stmt *message = store->statements[STORE_GROUP_MESSAGES];
+	int err = 0;
+
+	store_bind_int(store, STORE_GROUP_MESSAGES, 1, row);
+	while (receive->taken_count < receive->max && receive->cleared_count < CLEARED_MAX) {
+		err = store_step(store, STORE_GROUP_MESSAGES);
+		if (err != 1)
+			return err;
+		if (sqlite3_column_int64(message, 6) > receive->now)
+			break;
+		err = take_one(store, receive);
+		if (err < 0)
+			break;
+	}
+	store_reset(store, STORE_GROUP_MESSAGES);
+	return err < 0 ? err : 0;
+}
+
+static int walk_groups(struct store *store, struct group_receive *receive)
+{
+	sqlite3_stmt *group = store->statements[STORE_GROUPS_READY];
+	int err = 0;
+
+	store_bind_int(store, STORE_GROUPS_READY, 1, receive->queue->lane);
+	store_bind_int(store, STORE_GROUPS_READY, 2, receive->now);
+	while (receive->taken_count < receive->max && receive->cleared_count < CLEARED_MAX &&
+		receive->group_count < GROUPS_MAX) {
+		err = store_step(store, STORE_GROUPS_READY);
+		if (err != 1)
+			return err;
+		receive->groups[receive->group_count] = sqlite3_column_int64(group, 0);
+		err = take_from_group(store, receive, receive->groups[receive->group_count++]);
+		if (err < 0)
+			break;
+	}
+	store_reset(store, STORE_GROUPS_READY);
+	return err < 0 ? err : 0;
+}
+
+static int hide(struct store *store, const struct group_receive *receive, int64_t visible_ms)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < receive->taken_count && err == 0; i++)
+		err = store_hide(store, receive->taken[i].id, receive->taken[i].receives,
+			receive->taken[i].first_received_ms, visible_ms);
+	return err;
+}
+
+static int bury(struct store *store, const struct group_receive *receive, int64_t id)
+{
+	int64_t new_id = 0;
+	int err = store_take_id(store, &new_id);
+
+	if (err == 0)
+		err = store_move_dead(
+			store, receive->queue, receive->dead_letter, id, receive->now);
+	if (err == 0)
+		err = store_group_move(store, id, new_id, receive->dead_letter, receive->now);
+	return err;
+}
+
+static int clear(
+	struct store *store, const struct group_receive *receive, struct store_received *ret)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < receive->cleared_count && err == 0; i++) {
+		int64_t id = receive->cleared[i].id;
+
+		if (receive->cleared[i].dead) {
+			err = bury(store, receive, id);
+			ret->moved = receive->dead_letter;
+		} else {
+			store_bind_int(store, STORE_MESSAGE_EXPIRE, 1, id);
+			err = store_run(store, STORE_MESSAGE_EXPIRE);
+			receive->queue->messages--;
+		}
+	}
+	return err;
+}
+
+int store_groups_receive(struct store *store, struct store_queue *queue,
+	struct store_queue *dead_letter, size_t max, int64_t visibility_ms, int64_t now,
+	store_visit *visit, void *arg, struct store_received *ret)
+{
+	struct group_receive receive = {.queue = queue,
+		.dead_letter = dead_letter,
+		.max = max,
+		.now = now,
+		.visit = visit,
+		.arg = arg};
+	int err = walk_groups(store, &receive);
+
+	if (err == 0)
+		err = hide(store, &receive, now + visibility_ms);
+	if (err == 0)
+		err = clear(store, &receive, ret);
+	for (size_t i = 0; i < receive.group_count && err == 0; i++)
+		err = store_group_settle(store, receive.groups[i], now);
+	if (err < 0)
+		return err;
+	ret->count = receive.taken_count;
+	for (size_t i = 0; i < receive.taken_count; i++) {
+		ret->taken[i].id = receive.taken[i].id;
+		ret->taken[i].receives = receive.taken[i].receives;
+	}
+	ret->more = receive.cleared_count == CLEARED_MAX ||
+		    (receive.group_count == GROUPS_MAX && receive.taken_count < max);
+	return 0;
+}
+
+int store_groups_next(
+	struct store *store, const struct store_queue *queue, int64_t now, int64_t *ret_ms)
+{
+	int err;
+
+	store_bind_int(store, STORE_GROUP_NEXT, 1, queue->lane);
+	store_bind_int(store, STORE_GROUP_NEXT, 2, now);
+	err = store_step(store, STORE_GROUP_NEXT);
+	if (err == 1) {
+		*ret_ms = sqlite3_column_int64(store->statements[STORE_GROUP_NEXT], 0);
+		store_reset(store, STORE_GROUP_NEXT);
+		err = 0;
+	}
+	return err;
+}
