@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* In one transaction, at least, when as many are there. */
+#define CALLS_A_TURN 64
+
 /* Runs `end` at the end of each turn of a loop: before it sleeps, and after it looked at its
  * sockets. */
 struct turn {
@@ -132,24 +135,37 @@ static void flush(struct engine *engine)
 	wakeup_send(&engine->returned);
 }
 
+/* What has come over since. Returns whether there is something. */
+static bool take_submitted(struct engine *engine, struct list *calls)
+{
+	uv_mutex_lock(&engine->lock);
+	list_splice(&engine->submitted, calls);
+	uv_mutex_unlock(&engine->lock);
+	return !list_is_empty(calls);
+}
+
 static void on_arrived(void *arg)
 {
 	struct engine *engine = arg;
+	unsigned handled = 0;
 	struct list calls;
 	bool draining, stopping;
 
 	list_init(&calls);
 	uv_mutex_lock(&engine->lock);
-	list_splice(&engine->submitted, &calls);
 	draining = engine->draining;
 	stopping = engine->stopping;
 	uv_mutex_unlock(&engine->lock);
-	while (!list_is_empty(&calls)) {
-		struct call *call = list_entry(list_first(&calls), struct call, node);
+	/* What arrives while others are handled shares their transaction. */
+	while ((stopping || handled < CALLS_A_TURN) && take_submitted(engine, &calls))
+		for (; !list_is_empty(&calls); handled++) {
+			struct call *call = list_entry(list_first(&calls), struct call, node);
 
-		list_remove(&call->node);
-		service_handle(&engine->service, call);
-	}
+			list_remove(&call->node);
+			service_handle(&engine->service, call);
+		}
+	if (handled >= CALLS_A_TURN)
+		wakeup_send(&engine->arrived);
 	if (draining)
 		service_drain(&engine->service);
 	if (stopping)
