@@ -1,6 +1,7 @@
 /*
- * The embedded queue as an HTTP endpoint: SQS's AWS JSON 1.0 protocol on POST / and on the path
- * of a queue, GET /_health for scripts, GET / for people (page.h; without keys only).
+ * The embedded queue as an HTTP endpoint: SQS's two protocols, AWS JSON 1.0 and Query, on POST /
+ * and on the path of a queue, GET /_health for scripts, GET / for people (page.h; without keys
+ * only).
  */
 #ifndef LOCALQ_ENDPOINT_H
 #define LOCALQ_ENDPOINT_H

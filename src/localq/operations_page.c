@@ -51,13 +51,6 @@ static void note_name(void *arg, const char *name)
 		memcpy(overview->names[overview->count++], name, strlen(name) + 1);
 }
 
-static bool is_fifo(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len > 5 && strcmp(name + len - 5, ".fifo") == 0;
-}
-
 static enum fault answer_queue(struct call *call, struct store_queue *queue, int64_t now)
 {
 	struct store *store = call->service->store;
@@ -81,7 +74,7 @@ static enum fault answer_queue(struct call *call, struct store_queue *queue, int
 	answer_int(answer, "Delayed", counts.delayed);
 	if (oldest_ms != 0)
 		answer_int(answer, "OldestSentTimestamp", oldest_ms);
-	answer_bool(answer, "Fifo", is_fifo(queue->name));
+	answer_bool(answer, "Fifo", queue->is_fifo);
 	answer_bool(answer, "IsDeadLetterQueue", store_queue_is_dead_letter(store, queue));
 	if (queue->redrive.max_receives > 0) {
 		answer_text(answer, "DeadLetterQueueName", queue->redrive.dead_letter_queue);

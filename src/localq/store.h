@@ -13,7 +13,8 @@
  *
  * Messages lie in lanes. A queue has one lane; a purge gives it a new one and leaves the old lane
  * to store_sweep, so that purging or deleting a queue costs the same however much is in it. A
- * receive walks the index (lane, visible_ms) from its start and takes what it needs.
+ * receive walks the index (lane, visible_ms) from its start and takes what it needs; in a FIFO
+ * queue it walks groups instead (store_groups.c).
  *
  * States of a message follow from its row: received or not (receives), hidden or not (visible_ms
  * in the future). Delayed is hidden and never received, in flight is hidden and received.

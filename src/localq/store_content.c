@@ -10,21 +10,6 @@
 #define LENGTHS_AT 33 /* three of u16, one of u32 */
 #define PARTS_AT 43
 
-static void put(uint8_t *p, size_t bytes, uint64_t value)
-{
-	for (size_t i = 0; i < bytes; i++)
-		p[i] = (uint8_t)(value >> (8 * i));
-}
-
-static size_t get(const uint8_t *p, size_t bytes)
-{
-	size_t value = 0;
-
-	for (size_t i = 0; i < bytes; i++)
-		value |= (size_t)p[i] << (8 * i);
-	return value;
-}
-
 static size_t text_bytes(const char *text)
 {
 	return text != NULL ? strlen(text) + 1 : 0;
@@ -42,9 +27,9 @@ int store_content_write(const struct store_message *message, struct buf *into)
 		bytes[i] = text_bytes(texts[i]);
 		if (bytes[i] > UINT16_MAX)
 			return ERR_TOO_LARGE;
-		put(head + LENGTHS_AT + 2 * i, 2, bytes[i]);
+		store_put(head + LENGTHS_AT + 2 * i, 2, bytes[i]);
 	}
-	put(head + LENGTHS_AT + 6, 4, message->attributes_bytes);
+	store_put(head + LENGTHS_AT + 6, 4, message->attributes_bytes);
 	if (buf_reserve(into, PARTS_AT + bytes[0] + bytes[1] + bytes[2] +
 				      message->attributes_bytes + message->body_bytes) == NULL)
 		return into->err;
@@ -72,10 +57,10 @@ bool store_content_read(const void *content, size_t bytes, struct store_message 
 	if (content == NULL || bytes < PARTS_AT || head[0] != FORM)
 		return false;
 	for (size_t i = 0; i < 3; i++) {
-		texts[i] = get(head + LENGTHS_AT + 2 * i, 2);
+		texts[i] = store_get(head + LENGTHS_AT + 2 * i, 2);
 		used += texts[i];
 	}
-	ret->attributes_bytes = get(head + LENGTHS_AT + 6, 4);
+	ret->attributes_bytes = store_get(head + LENGTHS_AT + 6, 4);
 	used += ret->attributes_bytes;
 	if (used > bytes || !take_text(&at, texts[0], &ret->trace_header) ||
 		!take_text(&at, texts[1], &ret->group_id) ||

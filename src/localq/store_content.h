@@ -14,6 +14,22 @@
 
 #include <sqlite3.h>
 
+/* Numbers of 1 to 8 bytes in values of rows: little-endian. */
+static inline void store_put(uint8_t *p, size_t bytes, uint64_t value)
+{
+	for (size_t i = 0; i < bytes; i++)
+		p[i] = (uint8_t)(value >> (8 * i));
+}
+
+static inline uint64_t store_get(const uint8_t *p, size_t bytes)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		value |= (uint64_t)p[i] << (8 * i);
+	return value;
+}
+
 /* Appends the message's content to an empty buffer. Returns 0, ERR_NOMEM or ERR_TOO_LARGE. */
 int store_content_write(const struct store_message *message, struct buf *into);
 /*

@@ -20,7 +20,6 @@
 
 /* Groups that one receive looks into at most, each of which may have nothing but what is over. */
 #define GROUPS_MAX 64
-#define CLEARED_MAX 200
 
 int store_group_of(struct store *store, const struct store_queue *queue, const char *name,
 	int64_t ready_ms, int64_t *ret_row)

@@ -5,8 +5,6 @@
 #include <string.h>
 
 #define ID_BLOCK ((int64_t)1 << 20)
-/* Expired and dead messages that one receive clears away at most. */
-#define CLEARED_MAX 200
 #define RECOUNT_MS 100
 
 int store_take_id(struct store *store, int64_t *ret)

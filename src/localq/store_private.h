@@ -11,6 +11,8 @@
 
 #define STORE_BUCKETS 4096
 #define RECEIVE_MAX STORE_RECEIVE_MAX
+/* Expired and dead messages that one receive clears away at most. */
+#define CLEARED_MAX 200
 /* A message of 1 MiB and what stands before its body. */
 #define STORE_CONTENT_MAX ((size_t)2 << 20)
 

@@ -4,6 +4,7 @@
  * then the sweep takes them.
  */
 #include "bunshin/error.h"
+#include "localq/store_content.h"
 #include "localq/store_private.h"
 
 #include <string.h>
@@ -48,21 +49,6 @@ int store_deduplication_add(struct store *store, const struct store_queue *queue
 	return store_run(store, STORE_DEDUPLICATION_PUT);
 }
 
-static void put(uint8_t *p, size_t bytes, uint64_t value)
-{
-	for (size_t i = 0; i < bytes; i++)
-		p[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get(const uint8_t *p, size_t bytes)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < bytes; i++)
-		value |= (uint64_t)p[i] << (8 * i);
-	return value;
-}
-
 static int write_attempt(struct store *store, const struct store_queue *queue, const char *attempt,
 	int64_t until_ms, int64_t received_ms, int64_t visible_ms,
 	const struct store_received *received)
@@ -70,8 +56,8 @@ static int write_attempt(struct store *store, const struct store_queue *queue, c
 	uint8_t taken[RECEIVE_MAX * TAKEN_BYTES];
 
 	for (size_t i = 0; i < received->count; i++) {
-		put(taken + i * TAKEN_BYTES, 8, (uint64_t)received->taken[i].id);
-		put(taken + i * TAKEN_BYTES + 8, 4, received->taken[i].receives);
+		store_put(taken + i * TAKEN_BYTES, 8, (uint64_t)received->taken[i].id);
+		store_put(taken + i * TAKEN_BYTES + 8, 4, received->taken[i].receives);
 	}
 	store_bind_int(store, STORE_ATTEMPT_PUT, 1, queue->lane);
 	store_bind_text(store, STORE_ATTEMPT_PUT, 2, attempt);
@@ -118,8 +104,9 @@ static int read_attempt(struct store *store, const struct store_queue *queue, co
 	if (ret->received.count > RECEIVE_MAX)
 		ret->received.count = RECEIVE_MAX;
 	for (size_t i = 0; i < ret->received.count; i++) {
-		ret->received.taken[i].id = (int64_t)get(taken + i * TAKEN_BYTES, 8);
-		ret->received.taken[i].receives = (uint32_t)get(taken + i * TAKEN_BYTES + 8, 4);
+		ret->received.taken[i].id = (int64_t)store_get(taken + i * TAKEN_BYTES, 8);
+		ret->received.taken[i].receives =
+			(uint32_t)store_get(taken + i * TAKEN_BYTES + 8, 4);
 	}
 	store_reset(store, STORE_ATTEMPT_FIND);
 	return 0;
