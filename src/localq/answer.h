@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ten messages of 1 MiB, every byte of them escaped, and what is around them. */
-#define ANSWER_MAX_BYTES ((size_t)32 << 20)
+/* Ten messages of 1 MiB, every byte of them an XML entity of six, and what is around them. */
+#define ANSWER_MAX_BYTES ((size_t)64 << 20)
 
 #define ANSWER_DEPTH_MAX 12
 

@@ -261,6 +261,11 @@ enum fault attributes_trace_header(
 			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 				"Message system attribute name '%s' is invalid.", item->name);
 		fault = read_value(item, &type, &value, &binary, problem);
+		if (fault == FAULT_NONE && strlen(value) > ATTRIBUTES_TRACE_HEADER_MAX)
+			fault = problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
+				"The value of message system attribute 'AWSTraceHeader' is longer "
+				"than %d bytes.",
+				ATTRIBUTES_TRACE_HEADER_MAX);
 		if (fault == FAULT_NONE && strcmp(type, "String") != 0)
 			fault = problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 				"The message system attribute 'AWSTraceHeader' has an invalid "

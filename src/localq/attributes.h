@@ -19,6 +19,8 @@
 #include <stdint.h>
 
 #define ATTRIBUTES_MAX 10
+/* Bytes. X-Ray's are of some hundred; SQS names no limit. */
+#define ATTRIBUTES_TRACE_HEADER_MAX 4096
 
 /* Names, types and values, as they count against the size of a message (API: quotas). */
 size_t attributes_size(const struct json_value *map);

@@ -5,26 +5,16 @@
 #include "localq/operations_tags.h"
 #include "localq/queue_attributes.h"
 #include "localq/service.h"
+#include "localq/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define FIFO_SUFFIX ".fifo"
 #define BODY_MAX ((size_t)4 << 20)
-
-bool declare_is_fifo(const char *name)
-{
-	size_t len = strlen(name), suffix = strlen(FIFO_SUFFIX);
-
-	return len >= suffix && strcmp(name + len - suffix, FIFO_SUFFIX) == 0;
-}
 
 enum fault declare_check_name(const char *name, struct problem *problem)
 {
-	size_t len = strlen(name);
-	size_t stem = declare_is_fifo(name) ? len - strlen(FIFO_SUFFIX) : len;
-
-	if (len <= TEXT_QUEUE_NAME_MAX && text_is_queue_name(name, stem))
+	if (text_is_queue_name(name, strlen(name)))
 		return FAULT_NONE;
 	return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 		"expected 1 to %d letters, digits, hyphens and underscores, with .fifo at the end "
@@ -132,7 +122,8 @@ static enum fault create(
 	begin_request(&request, service);
 	answer_text(&request.body, "QueueName", declaration->name);
 	write_pairs(&request.body, "Attributes", declaration->attributes,
-		declaration->attribute_count, declare_is_fifo(declaration->name));
+		declaration->attribute_count,
+		text_ends_in_fifo(declaration->name, strlen(declaration->name)));
 	write_pairs(&request.body, "tags", declaration->tags, declaration->tag_count, false);
 	return run_request(&request, "CreateQueue", problem);
 }

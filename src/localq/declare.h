@@ -58,7 +58,4 @@ enum fault declare_check_name(const char *name, struct problem *problem);
 enum fault declare_check_attribute(const char *name, const char *value, struct problem *problem);
 enum fault declare_check_tag(const char *name, const char *value, struct problem *problem);
 
-/* Does the name end in .fifo? */
-bool declare_is_fifo(const char *name);
-
 #endif

@@ -25,8 +25,6 @@
 		FAULT_ASQ "QueueDeletedRecently", 400)                                             \
 	X(UNSUPPORTED_OPERATION, FAULT_SQS "UnsupportedOperation",                                 \
 		FAULT_ASQ "UnsupportedOperation", 400)                                             \
-	X(MESSAGE_NOT_INFLIGHT, FAULT_SQS "MessageNotInflight", FAULT_ASQ "MessageNotInflight",    \
-		400)                                                                               \
 	X(EMPTY_BATCH, FAULT_SQS "EmptyBatchRequest", FAULT_ASQ "EmptyBatchRequest", 400)          \
 	X(IDS_NOT_DISTINCT, FAULT_SQS "BatchEntryIdsNotDistinct",                                  \
 		FAULT_ASQ "BatchEntryIdsNotDistinct", 400)                                         \

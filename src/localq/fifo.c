@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Ids of messages are far below 8.4e18. */
+/* Numbers of messages are far below 8.4e18. */
 #define SEQUENCE_BASE UINT64_C(10000000000000000000)
 
 static enum fault check_id(const char *name, const char *value, struct problem *problem)
@@ -115,9 +115,9 @@ const char *fifo_scope(const struct store_queue *queue, const struct store_messa
 	return scope != NULL && strcmp(scope, "messageGroup") == 0 ? message->group_id : "";
 }
 
-const char *fifo_sequence(int64_t id, char ret[FIFO_SEQUENCE_BYTES])
+const char *fifo_sequence(int64_t number, char ret[FIFO_SEQUENCE_BYTES])
 {
-	snprintf(ret, FIFO_SEQUENCE_BYTES, "%" PRIu64, SEQUENCE_BASE + (uint64_t)id);
+	snprintf(ret, FIFO_SEQUENCE_BYTES, "%" PRIu64, SEQUENCE_BASE + (uint64_t)number);
 	return ret;
 }
 

@@ -38,7 +38,7 @@ const char *fifo_scope(const struct store_queue *queue, const struct store_messa
 
 /* 20 digits, which rise with the ids of messages. */
 #define FIFO_SEQUENCE_BYTES 21
-const char *fifo_sequence(int64_t id, char ret[FIFO_SEQUENCE_BYTES]);
+const char *fifo_sequence(int64_t number, char ret[FIFO_SEQUENCE_BYTES]);
 
 /* ReceiveRequestAttemptId, NULL when absent. INVALID_PARAMETER_VALUE, SERIALIZATION. */
 enum fault fifo_read_attempt(const struct store_queue *queue, const struct json_value *params,

@@ -63,6 +63,10 @@ enum fault change_message_visibility_batch(struct call *call);
  * What operations share. Each returns the fault, with the problem filled.
  */
 
+static inline int64_t operation_now_ms(const struct call *call)
+{
+	return clock_wall_epoch_ms(call->service->clock);
+}
 /* The queue that the request names. */
 enum fault operation_queue(struct call *call, struct store_queue **ret);
 /* The ARN of a queue of this name. */

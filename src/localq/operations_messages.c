@@ -165,7 +165,7 @@ static enum fault put_message(struct call *call, struct store_queue *queue,
 	if (service->system_attributes.len > 0)
 		answer_md5(answer, "MD5OfMessageSystemAttributes", system_md5);
 	if (queue->is_fifo)
-		answer_text(answer, "SequenceNumber", fifo_sequence(sent.id, sequence));
+		answer_text(answer, "SequenceNumber", fifo_sequence(sent.number, sequence));
 	poller_wake(service, queue);
 	return FAULT_NONE;
 }
@@ -228,7 +228,7 @@ static enum fault read_handle(struct call *call, const struct json_value *source
 static enum fault delete_one(struct call *call, struct store_queue *queue,
 	const struct json_value *source, struct problem *problem)
 {
-	int64_t now = clock_wall_epoch_ms(call->service->clock);
+	int64_t now = operation_now_ms(call);
 	struct handle handle;
 	bool expired;
 	int err;
@@ -274,7 +274,7 @@ enum fault delete_message_batch(struct call *call)
 static enum fault change_one(struct call *call, struct store_queue *queue,
 	const struct json_value *source, struct problem *problem)
 {
-	int64_t now = clock_wall_epoch_ms(call->service->clock), seconds = 0;
+	int64_t now = operation_now_ms(call), seconds = 0;
 	enum store_change change;
 	struct handle handle;
 	const char *text = params_text_or_null(source, "ReceiptHandle");
@@ -304,9 +304,6 @@ static enum fault change_one(struct call *call, struct store_queue *queue,
 			"Value %.128s for parameter ReceiptHandle is invalid. Reason: Message does "
 			"not exist or is not available for visibility timeout change.",
 			text);
-	if (change == STORE_CHANGE_NOT_IN_FLIGHT)
-		return problem_set(problem, FAULT_MESSAGE_NOT_INFLIGHT,
-			"The message referred to is not in flight.");
 	poller_wake(call->service, queue);
 	return FAULT_NONE;
 }

@@ -18,11 +18,6 @@
 
 _Static_assert(RESULTS_MAX == STORE_MOVES_KEPT, "those that can be listed are kept");
 
-static int64_t now_ms(const struct call *call)
-{
-	return clock_wall_epoch_ms(call->service->clock);
-}
-
 /* The queue that a member names by its ARN; *ret is NULL when the member is absent. */
 static enum fault arn_queue(struct call *call, const char *member, struct store_queue **ret)
 {
@@ -94,7 +89,8 @@ static enum fault start(struct call *call, struct store_queue *source,
 
 	service_random_uuid(call->service, uuid);
 	text_uuid(uuid, task);
-	err = store_move_start(call->service->store, source, destination, rate, task, now_ms(call));
+	err = store_move_start(
+		call->service->store, source, destination, rate, task, operation_now_ms(call));
 	if (err == ERR_LIMIT)
 		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
 			"There is already a task running. Only one active task is allowed for a "

@@ -20,7 +20,7 @@
 #define BODY_MAX ((int64_t)1 << 20)
 /* Once an answer is that long no further message is put into it. */
 #define PEEK_ANSWER_BYTES ((size_t)8 << 20)
-#define POSITION_BYTES 72
+#define POSITION_BYTES 88
 
 /* Overview under way: the page's names, since nothing may be asked of the store meanwhile. */
 struct overview {
@@ -107,7 +107,7 @@ static enum fault read_overview(struct call *call, struct overview *overview)
 enum fault overview_queues(struct call *call)
 {
 	struct store *store = call->service->store;
-	int64_t now = clock_wall_epoch_ms(call->service->clock);
+	int64_t now = operation_now_ms(call);
 	struct overview overview = {.count = 0};
 	enum fault fault = read_overview(call, &overview);
 
@@ -143,25 +143,25 @@ struct peek {
 
 static void write_position(const struct store_position *position, char ret[POSITION_BYTES])
 {
-	snprintf(ret, POSITION_BYTES, "%" PRId64 ".%" PRId64 ".%" PRId64, position->visible_ms,
-		position->receives, position->id);
+	snprintf(ret, POSITION_BYTES, "%" PRId64 ".%" PRId64 ".%" PRId64 ".%" PRId64,
+		position->visible_ms, position->receives, position->id, position->fresh_id);
 }
 
-/* "1767225600000.0.17", as write_position makes them. */
+/* "1767225600000.0.17.42", as write_position makes them. */
 static bool read_position(const char *text, struct store_position *ret)
 {
-	int64_t *const numbers[] = {&ret->visible_ms, &ret->receives, &ret->id};
+	int64_t *const numbers[] = {&ret->visible_ms, &ret->receives, &ret->id, &ret->fresh_id};
 	char copy[POSITION_BYTES], *at = copy;
 
 	if (strlen(text) >= sizeof(copy))
 		return false;
 	memcpy(copy, text, strlen(text) + 1);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		char *end = at + strcspn(at, ".");
 		bool last = *end == '\0';
 
 		*end = '\0';
-		if (last != (i == 2) || !text_to_int(at, numbers[i]))
+		if (last != (i == 3) || !text_to_int(at, numbers[i]))
 			return false;
 		at = end + 1;
 	}
@@ -201,11 +201,11 @@ static void answer_state(struct answer *answer, const struct store_peeked *peeke
 	const struct store_message *message = &peeked->message;
 	const char *state = message->receives > 0 ? "InFlight" : "Delayed";
 
-	if (peeked->position.visible_ms <= now)
+	if (peeked->visible_ms <= now)
 		state = "Visible";
 	answer_text(answer, "State", state);
 	answer_int(answer, "SentTimestamp", message->sent_ms);
-	answer_int(answer, "VisibleTimestamp", peeked->position.visible_ms);
+	answer_int(answer, "VisibleTimestamp", peeked->visible_ms);
 	answer_int(answer, "ReceiveCount", message->receives);
 	if (message->receives > 0)
 		answer_int(answer, "FirstReceiveTimestamp", message->first_received_ms);
@@ -264,7 +264,7 @@ static enum fault read_start(struct call *call, int64_t now, struct store_positi
 		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
 			"From must be Visible or Hidden.");
 	if (state != NULL && strcmp(state, "Hidden") == 0)
-		ret->visible_ms = now + 1;
+		*ret = (struct store_position){.visible_ms = now + 1, .fresh_id = INT64_MAX};
 	if (position != NULL && !read_position(position, ret))
 		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
 			"Position must be one that PeekMessages has answered.");
@@ -275,7 +275,7 @@ enum fault peek_messages(struct call *call)
 {
 	struct peek peek = {
 		.call = call,
-		.now = clock_wall_epoch_ms(call->service->clock),
+		.now = operation_now_ms(call),
 		.limit = PEEK_DEFAULT,
 		.body_max = BODY_MAX,
 	};

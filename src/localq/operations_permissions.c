@@ -12,12 +12,17 @@
 #include <string.h>
 
 #define POLICY_MAX ((size_t)1 << 20)
-#define ACTIONS_MAX 7 /* of one statement (SQS API: OverLimit) */
+#define STATEMENTS_MAX 20 /* SQS quotas: policies */
+#define ACTIONS_MAX 7	  /* of one statement (SQS API: OverLimit) */
 #define ACCOUNT_DIGITS 12
+#define ACCOUNTS_SHOWN_MAX 256 /* bytes, in a message */
 
 static const char *const actions[] = {"*", "ChangeMessageVisibility", "DeleteMessage",
 	"GetQueueAttributes", "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue",
 	"ReceiveMessage", "SendMessage"};
+/* Those that can be given to nobody (SQS API, AddPermission). */
+static const char *const owners_actions[] = {"AddPermission", "CreateQueue", "DeleteQueue",
+	"ListQueues", "RemovePermission", "SetQueueAttributes"};
 
 static enum fault read_label(struct call *call, const char **ret)
 {
@@ -31,41 +36,53 @@ static enum fault read_label(struct call *call, const char **ret)
 	return fault;
 }
 
-/* A list of strings with something in it. */
-static enum fault read_list(struct call *call, const char *name, const struct json_value **ret)
+static bool is_account(const char *id)
 {
-	enum fault fault = params_texts(call->params, name, ret, &call->problem);
-
-	if (fault == FAULT_NONE && params_count(*ret) == 0)
-		fault = problem_set(&call->problem, FAULT_MISSING_PARAMETER,
-			"The request must contain the parameter %s.", name);
-	return fault;
+	return strlen(id) == ACCOUNT_DIGITS && strspn(id, "0123456789") == ACCOUNT_DIGITS;
 }
 
+/* Of several accounts SQS keeps those that are some, and refuses only when none is. */
 static enum fault read_accounts(struct call *call, const struct json_value **ret)
 {
 	const struct json_value *item;
-	enum fault fault = read_list(call, "AWSAccountIds", ret);
+	struct buf shown = BUF_INIT(ACCOUNTS_SHOWN_MAX);
+	enum fault fault = params_texts(call->params, "AWSAccountIds", ret, &call->problem);
 
 	if (fault != FAULT_NONE)
 		return fault;
 	PARAMS_EACH(item, *ret)
 	{
-		if (strlen(item->string) != ACCOUNT_DIGITS ||
-			strspn(item->string, "0123456789") != ACCOUNT_DIGITS)
-			return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Value %s for parameter PrincipalId is invalid. Reason: Unable to "
-				"verify.",
-				item->string);
+		if (is_account(item->string)) {
+			buf_free(&shown);
+			return FAULT_NONE;
+		}
+		buf_appendf(&shown, "%s%.100s", shown.len > 0 ? ", " : "", item->string);
 	}
-	return FAULT_NONE;
+	fault = problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+		"Value [%s] for parameter PrincipalId is invalid. Reason: Unable to verify.",
+		buf_string(&shown));
+	buf_free(&shown);
+	return fault;
 }
+
+static bool is_among(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+#define IS_AMONG(names, name) is_among(names, sizeof(names) / sizeof(names[0]), name)
 
 static enum fault read_actions(struct call *call, const struct json_value **ret)
 {
 	const struct json_value *item;
-	enum fault fault = read_list(call, "Actions", ret);
+	enum fault fault = params_texts(call->params, "Actions", ret, &call->problem);
 
+	if (fault == FAULT_NONE && params_count(*ret) == 0)
+		fault = problem_set(&call->problem, FAULT_MISSING_PARAMETER,
+			"The request must contain the parameter Actions.");
 	if (fault != FAULT_NONE)
 		return fault;
 	if (params_count(*ret) > ACTIONS_MAX)
@@ -74,36 +91,43 @@ static enum fault read_actions(struct call *call, const struct json_value **ret)
 			ACTIONS_MAX);
 	PARAMS_EACH(item, *ret)
 	{
-		size_t i = 0;
-
-		while (i < sizeof(actions) / sizeof(actions[0]) &&
-			strcmp(actions[i], item->string) != 0)
-			i++;
-		if (i == sizeof(actions) / sizeof(actions[0]))
-			return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Value SQS:%s for parameter ActionName is invalid. Reason: Please "
-				"refer to the appropriate WSDL for a list of valid actions. ",
-				item->string);
+		if (IS_AMONG(actions, item->string))
+			continue;
+		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
+			"Value SQS:%.100s for parameter ActionName is invalid. Reason: %s",
+			item->string,
+			IS_AMONG(owners_actions, item->string)
+				? "Only the queue owner is allowed to invoke this action."
+				: "Please refer to the appropriate WSDL for a list of valid "
+				  "actions. ");
 	}
 	return FAULT_NONE;
 }
 
-/* One text as itself, several as a list. `format` makes one of an item. */
+static bool is_any(const char *text)
+{
+	return true;
+}
+
+/* Those that `is_kept`, with something around each: one as itself, several as a list. */
 static void answer_texts(struct answer *answer, const char *name, const struct json_value *list,
-	const char *before, const char *behind)
+	bool (*is_kept)(const char *), const char *before, const char *behind)
 {
 	const struct json_value *item;
-	bool several = list->count > 1;
+	size_t count = 0;
 	char text[128];
 
-	if (several)
+	PARAMS_EACH(item, list) count += is_kept(item->string);
+	if (count > 1)
 		answer_open_list(answer, name);
 	PARAMS_EACH(item, list)
 	{
+		if (!is_kept(item->string))
+			continue;
 		snprintf(text, sizeof(text), "%s%s%s", before, item->string, behind);
-		answer_text(answer, several ? NULL : name, text);
+		answer_text(answer, count > 1 ? NULL : name, text);
 	}
-	if (several)
+	if (count > 1)
 		answer_close_list(answer);
 }
 
@@ -114,9 +138,9 @@ static void write_statement(struct answer *answer, const char *label,
 	answer_text(answer, "Sid", label);
 	answer_text(answer, "Effect", "Allow");
 	answer_open(answer, "Principal");
-	answer_texts(answer, "AWS", accounts, "arn:aws:iam::", ":root");
+	answer_texts(answer, "AWS", accounts, is_account, "arn:aws:iam::", ":root");
 	answer_close(answer);
-	answer_texts(answer, "Action", names, "SQS:", "");
+	answer_texts(answer, "Action", names, is_any, "SQS:", "");
 	answer_text(answer, "Resource", arn);
 	answer_end(answer);
 }
@@ -213,6 +237,12 @@ static void append_others(struct buf *into, const struct json_value *policy, con
 	}
 }
 
+static enum fault refuse_size(struct call *call)
+{
+	return problem_set(&call->problem, FAULT_OVER_LIMIT,
+		"The policy would have more than %d bytes.", QUEUE_POLICY_BYTES_MAX);
+}
+
 /* Writes the policy without the labelled statement and with the added one; none: no policy. */
 static enum fault change_policy(struct call *call, struct store_queue *queue,
 	const struct json_value *policy, const char *without, const struct buf *added)
@@ -226,7 +256,14 @@ static enum fault change_policy(struct call *call, struct store_queue *queue,
 	append_others(&text, policy, operation_arn(call, queue->name, arn));
 	count = append_statements(&text, statements_of(policy), without, added);
 	buf_append_char(&text, '}');
-	fault = operation_failed(&call->problem, text.err);
+	if (added->len > 0 && count > STATEMENTS_MAX)
+		fault = problem_set(&call->problem, FAULT_OVER_LIMIT,
+			"%zu statements were found in the submitted policy, max allowed is %d",
+			count, STATEMENTS_MAX);
+	else if (added->len > 0 && (text.err == ERR_TOO_LARGE || text.len > QUEUE_POLICY_BYTES_MAX))
+		fault = refuse_size(call);
+	else
+		fault = operation_failed(&call->problem, text.err);
 	if (fault == FAULT_NONE)
 		fault = operation_set_attribute(
 			call, queue, QUEUE_ATTRIBUTE_POLICY, count > 0 ? buf_string(&text) : "");
@@ -257,7 +294,7 @@ static enum fault read_policy(struct call *call, struct store_queue **ret_queue,
 static enum fault add(struct call *call, struct store_queue *queue, const struct json_value *policy)
 {
 	const struct json_value *accounts, *names;
-	struct answer statement = {.buf = BUF_INIT(POLICY_MAX)};
+	struct answer statement = {.buf = BUF_INIT(QUEUE_POLICY_BYTES_MAX)};
 	char arn[OPERATION_ARN_MAX];
 	const char *label;
 	enum fault fault = read_label(call, &label);
@@ -272,7 +309,9 @@ static enum fault add(struct call *call, struct store_queue *queue, const struct
 		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
 			"Value %s for parameter Label is invalid. Reason: Already exists.", label);
 	write_statement(&statement, label, accounts, names, operation_arn(call, queue->name, arn));
-	fault = operation_failed(&call->problem, statement.buf.err);
+	fault = statement.buf.err == ERR_TOO_LARGE
+			? refuse_size(call)
+			: operation_failed(&call->problem, statement.buf.err);
 	if (fault == FAULT_NONE)
 		fault = change_policy(call, queue, policy, label, &statement.buf);
 	buf_free(&statement.buf);

@@ -28,11 +28,6 @@ const char *operation_arn(const struct call *call, const char *name, char ret[OP
 	return ret;
 }
 
-static int64_t now_ms(const struct call *call)
-{
-	return clock_wall_epoch_ms(call->service->clock);
-}
-
 /* The attribute and the name say the same. */
 static enum fault check_fifo(
 	struct call *call, const char *name, const struct json_value *attributes)
@@ -80,24 +75,18 @@ static enum fault check_redrive(
 		return operation_failed(&call->problem, ERR_NOMEM);
 	if (redrive.max_receives == 0)
 		return FAULT_NONE;
+	if (text_is_fifo_name(redrive.dead_letter_queue, strlen(redrive.dead_letter_queue)) != fifo)
+		return redrive_refuse(&call->problem, text,
+			"Dead-letter queue must be same type of queue as the source..");
 	target = store_queue_find(call->service->store, redrive.dead_letter_queue);
 	if (target == NULL)
-		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
-			"Value %s for parameter RedrivePolicy is invalid. Reason: Dead letter "
-			"target does not exist.",
-			text);
-	if (target->is_fifo != fifo)
-		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
-			"Value %s for parameter RedrivePolicy is invalid. Reason: Dead-letter "
-			"queue must be same type of queue as the source..",
-			text);
+		return redrive_refuse(&call->problem, text, "Dead letter target does not exist.");
 	if (!redrive_is_allowed(
 		    queue_attribute_text(&target->attributes, QUEUE_ATTRIBUTE_REDRIVE_ALLOW_POLICY),
 		    operation_arn(call, name, arn)))
-		return problem_set(&call->problem, FAULT_INVALID_PARAMETER_VALUE,
-			"Value %s for parameter RedrivePolicy is invalid. Reason: The dead letter "
-			"queue's redrive allow policy does not permit this source queue.",
-			text);
+		return redrive_refuse(&call->problem, text,
+			"The dead letter queue's redrive allow policy does not permit this source "
+			"queue.");
 	return FAULT_NONE;
 }
 
@@ -129,12 +118,12 @@ static enum fault make_queue(struct call *call, const char *name,
 	int64_t reserved_ms;
 	int err = store_name_reserved_until(store, name, &reserved_ms);
 
-	if (err == 0 && reserved_ms > now_ms(call))
+	if (err == 0 && reserved_ms > operation_now_ms(call))
 		return problem_set(&call->problem, FAULT_QUEUE_DELETED_RECENTLY,
 			"You must wait 60 seconds after deleting a queue before you can create "
 			"another with the same name.");
 	if (err == 0)
-		err = store_queue_create(store, name, attributes, now_ms(call), &queue);
+		err = store_queue_create(store, name, attributes, operation_now_ms(call), &queue);
 	PARAMS_EACH(tag, tags)
 	{
 		if (err == 0)
@@ -198,8 +187,9 @@ enum fault delete_queue(struct call *call)
 		return fault;
 	poller_end(call->service, queue, FAULT_QUEUE_DOES_NOT_EXIST,
 		"The specified queue does not exist.");
-	return operation_failed(&call->problem, store_queue_delete(call->service->store, queue,
-							now_ms(call), SERVICE_NAME_RESERVED_MS));
+	return operation_failed(
+		&call->problem, store_queue_delete(call->service->store, queue,
+					operation_now_ms(call), SERVICE_NAME_RESERVED_MS));
 }
 
 enum fault purge_queue(struct call *call)
@@ -209,12 +199,13 @@ enum fault purge_queue(struct call *call)
 
 	if (fault != FAULT_NONE)
 		return fault;
-	if (queue->purged_ms != 0 && now_ms(call) < queue->purged_ms + SERVICE_PURGE_INTERVAL_MS)
+	if (queue->purged_ms != 0 &&
+		operation_now_ms(call) < queue->purged_ms + SERVICE_PURGE_INTERVAL_MS)
 		return problem_set(&call->problem, FAULT_PURGE_IN_PROGRESS,
 			"Only one PurgeQueue operation on %s is allowed every 60 seconds.",
 			queue->name);
-	return operation_failed(
-		&call->problem, store_queue_purge(call->service->store, queue, now_ms(call)));
+	return operation_failed(&call->problem,
+		store_queue_purge(call->service->store, queue, operation_now_ms(call)));
 }
 
 enum fault get_queue_url(struct call *call)
@@ -317,7 +308,7 @@ enum fault get_queue_attributes(struct call *call)
 		fault = read_attribute_names(call, &settable, &derived);
 	if (fault == FAULT_NONE && (derived & DERIVED_COUNTS) != 0)
 		fault = operation_failed(&call->problem,
-			store_count(call->service->store, queue, now_ms(call), &counts));
+			store_count(call->service->store, queue, operation_now_ms(call), &counts));
 	if (fault != FAULT_NONE || (settable | derived) == 0)
 		return fault;
 	answer_open_map(&call->answer, "Attributes");
@@ -355,7 +346,8 @@ enum fault operation_set_attribute(struct call *call, struct store_queue *queue,
 	if (err == 0)
 		err = queue_attribute_set(&attributes, attribute, value);
 	if (err == 0)
-		err = store_queue_change(call->service->store, queue, &attributes, now_ms(call));
+		err = store_queue_change(
+			call->service->store, queue, &attributes, operation_now_ms(call));
 	queue_attributes_free(&attributes);
 	return operation_failed(&call->problem, err);
 }
@@ -374,8 +366,8 @@ static enum fault change_attributes(struct call *call, struct store_queue *queue
 		fault = check_redrive(call, queue->name, queue->is_fifo, attributes);
 	if (fault != FAULT_NONE)
 		return fault;
-	return operation_failed(&call->problem,
-		store_queue_change(call->service->store, queue, attributes, now_ms(call)));
+	return operation_failed(&call->problem, store_queue_change(call->service->store, queue,
+							attributes, operation_now_ms(call)));
 }
 
 enum fault set_queue_attributes(struct call *call)

@@ -461,7 +461,12 @@ static enum fault decode(struct form *form, size_t len, char *ret_action)
 	answer_begin(&form->json);
 	fault = write_members(form, all, false);
 	answer_end(&form->json);
-	if (fault == FAULT_NONE && form->json.buf.err != 0)
+	if (fault == FAULT_NONE && form->json.buf.err == ERR_TOO_LARGE)
+		fault = problem_set(form->problem, FAULT_SERIALIZATION,
+			"The form is too large: its values, with every control character, quote "
+			"and backslash as an escape, have more than %zu bytes.",
+			form->json.buf.max);
+	else if (fault == FAULT_NONE && form->json.buf.err != 0)
 		fault = problem_set(
 			form->problem, FAULT_INTERNAL, "%s.", error_message(form->json.buf.err));
 	return fault;

@@ -2,14 +2,12 @@
 
 #include "bunshin/error.h"
 #include "localq/params.h"
+#include "localq/redrive.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_RECEIVES_MAX 1000
-#define ALLOWED_SOURCES_MAX 10
 
 enum kind { INTEGER, BOOLEAN, JSON, REDRIVE, ALLOW, TEXT, SCOPE, THROUGHPUT };
 
@@ -79,138 +77,25 @@ int queue_attribute_set(
 	return 0;
 }
 
-const char *queue_arn_name(const char *arn)
-{
-	const char *name = strrchr(arn, ':');
-	int colons = 0;
-
-	for (const char *p = arn; *p != '\0'; p++)
-		colons += *p == ':';
-	if (colons != 5 || strncmp(arn, "arn:", 4) != 0 ||
-		!text_is_queue_name(name + 1, strlen(name + 1)))
-		return NULL;
-	return name + 1;
-}
-
-/* 5 or "5". */
-static bool read_max_receives(const struct json_value *item, unsigned *ret)
-{
-	int64_t value = 0;
-
-	if (json_int(item, &value) != 0 &&
-		(json_text(item) == NULL || !text_to_int(item->string, &value)))
-		return false;
-	if (value < 1 || value > MAX_RECEIVES_MAX)
-		return false;
-	*ret = (unsigned)value;
-	return true;
-}
-
-/* The text as a JSON object. 0, ERR_SYNTAX or ERR_NOMEM. */
-static int parse_object(struct json *json, const char *text)
-{
-	int err = json_parse(json, text, strlen(text));
-
-	if (err == 0 && json_root(json)->kind == JSON_OBJECT)
-		return 0;
-	return err == ERR_NOMEM ? err : ERR_SYNTAX;
-}
-
-int redrive_parse(const char *text, struct redrive *ret)
+/* 0, ERR_SYNTAX, ERR_TOO_LARGE or ERR_NOMEM. */
+static int check_policy(const char *text)
 {
 	struct json json = {0};
-	const char *arn, *name = NULL;
 	int err;
 
-	memset(ret, 0, sizeof(*ret));
-	if (text == NULL || *text == '\0')
-		return 0;
-	err = parse_object(&json, text);
-	if (err == 0) {
-		arn = json_text(json_member(json_root(&json), "deadLetterTargetArn"));
-		if (arn != NULL)
-			name = queue_arn_name(arn);
-		if (name != NULL &&
-			read_max_receives(json_member(json_root(&json), "maxReceiveCount"),
-				&ret->max_receives))
-			memcpy(ret->dead_letter_queue, name, strlen(name) + 1);
-		else
-			err = ERR_SYNTAX;
-	}
-	json_free(&json);
-	return err;
-}
+	if (strlen(text) > QUEUE_POLICY_BYTES_MAX)
+		return ERR_TOO_LARGE;
+	err = json_parse(&json, text, strlen(text));
 
-static int check_json_object(const char *text)
-{
-	struct json json = {0};
-	int err = parse_object(&json, text);
-
-	json_free(&json);
-	return err;
-}
-
-/* {"redrivePermission":"byQueue","sourceQueueArns":[1 to 10 ARNs]}, the ARNs with byQueue alone. */
-static bool is_allow_policy(const struct json_value *policy)
-{
-	const char *permission = json_text(json_member(policy, "redrivePermission"));
-	const struct json_value *arns = json_member(policy, "sourceQueueArns"), *arn;
-
-	if (permission == NULL)
-		return false;
-	if (strcmp(permission, "byQueue") != 0)
-		return arns == NULL &&
-		       (strcmp(permission, "allowAll") == 0 || strcmp(permission, "denyAll") == 0);
-	if (arns == NULL || arns->kind != JSON_ARRAY || arns->count < 1 ||
-		arns->count > ALLOWED_SOURCES_MAX)
-		return false;
-	PARAMS_EACH(arn, arns)
-	{
-		if (json_text(arn) == NULL || queue_arn_name(arn->string) == NULL)
-			return false;
-	}
-	return true;
-}
-
-static int check_allow_policy(const char *text)
-{
-	struct json json = {0};
-	int err = parse_object(&json, text);
-
-	if (err == 0 && !is_allow_policy(json_root(&json)))
+	if (err != ERR_NOMEM && (err != 0 || json_root(&json)->kind != JSON_OBJECT))
 		err = ERR_SYNTAX;
 	json_free(&json);
 	return err;
 }
 
-bool redrive_is_allowed(const char *policy, const char *source_arn)
-{
-	struct json json = {0};
-	const struct json_value *arn;
-	const char *permission;
-	bool allowed = true;
-
-	if (policy == NULL)
-		return true;
-	if (parse_object(&json, policy) < 0)
-		return false;
-	permission = json_text(json_member(json_root(&json), "redrivePermission"));
-	if (permission != NULL && strcmp(permission, "allowAll") != 0) {
-		allowed = false;
-		PARAMS_EACH(arn, json_member(json_root(&json), "sourceQueueArns"))
-		{
-			if (json_text(arn) != NULL && strcmp(arn->string, source_arn) == 0)
-				allowed = true;
-		}
-	}
-	json_free(&json);
-	return allowed;
-}
-
-/* 0, ERR_SYNTAX or ERR_NOMEM. */
+/* 0, ERR_SYNTAX, ERR_TOO_LARGE or ERR_NOMEM. */
 static int check_value(const struct row *row, const char *value)
 {
-	struct redrive redrive;
 	int64_t number;
 	bool fits = false;
 
@@ -222,11 +107,10 @@ static int check_value(const struct row *row, const char *value)
 		fits = strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
 		break;
 	case JSON:
-		return *value == '\0' ? 0 : check_json_object(value);
+		return *value == '\0' ? 0 : check_policy(value);
 	case REDRIVE:
-		return redrive_parse(value, &redrive);
 	case ALLOW:
-		return *value == '\0' ? 0 : check_allow_policy(value);
+		return 0; /* redrive.c has looked at it */
 	case TEXT:
 		fits = strlen(value) <= 2048;
 		break;
@@ -246,44 +130,12 @@ bool queue_attribute_is_fifo(enum queue_attribute attribute)
 	       attribute <= QUEUE_ATTRIBUTE_THROUGHPUT_LIMIT;
 }
 
-/* What is wrong with a redrive policy; the words are SQS's. */
-static enum fault redrive_problem(const char *text, struct problem *problem)
-{
-	struct json json = {0};
-	const struct json_value *policy, *count, *arn;
-	const char *reason = NULL;
-	unsigned receives;
-
-	if (parse_object(&json, text) < 0) {
-		json_free(&json);
-		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
-			"Invalid value for the parameter RedrivePolicy. Reason: Redrive policy is "
-			"not a valid JSON map.");
-	}
-	policy = json_root(&json);
-	count = json_member(policy, "maxReceiveCount");
-	arn = json_member(policy, "deadLetterTargetArn");
-	if (count == NULL)
-		reason = "Redrive policy does not contain mandatory attribute: maxReceiveCount.";
-	else if (arn == NULL)
-		reason = "Redrive policy does not contain mandatory attribute: "
-			 "deadLetterTargetArn.";
-	else if (!read_max_receives(count, &receives))
-		reason = "Invalid value for maxReceiveCount, valid values are from 1 to 1000 both "
-			 "inclusive.";
-	else
-		reason = "Dead-letter target ARN should be fully qualified ARN.";
-	problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-		"Value %s for parameter RedrivePolicy is invalid. Reason: %s", text, reason);
-	json_free(&json);
-	return FAULT_INVALID_PARAMETER_VALUE;
-}
-
 static enum fault read_one(const struct json_value *item, bool fifo, struct queue_attributes *into,
 	uint32_t *ret_given, struct problem *problem)
 {
 	enum queue_attribute attribute = queue_attribute_find(item->name);
 	const char *value = item->string;
+	enum fault fault = FAULT_NONE;
 	int err;
 
 	if (item->kind != JSON_STRING)
@@ -296,7 +148,13 @@ static enum fault read_one(const struct json_value *item, bool fifo, struct queu
 	if (attribute == QUEUE_ATTRIBUTE_COUNT || (!fifo && queue_attribute_is_fifo(attribute)))
 		return problem_set(
 			problem, FAULT_INVALID_ATTRIBUTE_NAME, "Unknown Attribute %s.", item->name);
-	err = check_value(&rows[attribute], item->string);
+	if (rows[attribute].kind == REDRIVE)
+		fault = redrive_check(value, problem);
+	else if (rows[attribute].kind == ALLOW)
+		fault = redrive_check_allow(value, problem);
+	if (fault != FAULT_NONE)
+		return fault;
+	err = check_value(&rows[attribute], value);
 	if (err == 0 && attribute == QUEUE_ATTRIBUTE_FIFO_QUEUE && strcmp(value, "true") != 0)
 		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
 			"Invalid value for the parameter FifoQueue. Reason: Modifying queue type "
@@ -304,19 +162,13 @@ static enum fault read_one(const struct json_value *item, bool fifo, struct queu
 			"not supported.");
 	if (err == ERR_NOMEM)
 		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
-	if (err != 0) {
-		if (rows[attribute].kind == ALLOW)
-			return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
-				"Value %s for parameter RedriveAllowPolicy is invalid. Reason: It "
-				"must be a JSON object with redrivePermission, one of allowAll, "
-				"denyAll and byQueue, and with byQueue sourceQueueArns, 1 to %d "
-				"ARNs.",
-				item->string, ALLOWED_SOURCES_MAX);
-		if (rows[attribute].kind == REDRIVE)
-			return redrive_problem(item->string, problem);
+	if (err == ERR_TOO_LARGE)
+		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
+			"Invalid value for the parameter %s. Reason: It has more than %d bytes.",
+			item->name, QUEUE_POLICY_BYTES_MAX);
+	if (err != 0)
 		return problem_set(problem, FAULT_INVALID_ATTRIBUTE_VALUE,
 			"Invalid value for the parameter %s.", item->name);
-	}
 	/* "030" is 30 and compares equal to it. */
 	while (rows[attribute].kind == INTEGER && value[0] == '0' && value[1] != '\0')
 		value++;
@@ -406,9 +258,14 @@ const char *queue_attribute_expected(
 	case BOOLEAN:
 		return "true or false";
 	case JSON:
+		snprintf(ret, QUEUE_ATTRIBUTE_EXPECTED_MAX,
+			"a JSON object (or a map) of at most %d bytes", QUEUE_POLICY_BYTES_MAX);
+		return ret;
 	case REDRIVE:
-	case ALLOW:
 		return "a JSON object (or a map)";
+	case ALLOW:
+		return "a JSON object (or a map) with redrivePermission, one of allowAll, denyAll "
+		       "and, with sourceQueueArns, byQueue";
 	case SCOPE:
 		return "queue or messageGroup";
 	case THROUGHPUT:

@@ -30,6 +30,8 @@
 	X(DEDUPLICATION_SCOPE, "DeduplicationScope", SCOPE, 0, 0, NULL)                  \
 	X(THROUGHPUT_LIMIT, "FifoThroughputLimit", THROUGHPUT, 0, 0, NULL)
 
+#define QUEUE_POLICY_BYTES_MAX 8192 /* SQS quotas: policies */
+
 enum queue_attribute {
 #define X(id, name, kind, min, max, default) QUEUE_ATTRIBUTE_##id,
 	QUEUE_ATTRIBUTE_LIST(X)
@@ -74,23 +76,5 @@ int queue_attributes_complete_fifo(struct queue_attributes *attributes);
 #define QUEUE_ATTRIBUTE_EXPECTED_MAX 128
 const char *queue_attribute_expected(
 	enum queue_attribute attribute, char ret[QUEUE_ATTRIBUTE_EXPECTED_MAX]);
-
-/* "arn:aws:sqs:region:account:name": the name, which lies in `arn`; or NULL: it is none. */
-const char *queue_arn_name(const char *arn);
-
-/* A redrive policy; max_receives 0: none. */
-struct redrive {
-	unsigned max_receives;
-	char dead_letter_queue[TEXT_QUEUE_NAME_MAX + 1];
-};
-
-/*
- * May the queue with this ARN name a queue with this RedriveAllowPolicy (NULL: none) as its
- * dead-letter queue? Without memory to find out: no.
- */
-bool redrive_is_allowed(const char *policy, const char *source_arn);
-
-/* What `text` (NULL or "": none) says. 0; ERR_SYNTAX: it is not a redrive policy; ERR_NOMEM. */
-int redrive_parse(const char *text, struct redrive *ret);
 
 #endif

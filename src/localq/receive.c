@@ -129,7 +129,8 @@ static void answer_system_attributes(struct call *call, const struct store_messa
 	if (mask & 1u << SYSTEM_DEDUPLICATION_ID && message->deduplication_id != NULL)
 		answer_text(answer, "MessageDeduplicationId", message->deduplication_id);
 	if (mask & 1u << SYSTEM_SEQUENCE_NUMBER && call->receive.queue->is_fifo)
-		answer_text(answer, "SequenceNumber", fifo_sequence(message->id, sequence));
+		answer_text(answer, "SequenceNumber",
+			fifo_sequence(store_id_number(message->id), sequence));
 	if (mask & 1u << SYSTEM_TRACE_HEADER && message->trace_header != NULL)
 		answer_text(answer, "AWSTraceHeader", message->trace_header);
 	if (mask & 1u << SYSTEM_DEAD_LETTER_SOURCE && message->dead_letter_source != NULL) {

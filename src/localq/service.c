@@ -151,6 +151,14 @@ void call_free(struct call *call)
 	call_recycle(call, 0);
 }
 
+/* What the Query protocol says in its own words. */
+static const char *query_words(const struct problem *problem)
+{
+	return problem->fault == FAULT_QUEUE_DOES_NOT_EXIST
+		       ? "The specified queue does not exist for this wsdl version."
+		       : problem->message;
+}
+
 /* In place of whatever was written. */
 void call_refuse(struct call *call)
 {
@@ -160,7 +168,7 @@ void call_refuse(struct call *call)
 	call->answer.request_id = call->request_id;
 	if (call->answer.is_xml) {
 		answer_error_xml(&call->answer, fault_is_senders(call->problem.fault), row->code,
-			call->problem.message);
+			query_words(&call->problem));
 	} else {
 		answer_begin(&call->answer);
 		answer_text(&call->answer, "__type", row->type);

@@ -202,6 +202,24 @@ int store_try_write(struct store *store, int64_t now)
 	return store_run(store, STORE_SETTING_PUT);
 }
 
+static int write_counts(struct store *store)
+{
+	int err = 0;
+
+	while (store->changed != NULL && err == 0) {
+		struct store_queue *queue = store->changed;
+
+		store_bind_int(store, STORE_LANE_COUNTS, 1, queue->lane);
+		store_bind_int(store, STORE_LANE_COUNTS, 2, queue->messages);
+		store_bind_int(store, STORE_LANE_COUNTS, 3, queue->fresh_id);
+		store_bind_int(store, STORE_LANE_COUNTS, 4, queue->turn);
+		err = store_run(store, STORE_LANE_COUNTS);
+		queue->is_changed = false;
+		store->changed = queue->next_changed;
+	}
+	return err;
+}
+
 int store_commit(struct store *store)
 {
 	int err;
@@ -210,7 +228,9 @@ int store_commit(struct store *store)
 		return store->failed ? ERR_STORE : 0;
 	if (store->failed)
 		return ERR_STORE;
-	err = store_run(store, STORE_COMMIT);
+	err = write_counts(store);
+	if (err == 0)
+		err = store_run(store, STORE_COMMIT);
 	if (err == 0)
 		leave(store);
 	return err;

@@ -12,9 +12,13 @@
  * configured once for the process, by the first store_open.
  *
  * Messages lie in lanes. A queue has one lane; a purge gives it a new one and leaves the old lane
- * to store_sweep, so that purging or deleting a queue costs the same however much is in it. A
- * receive walks the index (lane, visible_ms) from its start and takes what it needs; in a FIFO
- * queue it walks groups instead (store_groups.c).
+ * to store_sweep, so that purging or deleting a queue costs the same however much is in it. Most
+ * messages are received as soon as they are sent, so those that never were, and had no delay, are
+ * read in the order in which they were sent; an index of times has the others. A receive merges the
+ * two (store_walk.c) and takes what it needs; in a FIFO queue it walks groups instead
+ * (store_groups.c), in a standard one whose messages have groups it goes by tenants
+ * (store_tenants.c). How many messages a queue has is written with each transaction that changes
+ * it, so opening costs the same however many there are.
  *
  * States of a message follow from its row: received or not (receives), hidden or not (visible_ms
  * in the future). Delayed is hidden and never received, in flight is hidden and received.
@@ -24,6 +28,7 @@
 
 #include "localq/handle.h"
 #include "localq/queue_attributes.h"
+#include "localq/redrive.h"
 #include "localq/text.h"
 
 #include "base/json.h"
@@ -51,11 +56,24 @@ struct store_queue {
 	struct redrive redrive; /* parsed from the attributes, as the following ones */
 	int64_t visibility_ms, delay_ms, retention_ms;
 	int64_t messages;	 /* all of them, whatever their state */
+	int64_t fresh_id;	 /* no message that was never received has a smaller id */
 	int64_t in_flight_bound; /* at least as many as are in flight; see store_is_over_limit */
 	int64_t in_flight_counted_ms;
-	int64_t oldest_id; /* no message of the lane has a smaller id: store_peek.c */
-	void *owner_data;  /* the caller's; NULL to begin with */
+	struct store_queue *next_changed; /* the store's, as is_changed */
+	bool is_changed;
+	/* Of a standard queue, store_tenants.c: some of its messages have groups. */
+	bool has_tenants;
+	int64_t turn, plain_turn; /* the virtual time; of messages without a group */
+	void *owner_data;	  /* the caller's; NULL to begin with */
 };
+
+/* Bits of an id that number the messages: they rise from send to send, over all queues. */
+#define STORE_NUMBER_BITS 42
+
+static inline int64_t store_id_number(int64_t id)
+{
+	return id & (((int64_t)1 << STORE_NUMBER_BITS) - 1);
+}
 
 /* To insert, or as seen by a receive; everything borrowed. */
 struct store_message {
@@ -146,9 +164,9 @@ bool store_queue_feeds(const struct store_queue *queue, const struct store_queue
 /* Does any queue's? */
 bool store_queue_is_dead_letter(const struct store *store, const struct store_queue *dead_letters);
 
-/* Of a message that was sent: ids rise from send to send. */
+/* Of a message that was sent. */
 struct store_sent {
-	int64_t id;
+	int64_t number;
 	uint8_t message_id[16];
 };
 
@@ -185,9 +203,10 @@ int store_delete(struct store *store, struct store_queue *queue, const struct ha
 
 enum store_change {
 	STORE_CHANGED,
-	STORE_CHANGE_GONE,	    /* deleted, or received again since */
-	STORE_CHANGE_NOT_IN_FLIGHT, /* visible again */
+	STORE_CHANGE_GONE, /* deleted, or received again since; in a FIFO queue also: visible again
+			    */
 };
+/* A message of a standard queue that is visible again is hidden again, as SQS does. */
 int store_change_visibility(struct store *store, struct store_queue *queue,
 	const struct handle *handle, int64_t visible_ms, int64_t now, enum store_change *ret);
 
@@ -226,23 +245,23 @@ int store_next_visible(
 /*
  * Looking without receiving: store_peek.c. Nothing about a message changes.
  *
- * When the oldest message was sent, whatever its state; 0: there is none. Exact: ids only grow, so
- * it is the one of the smallest id. From one call to the next the search goes on where it ended,
- * so it costs a look-up, plus what was deleted or belongs to other queues in between, but never
- * more than a walk over the queue's own index. Nothing is kept up to date for it by sends and
- * deletes.
+ * When the oldest message was sent, whatever its state; 0: there is none. Exact: numbers only grow,
+ * so it is the one of the smallest. Two look-ups; nothing is kept up to date for it.
  */
 int store_oldest_sent(struct store *store, struct store_queue *queue, int64_t *ret_sent_ms);
-/* A message of this id has been moved into the queue from another one. */
-void store_oldest_note(struct store_queue *queue, int64_t id);
 
-/* Where a message stands in its queue: in the order of its next receive. Zeroed: before all. */
+/*
+ * Where a message stands in its queue: in the order of its next receive. Zeroed: before all. The
+ * first three are of those with a time of their own, the last of those that were never received.
+ */
 struct store_position {
 	int64_t visible_ms, receives, id;
+	int64_t fresh_id;
 };
 
 struct store_peeked {
 	struct store_message message; /* `receives` are those so far; everything borrowed */
+	int64_t visible_ms;
 	struct store_position position;
 };
 

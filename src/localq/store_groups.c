@@ -12,7 +12,6 @@
  * a new id, which is the last.
  */
 #include "bunshin/error.h"
-#include "localq/store_content.h"
 #include "localq/store_private.h"
 
 #include <stdio.h>
@@ -148,23 +147,6 @@ struct group_receive {
 	size_t group_count;
 };
 
-int store_group_message(struct store *store, enum store_statement which, struct store_message *ret)
-{
-	sqlite3_stmt *row = store->statements[which];
-
-	*ret = (struct store_message){
-		.id = sqlite3_column_int64(row, 0),
-		.receives = (uint32_t)sqlite3_column_int64(row, 1),
-		.first_received_ms = sqlite3_column_int64(row, 2),
-		.sent_ms = sqlite3_column_int64(row, 3),
-		.dead_letter_source = (const char *)sqlite3_column_text(row, 5),
-	};
-	if (store_content_read(
-		    sqlite3_column_blob(row, 4), (size_t)sqlite3_column_bytes(row, 4), ret))
-		return 0;
-	return store_fail_damaged(store, ret->id);
-}
-
 /* One message that is visible: over, dead, or taken. */
 static int take_one(struct store *store, struct group_receive *receive)
 {
@@ -181,7 +163,7 @@ static int take_one(struct store *store, struct group_receive *receive)
 		receive->cleared[receive->cleared_count++].dead = !over;
 		return 0;
 	}
-	err = store_group_message(store, STORE_GROUP_MESSAGES, &message);
+	err = store_read_message(store, row, &message);
 	if (err < 0)
 		return err;
 	if (message.receives++ == 0)
@@ -249,14 +231,16 @@ static int hide(struct store *store, const struct group_receive *receive, int64_
 
 static int bury(struct store *store, const struct group_receive *receive, int64_t id)
 {
-	int64_t new_id = 0;
-	int err = store_take_id(store, &new_id);
+	struct store_queue *to = receive->dead_letter;
+	int64_t number, new_id;
+	int err = store_take_number(store, &number);
 
+	if (err < 0)
+		return err;
+	new_id = store_id(to->lane, true, number);
+	err = store_group_move(store, id, new_id, to, receive->now);
 	if (err == 0)
-		err = store_move_dead(
-			store, receive->queue, receive->dead_letter, id, receive->now);
-	if (err == 0)
-		err = store_group_move(store, id, new_id, receive->dead_letter, receive->now);
+		err = store_move_dead(store, receive->queue, to, new_id, new_id, receive->now);
 	return err;
 }
 
@@ -274,7 +258,7 @@ static int clear(
 		} else {
 			store_bind_int(store, STORE_MESSAGE_EXPIRE, 1, id);
 			err = store_run(store, STORE_MESSAGE_EXPIRE);
-			receive->queue->messages--;
+			store_count_change(store, receive->queue, -1);
 		}
 	}
 	return err;

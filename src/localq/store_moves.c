@@ -176,7 +176,7 @@ struct slice {
 static struct store_queue *destination_of(
 	struct store *store, const struct store_move *move, sqlite3_stmt *row, struct slice *slice)
 {
-	const char *source = (const char *)sqlite3_column_text(row, 2);
+	const char *source = (const char *)sqlite3_column_text(row, 5);
 	const char *name = move->destination[0] ? move->destination : source;
 	struct store_queue *queue = NULL;
 
@@ -191,14 +191,13 @@ static struct store_queue *destination_of(
 static int find_movable(struct store *store, const struct store_move *move,
 	const struct store_queue *queue, int64_t now, size_t max, struct slice *slice)
 {
-	sqlite3_stmt *row = store->statements[STORE_MOVABLE];
+	struct store_walk walk;
+	sqlite3_stmt *row;
 	int err = 0;
 
-	store_bind_int(store, STORE_MOVABLE, 1, queue->lane);
-	store_bind_int(store, STORE_MOVABLE, 2, now);
-	store_bind_int(store, STORE_MOVABLE, 3, (int64_t)max);
-	while (slice->failure == NULL && (err = store_step(store, STORE_MOVABLE)) == 1) {
-		bool expired = sqlite3_column_int64(row, 1) + queue->retention_ms <= now;
+	store_walk_visible(store, queue, now, &walk);
+	while (slice->count < max && (err = store_walk_next(&walk, &row)) == 1) {
+		bool expired = sqlite3_column_int64(row, 3) + queue->retention_ms <= now;
 		struct store_queue *to = NULL;
 
 		if (!expired)
@@ -208,20 +207,24 @@ static int find_movable(struct store *store, const struct store_move *move,
 		slice->rows[slice->count].id = sqlite3_column_int64(row, 0);
 		slice->rows[slice->count++].to = to;
 	}
-	store_reset(store, STORE_MOVABLE);
+	store_walk_end(&walk);
 	return err < 0 ? err : 0;
 }
 
-static int redrive(struct store *store, const struct store_mover *mover, int64_t id,
-	const struct store_queue *to, int64_t now)
+static int redrive(struct store *store, const struct store_mover *mover, struct store_queue *from,
+	int64_t id, struct store_queue *to, int64_t now)
 {
+	struct store_tenant tenant = {.row = 0};
 	sqlite3_stmt *statement = store->statements[STORE_MESSAGE_REDRIVE];
 	uint8_t message_id[16];
-	int64_t new_id = 0;
-	int err = store_take_id(store, &new_id);
+	int64_t number, new_id;
+	int err = store_take_number(store, &number);
 
+	if (err == 0 && from->has_tenants)
+		err = store_tenant_of(store, id, &tenant);
 	if (err < 0)
 		return err;
+	new_id = store_id(to->lane, true, number);
 	mover->new_message_id(mover->arg, message_id);
 	store_bind_int(store, STORE_MESSAGE_REDRIVE, 1, id);
 	store_bind_int(store, STORE_MESSAGE_REDRIVE, 2, new_id);
@@ -237,7 +240,28 @@ static int redrive(struct store *store, const struct store_mover *mover, int64_t
 		store_bind_int(store, STORE_MESSAGE_REDRIVE, 1, new_id);
 	}
 	err = store_run(store, STORE_MESSAGE_REDRIVE);
+	if (err == 0 && tenant.row != 0)
+		err = store_tenant_leave(store, &tenant, id);
+	if (err == 0 && tenant.row != 0)
+		err = store_tenant_join(store, to, &tenant, new_id, now + to->delay_ms, now);
+	if (err == 0 && tenant.is_head)
+		err = store_tenant_settle(store, from, tenant.row, now);
 	return err == 0 && to->is_fifo ? store_group_settle_of(store, new_id, now) : err;
+}
+
+static int expire(struct store *store, struct store_queue *queue, int64_t id, int64_t now)
+{
+	struct store_tenant tenant = {.row = 0};
+	int err = queue->has_tenants ? store_tenant_of(store, id, &tenant) : 0;
+
+	if (err < 0)
+		return err;
+	store_bind_int(store, STORE_MESSAGE_EXPIRE, 1, id);
+	err = store_run(store, STORE_MESSAGE_EXPIRE);
+	if (err == 0 && tenant.row != 0)
+		err = store_tenant_leave(store, &tenant, id);
+	return err == 0 && tenant.is_head ? store_tenant_settle(store, queue, tenant.row, now)
+					  : err;
 }
 
 static int write_slice(struct store *store, const struct store_mover *mover,
@@ -248,18 +272,16 @@ static int write_slice(struct store *store, const struct store_mover *mover,
 	for (size_t i = 0; i < slice->count && err == 0; i++) {
 		struct store_queue *to = slice->rows[i].to;
 
-		if (to == NULL) {
-			store_bind_int(store, STORE_MESSAGE_EXPIRE, 1, slice->rows[i].id);
-			err = store_run(store, STORE_MESSAGE_EXPIRE);
-		} else {
-			err = redrive(store, mover, slice->rows[i].id, to, now);
-		}
+		if (to == NULL)
+			err = expire(store, queue, slice->rows[i].id, now);
+		else
+			err = redrive(store, mover, queue, slice->rows[i].id, to, now);
 		if (err < 0)
 			break;
-		queue->messages--;
+		store_count_change(store, queue, -1);
 		move->moved += to != NULL;
 		if (to != NULL) {
-			to->messages++;
+			store_count_change(store, to, 1);
 			mover->moved(mover->arg, to);
 		}
 	}

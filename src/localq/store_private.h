@@ -22,14 +22,12 @@
 	X(COMMIT, "COMMIT")                                                                        \
 	X(SETTING_GET, "SELECT value FROM settings WHERE name=?1")                                 \
 	X(SETTING_PUT, "INSERT OR REPLACE INTO settings VALUES(?1,?2)")                            \
-	X(LOAD_QUEUES, "SELECT q.id, q.name, q.created_ms, q.modified_ms, q.purged_ms, l.id "      \
+	X(LOAD_QUEUES, "SELECT q.id, q.name, q.created_ms, q.modified_ms, q.purged_ms, l.id, "     \
+		       "l.messages, l.fresh_id, l.turn, "                                          \
+		       "EXISTS(SELECT 1 FROM tenants t WHERE t.lane=l.id) "                        \
 		       "FROM queues q JOIN lanes l ON l.queue=q.id")                               \
 	X(LOAD_ATTRIBUTES, "SELECT q.name, a.name, a.value "                                       \
 			   "FROM queue_attributes a JOIN queues q ON q.id=a.queue")                \
-	X(LOAD_COUNTS, "SELECT q.name, m.count, m.least FROM "                                     \
-		       "(SELECT lane, count(*) AS count, min(id) AS least FROM messages "          \
-		       "INDEXED BY messages_by_time GROUP BY lane) m "                             \
-		       "JOIN lanes l ON l.id=m.lane JOIN queues q ON q.id=l.queue")                \
 	X(QUEUE_INSERT, "INSERT INTO queues(name,created_ms,modified_ms,purged_ms) "               \
 			"VALUES(?1,?2,?2,0)")                                                      \
 	X(QUEUE_MODIFIED, "UPDATE queues SET modified_ms=?2 WHERE id=?1")                          \
@@ -46,42 +44,51 @@
 	X(NAME_RESERVE, "INSERT OR REPLACE INTO reserved_names VALUES(?1,?2)")                     \
 	X(NAME_RESERVED, "SELECT until_ms FROM reserved_names WHERE name=?1")                      \
 	X(NAMES_FORGET, "DELETE FROM reserved_names WHERE until_ms<=?1")                           \
-	X(LANE_INSERT, "INSERT INTO lanes(queue) VALUES(?1)")                                      \
+	X(LANE_FREE, "SELECT coalesce(min(id),0)+1 FROM lanes l "                                  \
+		     "WHERE NOT EXISTS(SELECT 1 FROM lanes WHERE id=l.id+1)")                      \
+	X(LANE_INSERT, "INSERT INTO lanes VALUES(?1,?2,0,?3,0)")                                   \
+	X(LANE_COUNTS, "UPDATE lanes SET messages=?2, fresh_id=?3, turn=?4 WHERE id=?1")           \
 	X(LANE_ABANDON, "UPDATE lanes SET queue=NULL WHERE id=?1")                                 \
 	X(LANE_ABANDONED, "SELECT id FROM lanes WHERE queue IS NULL LIMIT 1")                      \
 	X(LANE_DELETE, "DELETE FROM lanes WHERE id=?1")                                            \
-	X(MESSAGE_INSERT, "INSERT INTO messages(id,lane,visible_ms,receives,first_received_ms,"    \
-			  "sent_ms,content) VALUES(?1,?2,?3,0,?4,?4,?5)")                          \
-	X(MESSAGES_VISIBLE, "SELECT id,receives,first_received_ms,sent_ms,content,"                \
-			    "dead_letter_source FROM messages INDEXED BY messages_by_time "        \
-			    "WHERE lane=?1 AND visible_ms<=?2 ORDER BY visible_ms")                \
+	X(MESSAGE_INSERT, "INSERT INTO messages(id,lane,timed,visible_ms,receives,"                \
+			  "first_received_ms,sent_ms,content) VALUES(?1,?2,?3,?4,0,?5,?5,?6)")     \
+	X(FRESH, "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"        \
+		 "visible_ms FROM messages WHERE id>=?1 AND id<?2 ORDER BY id")                    \
+	X(TIMED_VISIBLE, "SELECT id,receives,first_received_ms,sent_ms,content,"                   \
+			 "dead_letter_source,visible_ms FROM messages "                            \
+			 "INDEXED BY messages_by_time WHERE timed AND lane=?1 AND visible_ms<=?2 " \
+			 "ORDER BY visible_ms")                                                    \
+	X(TIMED_FROM, "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"   \
+		      "visible_ms FROM messages INDEXED BY messages_by_time "                      \
+		      "WHERE timed AND lane=?1 AND (visible_ms,receives,id)>=(?2,?3,?4) "          \
+		      "ORDER BY visible_ms,receives,id")                                           \
 	X(MESSAGE_RECEIVED,                                                                        \
-		"UPDATE messages SET receives=?2, first_received_ms=?3, visible_ms=?4 "            \
+		"UPDATE messages SET timed=1, receives=?2, first_received_ms=?3, visible_ms=?4 "   \
 		"WHERE id=?1")                                                                     \
-	X(MESSAGE_MOVE, "UPDATE messages SET lane=?2, visible_ms=?3, dead_letter_source=?4 "       \
-			"WHERE id=?1")                                                             \
+	X(MESSAGE_MOVE, "UPDATE messages SET id=?2, lane=?3, visible_ms=?4, "                      \
+			"dead_letter_source=?5 WHERE id=?1")                                       \
 	X(MESSAGE_EXPIRE, "DELETE FROM messages WHERE id=?1")                                      \
 	X(MESSAGE_DELETE, "DELETE FROM messages WHERE id=?1 AND lane=?2 AND receives=?3")          \
 	X(MESSAGE_STATE, "SELECT lane,receives,visible_ms FROM messages WHERE id=?1")              \
 	X(MESSAGE_VISIBILITY, "UPDATE messages SET visible_ms=?2 WHERE id=?1")                     \
 	X(COUNT_HIDDEN, "SELECT count(*), count(CASE WHEN receives>0 THEN 1 END) "                 \
 			"FROM messages INDEXED BY messages_by_time "                               \
-			"WHERE lane=?1 AND visible_ms>?2")                                         \
+			"WHERE timed AND lane=?1 AND visible_ms>?2")                               \
 	X(NEXT_VISIBLE, "SELECT visible_ms FROM messages INDEXED BY messages_by_time "             \
-			"WHERE lane=?1 AND visible_ms>?2 ORDER BY visible_ms LIMIT 1")             \
+			"WHERE timed AND lane=?1 AND visible_ms>?2 ORDER BY visible_ms LIMIT 1")   \
 	X(SWEEP_LANE, "DELETE FROM messages WHERE id IN (SELECT id FROM messages "                 \
-		      "INDEXED BY messages_by_time WHERE lane=?1 LIMIT ?2)")                       \
-	X(SWEEP_EXPIRED, "DELETE FROM messages WHERE id IN (SELECT id FROM messages "              \
-			 "INDEXED BY messages_by_time WHERE lane=?1 AND visible_ms<=?2 LIMIT ?3)") \
-	X(OLDEST_FROM, "SELECT id,lane,sent_ms FROM messages WHERE id>=?1 ORDER BY id")            \
-	X(OLDEST_OF_LANE, "SELECT min(id) FROM messages INDEXED BY messages_by_time "              \
-			  "WHERE lane=?1")                                                         \
-	X(PEEK, "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"         \
-		"visible_ms FROM messages INDEXED BY messages_by_time WHERE lane=?1 "              \
-		"AND (visible_ms,receives,id)>=(?2,?3,?4) "                                        \
-		"ORDER BY visible_ms,receives,id")                                                 \
-	X(FIFO_INSERT, "INSERT INTO messages(id,lane,visible_ms,receives,first_received_ms,"       \
-		       "sent_ms,content,group_row) VALUES(?1,?2,?3,0,?4,?4,?5,?6)")                \
+		      "WHERE id>=?1 AND id<?2 LIMIT ?3)")                                          \
+	X(SWEEP_TIMED, "DELETE FROM messages WHERE id IN (SELECT id FROM messages "                \
+		       "INDEXED BY messages_by_time "                                              \
+		       "WHERE timed AND lane=?1 AND visible_ms<=?2 LIMIT ?3)")                     \
+	X(SWEEP_FRESH, "DELETE FROM messages WHERE id IN (SELECT id FROM "                         \
+		       "(SELECT id,sent_ms FROM messages WHERE id>=?1 AND id<?2 "                  \
+		       "ORDER BY id LIMIT ?3) WHERE sent_ms<=?4)")                                 \
+	X(OLDEST, "SELECT id,sent_ms FROM messages WHERE id>=?1 AND id<?2 ORDER BY id LIMIT 1")    \
+	X(FIFO_INSERT, "INSERT INTO messages(id,lane,timed,visible_ms,receives,"                   \
+		       "first_received_ms,sent_ms,content,group_row) "                             \
+		       "VALUES(?1,?2,?3,?4,0,?5,?5,?6,?7)")                                        \
 	X(GROUP_FIND, "SELECT id FROM groups WHERE lane=?1 AND name=?2")                           \
 	X(GROUP_INSERT, "INSERT INTO groups(lane,name,ready_ms) VALUES(?1,?2,?3)")                 \
 	X(GROUP_READY, "UPDATE groups SET ready_ms=?2 WHERE id=?1")                                \
@@ -100,6 +107,55 @@
 	X(MESSAGE_JOIN, "UPDATE messages SET id=?2, lane=?3, group_row=?4 WHERE id=?1")            \
 	X(GROUPS_SWEEP, "DELETE FROM groups WHERE id IN (SELECT id FROM groups "                   \
 			"INDEXED BY groups_by_time WHERE lane=?1 LIMIT ?2)")                       \
+	X(TENANT_FIND, "SELECT id,turn,head_ms,head_id,ready FROM tenants "                        \
+		       "WHERE lane=?1 AND name=?2")                                                \
+	X(TENANT_GET, "SELECT id,turn,head_ms,head_id,ready,name FROM tenants WHERE id=?1")        \
+	X(TENANT_INSERT, "INSERT INTO tenants(lane,name,turn,head_ms,head_id,ready) "              \
+			 "VALUES(?1,?2,?3,?4,?5,?6)")                                              \
+	X(TENANT_UPDATE,                                                                           \
+		"UPDATE tenants SET turn=?2, head_ms=?3, head_id=?4, ready=?5 WHERE id=?1")        \
+	X(TENANT_DELETE, "DELETE FROM tenants WHERE id=?1")                                        \
+	X(TENANTS_PROMOTE, "UPDATE tenants SET ready=1, turn=max(turn,?3) WHERE id IN "            \
+			   "(SELECT id FROM tenants INDEXED BY tenants_waiting WHERE lane=?1 "     \
+			   "AND ready=0 AND head_ms<=?2 ORDER BY head_ms LIMIT ?4)")               \
+	X(TENANTS_READY, "SELECT id,turn,head_ms,head_id FROM tenants INDEXED BY tenants_ready "   \
+			 "WHERE lane=?1 AND ready=1 ORDER BY turn,head_ms,head_id")                \
+	X(TENANT_ANY, "SELECT id FROM tenants WHERE lane=?1 LIMIT 1")                              \
+	X(TENANT_HEADS, "SELECT visible_ms,id FROM tenant_order WHERE tenant=?1 "                  \
+			"AND visible_ms<=?2 ORDER BY visible_ms,id LIMIT ?3 OFFSET ?4")            \
+	X(TENANT_HEAD, "SELECT visible_ms,id FROM tenant_order WHERE tenant=?1 "                   \
+		       "ORDER BY visible_ms,id LIMIT 1")                                           \
+	X(ORDER_INSERT, "INSERT INTO tenant_order VALUES(?1,?2,?3)")                               \
+	X(ORDER_MOVE, "UPDATE tenant_order SET visible_ms=?4 "                                     \
+		      "WHERE tenant=?1 AND visible_ms=?2 AND id=?3")                               \
+	X(ORDER_DELETE, "DELETE FROM tenant_order WHERE tenant=?1 AND visible_ms=?2 AND id=?3")    \
+	X(ORDER_SWEEP, "DELETE FROM tenant_order WHERE (tenant,visible_ms,id) IN "                 \
+		       "(SELECT tenant,visible_ms,id FROM tenant_order WHERE tenant=?1 LIMIT ?2)") \
+	X(TENANT_OF_MESSAGE, "SELECT t.id, m.visible_ms, t.head_id=m.id, t.name FROM messages m "  \
+			     "JOIN tenants t ON t.id=m.tenant WHERE m.id=?1")                      \
+	X(TENANT_JOIN, "UPDATE messages SET lane=?2, tenant=?3 WHERE id=?1")                       \
+	X(TENANTS_EXPIRED, "SELECT id,visible_ms,tenant FROM messages "                            \
+			   "INDEXED BY messages_by_time "                                          \
+			   "WHERE timed AND lane=?1 AND visible_ms<=?2 LIMIT ?3")                  \
+	X(ALL_VISIBLE, "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"  \
+		       "visible_ms FROM messages INDEXED BY messages_by_time "                     \
+		       "WHERE timed AND lane=?1 AND visible_ms<=?2 UNION ALL "                     \
+		       "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"  \
+		       "visible_ms FROM messages INDEXED BY messages_by_time "                     \
+		       "WHERE timed AND lane=-?1 AND visible_ms<=?2 "                              \
+		       "ORDER BY visible_ms,receives,id")                                          \
+	X(ALL_FROM, "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"     \
+		    "visible_ms FROM messages INDEXED BY messages_by_time "                        \
+		    "WHERE timed AND lane=?1 AND (visible_ms,receives,id)>=(?2,?3,?4) UNION ALL "  \
+		    "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"     \
+		    "visible_ms FROM messages INDEXED BY messages_by_time "                        \
+		    "WHERE timed AND lane=-?1 AND (visible_ms,receives,id)>=(?2,?3,?4) "           \
+		    "ORDER BY visible_ms,receives,id")                                             \
+	X(TENANT_MESSAGE, "SELECT id,receives,first_received_ms,sent_ms,content,"                  \
+			  "dead_letter_source,visible_ms FROM messages WHERE id=?1")               \
+	X(TENANT_MESSAGE_INSERT, "INSERT INTO messages(id,lane,timed,visible_ms,receives,"         \
+				 "first_received_ms,sent_ms,content,tenant) "                      \
+				 "VALUES(?1,?2,?3,?4,0,?5,?5,?6,?7)")                              \
 	X(DEDUPLICATION_FIND, "SELECT message_id, id FROM deduplications WHERE queue=?1 "          \
 			      "AND scope=?2 AND deduplication_id=?3 AND until_ms>?4")              \
 	X(DEDUPLICATION_PUT, "INSERT OR REPLACE INTO deduplications VALUES(?1,?2,?3,?4,?5,?6)")    \
@@ -129,11 +185,8 @@
 	X(MOVE_UPDATE,                                                                             \
 		"UPDATE moves SET status=?2, moved=?3, paced_ms=?4, failure=?5 WHERE id=?1")       \
 	X(MOVES_DELETE, "DELETE FROM moves WHERE source=?1")                                       \
-	X(MOVABLE,                                                                                 \
-		"SELECT id,sent_ms,dead_letter_source FROM messages INDEXED BY messages_by_time "  \
-		"WHERE lane=?1 AND visible_ms<=?2 ORDER BY visible_ms LIMIT ?3")                   \
 	X(MESSAGE_REDRIVE,                                                                         \
-		"UPDATE messages SET id=?2, lane=?3, visible_ms=?4, receives=0, "                  \
+		"UPDATE messages SET id=?2, lane=?3, timed=1, visible_ms=?4, receives=0, "         \
 		"first_received_ms=?5, sent_ms=?5, content=content_with_id(content,?6), "          \
 		"dead_letter_source=NULL "                                                         \
 		"WHERE id=?1")
@@ -146,6 +199,14 @@ enum store_statement {
 };
 
 struct checkpointer;
+
+/* A tenant without a row, by a hash of its queue and name, and the turn at which it went. */
+struct store_departed {
+	uint64_t key;
+	int64_t turn;
+};
+
+#define STORE_DEPARTED 1024
 
 struct store {
 	sqlite3 *db;
@@ -160,12 +221,14 @@ struct store {
 	char detail[STORE_DETAIL_MAX];
 	uint8_t handle_key[HANDLE_KEY_BYTES];
 	/*
-	 * Row ids are never given out twice, or an old receipt handle would fit a new message: they
-	 * are reserved in blocks, and what a crash leaves of a block is skipped.
+	 * Numbers of messages are never given out twice, or an old receipt handle would fit a new
+	 * message: they are reserved in blocks, and what a crash leaves of a block is skipped.
 	 */
-	int64_t next_id, reserved_id;
+	int64_t next_number, reserved_number;
 	struct store_queue *buckets[STORE_BUCKETS]; /* by name */
+	struct store_queue *changed;		    /* those whose counts the commit writes */
 	struct buf content;			    /* scratch of one insert */
+	struct store_departed departed[STORE_DEPARTED];
 };
 
 /* Remembers the database's words; the transaction has failed. Returns ERR_STORE or ERR_NOMEM. */
@@ -185,15 +248,72 @@ void store_reset(struct store *store, enum store_statement which);
 void store_bind_int(struct store *store, enum store_statement which, int at, int64_t value);
 void store_bind_text(struct store *store, enum store_statement which, int at, const char *text);
 
-/* A fresh row id, never given out before. */
-int store_take_id(struct store *store, int64_t *ret);
+/*
+ * The id of a message is its row: lane 20 bits, timed 1, number 42. So the messages of a lane lie
+ * together, and in the half that is not timed those that were visible as soon as they were sent, in
+ * that order. From a queue's fresh_id on, all of these are fresh: never received, not in the index
+ * of times. What is received becomes timed where it lies; what is sent with a delay, moved, or sent
+ * to a FIFO queue is from the beginning. A message of a tenant (store_tenants.c) is timed, too,
+ * with the negative of its lane in the row.
+ */
+#define STORE_LANE_SHIFT (STORE_NUMBER_BITS + 1)
+
+static inline int64_t store_id(uint32_t lane, bool timed, int64_t number)
+{
+	return (int64_t)lane << STORE_LANE_SHIFT | (int64_t)timed << STORE_NUMBER_BITS | number;
+}
+
+/* A number never given out before. */
+int store_take_number(struct store *store, int64_t *ret);
+/* The queue has `more` messages than before (negative: fewer); the commit writes it down. */
+void store_count_change(struct store *store, struct store_queue *queue, int64_t more);
+
+/*
+ * store_walk.c: the messages of a queue in the order of their next receive, fresh and timed ones
+ * merged by the time at which they became visible, of equal times the fresh ones first. Both parts
+ * are only read on as far as they are needed. Nothing of them may be written until store_walk_end.
+ */
+struct store_walk {
+	struct store *store;
+	enum store_statement which; /* that finds the timed ones, and those of tenants */
+	struct store_part {
+		bool begun, has_row;
+		int64_t visible_ms;
+	} fresh, timed;
+	bool at_fresh; /* which of them has the current row */
+	struct store_position position;
+};
+
+/* Those visible at `now`, or of them only those without a tenant. */
+void store_walk_plain(
+	struct store *store, const struct store_queue *queue, int64_t now, struct store_walk *ret);
+void store_walk_visible(
+	struct store *store, const struct store_queue *queue, int64_t now, struct store_walk *ret);
+/* All of them, from a position on. */
+void store_walk_from(struct store *store, const struct store_queue *queue,
+	const struct store_position *from, struct store_walk *ret);
+/*
+ * 1: *ret_row is a row of id, receives, first_received_ms, sent_ms, content, dead_letter_source,
+ * visible_ms, until the next call; 0: no more; or an error.
+ */
+int store_walk_next(struct store_walk *walk, sqlite3_stmt **ret_row);
+/* The message with the smallest id from..end-1. 1, 0: there is none, or an error. */
+int store_first_sent(
+	struct store *store, int64_t from, int64_t end, int64_t *ret_id, int64_t *ret_sent_ms);
+/* Where a walk finds the current row first. */
+const struct store_position *store_walk_position(const struct store_walk *walk);
+/* The fresh ones up to the current row are passed: where the next ones begin. */
+int64_t store_walk_end(struct store_walk *walk);
 
 /* A message was received. */
 int store_hide(struct store *store, int64_t id, uint32_t receives, int64_t first_received_ms,
 	int64_t visible_ms);
-/* A message goes to the dead-letter queue; its group is to be settled by the caller. */
+/*
+ * A message goes to the dead-letter queue, with the id that it is to have there; its group is to be
+ * settled by the caller.
+ */
 int store_move_dead(struct store *store, struct store_queue *queue, struct store_queue *dead_letter,
-	int64_t id, int64_t now);
+	int64_t id, int64_t new_id, int64_t now);
 
 /* store_groups.c. The group's row, made when there is none. */
 int store_group_of(struct store *store, const struct store_queue *queue, const char *name,
@@ -212,8 +332,59 @@ int store_groups_receive(struct store *store, struct store_queue *queue,
 /* *ret_ms is untouched when no group waits. */
 int store_groups_next(
 	struct store *store, const struct store_queue *queue, int64_t now, int64_t *ret_ms);
-/* The row of a statement that selects as GROUP_MESSAGES does. 0, ERR_STORE or ERR_NOMEM. */
-int store_group_message(struct store *store, enum store_statement which, struct store_message *ret);
+/*
+ * The message of a row of id, receives, first_received_ms, sent_ms, content, dead_letter_source;
+ * `receives` are those so far. False, or 0, ERR_STORE or ERR_NOMEM: the row is damaged.
+ */
+bool store_row_message(sqlite3_stmt *row, struct store_message *ret);
+int store_read_message(struct store *store, sqlite3_stmt *row, struct store_message *ret);
+/* store_tenants.c. The tenant of a message. */
+struct store_tenant {
+	int64_t row;	    /* 0: it has none */
+	int64_t visible_ms; /* the message's */
+	bool is_head;	    /* the message is its first */
+	char name[TEXT_GROUP_ID_MAX + 1];
+};
+
+/* In `lane` of messages of tenants, so that the index of times has them apart. */
+static inline int64_t store_tenants_lane(const struct store_queue *queue)
+{
+	return -(int64_t)queue->lane;
+}
+
+/*
+ * The message `id`, which becomes visible at visible_ms, is of this tenant, whose row is made when
+ * there is none.
+ */
+int store_tenant_enter(struct store *store, struct store_queue *queue, const char *name, int64_t id,
+	int64_t visible_ms, int64_t now, int64_t *ret_row);
+/* Of a message that is there. */
+int store_tenant_of(struct store *store, int64_t id, struct store_tenant *ret);
+/* The message becomes visible at another time; its tenant is to be settled. */
+int store_tenant_reorder(
+	struct store *store, int64_t row, int64_t visible_ms, int64_t id, int64_t new_visible_ms);
+/* The message is gone; its tenant is to be settled, if it was the head. */
+int store_tenant_leave(struct store *store, const struct store_tenant *tenant, int64_t id);
+/* The message, which has left, lies in another queue now, under this id. */
+int store_tenant_join(struct store *store, struct store_queue *queue,
+	const struct store_tenant *from, int64_t id, int64_t visible_ms, int64_t now);
+/* After a message of it was changed or has gone. Fine when there is no such row. */
+int store_tenant_settle(struct store *store, struct store_queue *queue, int64_t row, int64_t now);
+/* The same; its turn is this one, if it is not beyond it. */
+int store_tenant_charge(
+	struct store *store, struct store_queue *queue, int64_t row, int64_t turn, int64_t now);
+/* The same where it is known which visible message is its head now. */
+int store_tenant_advance(
+	struct store *store, int64_t row, int64_t turn, int64_t head_ms, int64_t head_id);
+/* Deletes up to `budget` messages of tenants that became visible until then; adds to *swept. */
+int store_tenants_expire(struct store *store, struct store_queue *queue, int64_t until_ms,
+	int64_t now, size_t budget, size_t *swept);
+/* Deletes the tenants of a lane whose messages are swept, as much as `budget`; adds to *swept. */
+int store_tenants_sweep(struct store *store, int64_t lane, size_t budget, size_t *swept);
+/* store_fair.c */
+int store_fair_receive(struct store *store, struct store_queue *queue,
+	struct store_queue *dead_letter, size_t max, int64_t visibility_ms, int64_t now,
+	store_visit *visit, void *arg, struct store_received *ret);
 /* store_repeats.c: what is remembered no longer. */
 int store_repeats_sweep(struct store *store, int64_t now, size_t budget, size_t *swept);
 

@@ -30,6 +30,7 @@ static void free_queue(struct store_queue *queue)
 
 void store_queues_free(struct store *store)
 {
+	store->changed = NULL;
 	for (size_t i = 0; i < STORE_BUCKETS; i++) {
 		while (store->buckets[i] != NULL) {
 			struct store_queue *queue = store->buckets[i];
@@ -60,6 +61,12 @@ static void remove_queue(struct store *store, struct store_queue *queue)
 	while (*at != queue)
 		at = &(*at)->next;
 	*at = queue->next;
+	for (at = &store->changed; *at != NULL; at = &(*at)->next_changed) {
+		if (*at == queue) {
+			*at = queue->next_changed;
+			break;
+		}
+	}
 	free_queue(queue);
 }
 
@@ -100,6 +107,10 @@ static int load_queues(struct store *store)
 		queue->modified_ms = sqlite3_column_int64(row, 3);
 		queue->purged_ms = sqlite3_column_int64(row, 4);
 		queue->lane = (uint32_t)sqlite3_column_int64(row, 5);
+		queue->messages = queue->in_flight_bound = sqlite3_column_int64(row, 6);
+		queue->fresh_id = sqlite3_column_int64(row, 7);
+		queue->turn = sqlite3_column_int64(row, 8);
+		queue->has_tenants = sqlite3_column_int64(row, 9) != 0;
 		parse_attributes(queue); /* the defaults so far: cannot fail */
 	}
 	return err;
@@ -134,25 +145,7 @@ static int load_attributes(struct store *store)
 	return err;
 }
 
-static int load_counts(struct store *store)
-{
-	sqlite3_stmt *row = store->statements[STORE_LOAD_COUNTS];
-	int err;
-
-	while ((err = store_step(store, STORE_LOAD_COUNTS)) == 1) {
-		const char *name = (const char *)sqlite3_column_text(row, 0);
-		struct store_queue *queue = name != NULL ? store_queue_find(store, name) : NULL;
-
-		if (queue == NULL)
-			continue;
-		queue->messages = sqlite3_column_int64(row, 1);
-		queue->oldest_id = sqlite3_column_int64(row, 2);
-		queue->in_flight_bound = queue->messages;
-	}
-	return err;
-}
-
-static int load_reserved_id(struct store *store)
+static int load_reserved_number(struct store *store)
 {
 	int64_t stored = 1;
 	int err;
@@ -164,9 +157,9 @@ static int load_reserved_id(struct store *store)
 	if (err == 1)
 		stored = sqlite3_column_int64(store->statements[STORE_SETTING_GET], 0);
 	store_reset(store, STORE_SETTING_GET);
-	store->reserved_id = stored;
-	if (store->next_id < stored)
-		store->next_id = stored;
+	store->reserved_number = stored;
+	if (store->next_number < stored)
+		store->next_number = stored;
 	return 0;
 }
 
@@ -177,9 +170,7 @@ int store_queues_load(struct store *store)
 	if (err == 0)
 		err = load_attributes(store);
 	if (err == 0)
-		err = load_counts(store);
-	if (err == 0)
-		err = load_reserved_id(store);
+		err = load_reserved_number(store);
 	if (err < 0)
 		store_queues_free(store);
 	return err;
@@ -219,15 +210,19 @@ static int insert_attributes(
 	return err;
 }
 
+/* The first that is free. The database refuses what would be too many. */
 static int insert_lane(struct store *store, int64_t queue, uint32_t *ret)
 {
-	int err;
+	int err = store_step(store, STORE_LANE_FREE);
 
-	store_bind_int(store, STORE_LANE_INSERT, 1, queue);
-	err = store_run(store, STORE_LANE_INSERT);
-	if (err == 0)
-		*ret = (uint32_t)sqlite3_last_insert_rowid(store->db);
-	return err;
+	if (err != 1)
+		return err;
+	*ret = (uint32_t)sqlite3_column_int64(store->statements[STORE_LANE_FREE], 0);
+	store_reset(store, STORE_LANE_FREE);
+	store_bind_int(store, STORE_LANE_INSERT, 1, *ret);
+	store_bind_int(store, STORE_LANE_INSERT, 2, queue);
+	store_bind_int(store, STORE_LANE_INSERT, 3, store_id(*ret, false, 0));
+	return store_run(store, STORE_LANE_INSERT);
 }
 
 static int run_with_id(struct store *store, enum store_statement which, int64_t id)
@@ -262,6 +257,7 @@ int store_queue_create(struct store *store, const char *name, struct queue_attri
 		return store_fail_nomem(store);
 	queue->id = id;
 	queue->lane = lane;
+	queue->fresh_id = store_id(lane, false, 0);
 	queue->created_ms = queue->modified_ms = now;
 	queue->attributes = *attributes;
 	memset(attributes, 0, sizeof(*attributes));
@@ -379,6 +375,9 @@ int store_queue_purge(struct store *store, struct store_queue *queue, int64_t no
 	queue->lane = lane;
 	queue->purged_ms = now;
 	queue->messages = queue->in_flight_bound = 0;
+	queue->fresh_id = store_id(lane, false, 0);
+	queue->has_tenants = false;
+	queue->turn = queue->plain_turn = 0;
 	return 0;
 }
 

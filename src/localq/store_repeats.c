@@ -29,7 +29,7 @@ int store_deduplication_find(struct store *store, const struct store_queue *queu
 		return err;
 	if (err == 0)
 		return ERR_NOT_FOUND;
-	ret->id = sqlite3_column_int64(row, 1);
+	ret->number = sqlite3_column_int64(row, 1);
 	if (sqlite3_column_bytes(row, 0) == 16)
 		memcpy(ret->message_id, sqlite3_column_blob(row, 0), 16);
 	store_reset(store, STORE_DEDUPLICATION_FIND);
@@ -45,7 +45,7 @@ int store_deduplication_add(struct store *store, const struct store_queue *queue
 	store_bind_int(store, STORE_DEDUPLICATION_PUT, 4, now + STORE_REPEAT_MS);
 	sqlite3_bind_blob(
 		store->statements[STORE_DEDUPLICATION_PUT], 5, sent->message_id, 16, SQLITE_STATIC);
-	store_bind_int(store, STORE_DEDUPLICATION_PUT, 6, sent->id);
+	store_bind_int(store, STORE_DEDUPLICATION_PUT, 6, sent->number);
 	return store_run(store, STORE_DEDUPLICATION_PUT);
 }
 
@@ -131,7 +131,7 @@ static int look_at(struct store *store, const struct store_queue *queue,
 	      sqlite3_column_int64(row, 6) == attempt->visible_ms && attempt->visible_ms > now &&
 	      sqlite3_column_int64(row, 7) == queue->lane;
 	if (err == 1 && visit != NULL) {
-		int failed = store_group_message(store, STORE_ATTEMPT_MESSAGE, &message);
+		int failed = store_read_message(store, row, &message);
 
 		if (failed == 0)
 			failed = visit(arg, &message);

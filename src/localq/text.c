@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-#define FIFO_SUFFIX ".fifo"
 #include <strings.h>
+
+#define FIFO_SUFFIX ".fifo"
 
 /* Bytes of the character at `p`, or 0 when it is not UTF-8. The second byte's range depends on
  * the first (Unicode standard, table 3-7). */
@@ -111,13 +112,17 @@ bool text_is_entry_id(const char *id, size_t len)
 	return true;
 }
 
-bool text_is_fifo_name(const char *name, size_t len)
+bool text_ends_in_fifo(const char *text, size_t len)
 {
 	size_t suffix = strlen(FIFO_SUFFIX);
 
-	return len > suffix && len <= TEXT_QUEUE_NAME_MAX &&
-	       memcmp(name + len - suffix, FIFO_SUFFIX, suffix) == 0 &&
-	       text_is_entry_id(name, len - suffix);
+	return len >= suffix && memcmp(text + len - suffix, FIFO_SUFFIX, suffix) == 0;
+}
+
+bool text_is_fifo_name(const char *name, size_t len)
+{
+	return len <= TEXT_QUEUE_NAME_MAX && text_ends_in_fifo(name, len) &&
+	       text_is_entry_id(name, len - strlen(FIFO_SUFFIX));
 }
 
 bool text_is_queue_name(const char *name, size_t len)

@@ -22,7 +22,9 @@ bool text_is_message(const char *text, size_t len);
 
 /* 1-80 of A-Z a-z 0-9 _ - : the Id of a batch's entry */
 bool text_is_entry_id(const char *id, size_t len);
-/* The same with .fifo behind it, which counts */
+/* A name that is meant to be a FIFO queue's, right or wrong */
+bool text_ends_in_fifo(const char *text, size_t len);
+/* A batch entry's Id with .fifo behind it, which counts */
 bool text_is_fifo_name(const char *name, size_t len);
 /* Either of the two */
 bool text_is_queue_name(const char *name, size_t len);

@@ -123,6 +123,8 @@ class Model:
 class Worker:
     """One client of one life of the server, on a thread of its own."""
 
+    groups = [None]  # of its messages, drawn for each; None: without one
+
     def __init__(self, model, endpoint, queue, name, random, held):
         self.model, self.url, self.name, self.random = model, url_of(queue), name, random
         self.client, self.held, self.number = Client(endpoint), held, 0
@@ -149,13 +151,17 @@ class Worker:
         self.model.sending(bodies)
         asked = time.time()
         if count == 1:
-            self.client.send(self.url, bodies[0], DelaySeconds=delay_s)
+            self.client.send(self.url, bodies[0], DelaySeconds=delay_s, **self.group())
         else:
             answer = self.client.call("SendMessageBatch", QueueUrl=self.url, Entries=[
-                {"Id": str(i), "MessageBody": body, "DelaySeconds": delay_s}
+                {"Id": str(i), "MessageBody": body, "DelaySeconds": delay_s, **self.group()}
                 for i, body in enumerate(bodies)])
             assert "Failed" not in answer
         self.model.sent(bodies, asked + delay_s)
+
+    def group(self):
+        group = self.random.choice(self.groups)
+        return {"MessageGroupId": group} if group else {}
 
     def receive(self):
         visibility_s = self.random.choice((HELD_S, HELD_S, 1))

@@ -176,7 +176,7 @@ def test_a_receive_is_repeated(client):
                           ReceiveRequestAttemptId="x" * 129) == INVALID_VALUE
 
 
-def test_a_handle_whose_time_is_up_deletes_nothing(client):
+def test_a_handle_whose_time_is_up_changes_nothing(client):
     url = client.create_fifo()
     client.send_batch(url, *of_group("a", "1"))
     message = client.receive_one(url, VisibilityTimeout=1)
@@ -184,6 +184,8 @@ def test_a_handle_whose_time_is_up_deletes_nothing(client):
     refusal = client.refusal("DeleteMessage", QueueUrl=url,
                              ReceiptHandle=message["ReceiptHandle"])
     assert refusal == INVALID_VALUE and "expired" in refusal.message
+    assert client.refusal("ChangeMessageVisibility", QueueUrl=url, VisibilityTimeout=60,
+                          ReceiptHandle=message["ReceiptHandle"]) == INVALID_VALUE
     assert client.receive_one(url)["MessageId"] == message["MessageId"]
 
 

@@ -140,7 +140,8 @@ MISTAKES = {
     "queues: [{name: a, attributes: {SqsManagedSseEnabled: yes}}]": [
         '1:55: queues[0].attributes.SqsManagedSseEnabled: expected true or false, got "yes"'],
     "queues: [{name: a, attributes: {Policy: [1]}}]": [
-        '1:41: queues[0].attributes.Policy: expected a JSON object (or a map), got "[1]"'],
+        '1:41: queues[0].attributes.Policy: expected a JSON object (or a map) of at most 8192 bytes, '
+        'got "[1]"'],
     "queues: [{name: a, attributes: {Delay: 1}}]": [
         "1:40: queues[0].attributes.Delay: unknown attribute; expected one of VisibilityTimeout, "],
     "queues: [{name: a, attributes: {QueueArn: x}}]": [

@@ -6,6 +6,8 @@
 #include "config/quote.h"
 #include "localq/operations_tags.h"
 #include "localq/queue_attributes.h"
+#include "localq/redrive.h"
+#include "localq/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,10 +61,15 @@ static void unknown_attribute(struct check *check, const struct queues_pair *pai
 	buf_free(&names);
 }
 
+static bool is_fifo(const char *name)
+{
+	return text_ends_in_fifo(name, strlen(name));
+}
+
 /* The name decides what kind of queue it is; the attribute may only say the same. */
 static void check_fifo_queue(struct check *check, const struct queues_pair *pair)
 {
-	bool fifo = check->entry->name != NULL && declare_is_fifo(check->entry->name);
+	bool fifo = check->entry->name != NULL && is_fifo(check->entry->name);
 
 	if (fifo && strcmp(pair->value, "true") != 0)
 		wrong_value(check, "attributes", pair, "true, as the name ends in .fifo");
@@ -114,8 +121,7 @@ static int check_attribute(struct check *check, const struct queues_pair *pair)
 	}
 	if (strcmp(pair->name, "RedrivePolicy") == 0)
 		return check_redrive_policy(check, pair);
-	if (is_of_fifo(pair->name) && check->entry->name != NULL &&
-		!declare_is_fifo(check->entry->name)) {
+	if (is_of_fifo(pair->name) && check->entry->name != NULL && !is_fifo(check->entry->name)) {
 		queues_file_report(check->file, check->errors, pair->place, check->index,
 			"attributes", pair->name, "is for FIFO queues, whose names end in .fifo");
 		return 0;
@@ -209,9 +215,9 @@ static void check_redrive(struct check *check)
 		return;
 	else if (strcmp(entry->name, entry->redrive_queue) == 0)
 		wrong = "expected another queue than this one";
-	else if (declare_is_fifo(entry->name) && !declare_is_fifo(entry->redrive_queue))
+	else if (is_fifo(entry->name) && !is_fifo(entry->redrive_queue))
 		wrong = "expected a FIFO queue, as this one is";
-	else if (!declare_is_fifo(entry->name) && declare_is_fifo(entry->redrive_queue))
+	else if (!is_fifo(entry->name) && is_fifo(entry->redrive_queue))
 		wrong = "expected a standard queue, as this one is";
 	if (wrong != NULL) {
 		queues_file_report(check->file, check->errors, entry->redrive_queue_place,

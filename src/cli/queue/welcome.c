@@ -1,6 +1,7 @@
 #include "cli/queue/welcome.h"
 
 #include "localq/service.h"
+#include "localq/text.h"
 
 #include <string.h>
 
@@ -64,9 +65,10 @@ static void print_first_command(const struct welcome *welcome, const char *addre
 	const struct declarations *declarations = welcome->declarations;
 	bool declared = declarations != NULL && declarations->count > 0;
 	const char *name = declared ? declarations->list[0].name : FIRST_QUEUE;
-	const char *group = declare_is_fifo(name) ? ",\"MessageGroupId\":\"a\","
-						    "\"MessageDeduplicationId\":\"1\""
-						  : "";
+	const char *group = text_ends_in_fifo(name, strlen(name))
+				    ? ",\"MessageGroupId\":\"a\","
+				      "\"MessageDeduplicationId\":\"1\""
+				    : "";
 
 	fprintf(out, "then, for a first %s%s:\n\n", declared ? "message" : "queue",
 		welcome->access_key != NULL ? " (with a client that signs)" : "");

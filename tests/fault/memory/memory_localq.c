@@ -38,7 +38,10 @@ static int leave(void **state)
 
 /* ---- the service */
 
-/* With a queue of four messages, one of them in flight, its dead-letter queue, and an empty one. */
+/*
+ * With a queue of four messages, every second one of a tenant and one of the others in flight, its
+ * dead-letter queue, and an empty one.
+ */
 struct stage {
 	struct world world;
 	char handle[64]; /* of the message in flight */
@@ -56,13 +59,15 @@ static void open_stage(struct stage *stage)
 		"{\"QueueName\":\"q\",\"Attributes\":{\"RedrivePolicy\":\"{\\\"maxReceiveCount\\\":"
 		"3,\\\"deadLetterTargetArn\\\":\\\"arn:aws:sqs:us-east-1:000000000000:dead\\\"}\"}"
 		"}");
-	for (int i = 0; i < MESSAGES; i++)
+	for (int i = 0; i < MESSAGES; i++) {
 		world_ok(world, "SendMessage",
 			"{" Q ",\"MessageBody\":\"message %d\",\"MessageAttributes\":{\"Deadline\":"
 			"{\"DataType\":\"Number\",\"StringValue\":\"17\"}},"
 			"\"MessageSystemAttributes\":{\"AWSTraceHeader\":{\"DataType\":\"String\","
-			"\"StringValue\":\"Root=1\"}},\"MessageGroupId\":\"g\"}",
-			i);
+			"\"StringValue\":\"Root=1\"}}%s}",
+			i, i % 2 ? ",\"MessageGroupId\":\"g\"" : "");
+		world_advance_ms(world, 1);
+	}
 	answer = world_ok(world, "ReceiveMessage", "{" Q ",\"VisibilityTimeout\":600}");
 	world_handle(answer, 0, stage->handle);
 }
@@ -272,6 +277,36 @@ static int dead_letter(const void *arg)
 	world_end(&call);
 	world_close(&stage.world);
 	return moved ? 0 : ERR_NOMEM;
+}
+
+/* The same where no message has a group: one of the four is dead. */
+static int plain_receive(const void *arg)
+{
+	static const struct operation_case c = {
+		.operation = "ReceiveMessage", .request = "{" Q ",\"MaxNumberOfMessages\":10}"};
+	struct world_call call;
+	struct stage stage;
+	bool received;
+
+	open_stage(&stage);
+	world_ok(&stage.world, "PurgeQueue", "{" Q "}");
+	world_send(&stage.world, "q", "dead");
+	for (int i = 0; i < 3; i++)
+		world_ok(&stage.world, "ReceiveMessage", "{" Q ",\"VisibilityTimeout\":0}");
+	for (int i = 0; i < 3; i++)
+		world_send(&stage.world, "q", "x");
+	run_call(&stage, &c, &call);
+	assert_true(call.answered);
+	received = call.call.problem.fault == FAULT_NONE;
+	assert_all_or_nothing(&stage, "q", received ? "0 3 0" : "4 0 0", "0 3 0");
+	if (strcmp(world_counts(&stage.world, "q"), "4 0 0") == 0) {
+		assert_string_equal(world_counts(&stage.world, "dead"), "0 0 0");
+		assert_int_equal(world_receive(&stage.world, "q"), 3);
+	}
+	assert_string_equal(world_counts(&stage.world, "dead"), "1 0 0");
+	world_end(&call);
+	world_close(&stage.world);
+	return received ? 0 : ERR_NOMEM;
 }
 
 /* A message arrives for one that waits; if not by the wait then by another receive. */
@@ -607,6 +642,7 @@ int main(void)
 		CALL("Overview", run_operation, 23),
 		CALL("PeekMessages", run_operation, 24),
 		SWEEP("a receive that moves three dead letters", dead_letter, .degrades = true),
+		SWEEP("a receive of messages without a group", plain_receive, .degrades = true),
 		SWEEP("an arrival for a long poll", arrival, .degrades = true),
 		SWEEP("the sweep of a purged queue", sweep_purged, .degrades = true),
 		SWEEP("a move task", move_back, .degrades = true),

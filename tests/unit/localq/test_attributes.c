@@ -108,6 +108,27 @@ static void trace_header(void **state)
 	assert_md5(&canonical, "5ae4d5d7636402d80f4eb6d213245a88");
 }
 
+/* A longer one would have no place in a row, and would take the others of its turn with it. */
+static void trace_headers_that_are_too_long(void **state)
+{
+	char text[5000];
+	struct buf into = BUF_INIT(10000);
+	const char *value;
+
+	for (int bytes = 4096; bytes <= 4097; bytes++) {
+		const struct json_value *map;
+
+		snprintf(text, sizeof(text),
+			"{\"AWSTraceHeader\":{\"DataType\":\"String\",\"StringValue\":\"%0*d\"}}",
+			bytes, 1);
+		map = parse(text);
+		assert_int_equal(attributes_trace_header(map, &into, &value, &problem),
+			bytes == 4096 ? FAULT_NONE : FAULT_INVALID_PARAMETER_VALUE);
+	}
+	assert_non_null(strstr(problem.message, "'AWSTraceHeader' is longer than 4096 bytes."));
+	buf_free(&into);
+}
+
 static void trace_header_refusals(void **state)
 {
 	static const char *const table[] = {
@@ -347,6 +368,7 @@ int main(void)
 		cmocka_unit_test(md5_vectors),
 		cmocka_unit_test(canonical_bytes),
 		cmocka_unit_test(trace_header),
+		cmocka_unit_test(trace_headers_that_are_too_long),
 		cmocka_unit_test(trace_header_refusals),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(ten_and_no_more),

@@ -180,7 +180,8 @@ static void test_names(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(
 			declare_check_name(rows[i].name, &problem) == FAULT_NONE, rows[i].good);
-		assert_int_equal(declare_is_fifo(rows[i].name), rows[i].fifo);
+		assert_int_equal(
+			text_ends_in_fifo(rows[i].name, strlen(rows[i].name)), rows[i].fifo);
 	}
 	memset(name, 'x', sizeof(name));
 	strcpy(name + 75, ".fifo");

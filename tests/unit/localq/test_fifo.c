@@ -171,6 +171,26 @@ static void a_delete_frees_a_group(void **state)
 	world_end(&waiting);
 }
 
+/* Another consumer may have the group by now. */
+static void a_visibility_that_ended_is_not_changed(void **state)
+{
+	char handle[64];
+
+	send("a", "1");
+	receive(1);
+	world_handle(world.done.answer, 0, handle);
+	change(handle, 5);
+	world_advance_ms(&world, 5000);
+	for (int seconds = 0; seconds <= 60; seconds += 60)
+		assert_non_null(strstr(
+			world_refused(&world, "InvalidParameterValue", "ChangeMessageVisibility",
+				"{" Q ",\"ReceiptHandle\":\"%s\",\"VisibilityTimeout\":%d}", handle,
+				seconds),
+			"Message does not exist or is not available for visibility timeout "
+			"change."));
+	assert_received(1, "1");
+}
+
 static void the_longest_visibility_holds_the_group(void **state)
 {
 	char first[64];
@@ -451,6 +471,7 @@ int main(void)
 		T(fair_order_of_groups),
 		T(the_end_of_the_visibility_frees_a_group),
 		T(a_delete_frees_a_group),
+		T(a_visibility_that_ended_is_not_changed),
 		T(the_longest_visibility_holds_the_group),
 		T(delayed_messages_hold_their_group),
 		T(deduplication_lasts_five_minutes),

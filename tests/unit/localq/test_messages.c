@@ -119,15 +119,36 @@ static void visibility_changes(void **state)
 	world_ok(&world, "ChangeMessageVisibility",
 		"{" Q ",\"ReceiptHandle\":\"%s\",\"VisibilityTimeout\":0}", handle);
 	assert_string_equal(world_counts(&world, "q"), "1 0 0");
-	/* visible again: not in flight */
-	world_refused(&world, "AWS.SimpleQueueService.MessageNotInflight",
-		"ChangeMessageVisibility",
+	/* visible again, but not received again: it can be hidden again */
+	world_ok(&world, "ChangeMessageVisibility",
 		"{" Q ",\"ReceiptHandle\":\"%s\",\"VisibilityTimeout\":5}", handle);
+	assert_string_equal(world_counts(&world, "q"), "0 1 0");
+	world_advance_ms(&world, 5000);
+	assert_string_equal(world_counts(&world, "q"), "1 0 0");
 	/* received by another: the old handle is stale */
 	assert_int_equal(world_receive(&world, "q"), 1);
 	world_refused(&world, "InvalidParameterValue", "ChangeMessageVisibility",
 		"{" Q ",\"ReceiptHandle\":\"%s\",\"VisibilityTimeout\":0}", handle);
 	assert_string_equal(world_counts(&world, "q"), "0 1 0");
+}
+
+/* Answers recorded of SQS: the last handle serves until somebody else receives the message. */
+static void visibility_changes_after_it_ended(void **state)
+{
+	char handle[64];
+
+	world_send(&world, "q", "a");
+	world_handle(
+		world_ok(&world, "ReceiveMessage", "{" Q ",\"VisibilityTimeout\":1}"), 0, handle);
+	world_advance_ms(&world, 2000);
+	assert_string_equal(world_counts(&world, "q"), "1 0 0");
+	world_ok(&world, "ChangeMessageVisibility",
+		"{" Q ",\"ReceiptHandle\":\"%s\",\"VisibilityTimeout\":2}", handle);
+	assert_string_equal(world_counts(&world, "q"), "0 1 0");
+	world_advance_ms(&world, 1999);
+	assert_int_equal(world_receive(&world, "q"), 0);
+	world_advance_ms(&world, 1);
+	assert_int_equal(world_receive(&world, "q"), 1);
 }
 
 static void twelve_hours_from_the_receive(void **state)
@@ -545,6 +566,7 @@ int main(void)
 		T(visibility_ends_to_the_millisecond),
 		T(visibility_of_one_receive),
 		T(visibility_changes),
+		T(visibility_changes_after_it_ended),
 		T(twelve_hours_from_the_receive),
 		T(change_of_a_deleted_message),
 		T(stale_handle_deletes_nothing),

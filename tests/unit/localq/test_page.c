@@ -187,7 +187,7 @@ static void test_oldest(void **state)
 	assert_int_equal(oldest_age_ms("q"), 10);
 }
 
-/* More rows of another queue in between than are passed: the index of the queue itself is asked. */
+/* Rows of another queue lie in between. */
 static void test_oldest_behind_a_backlog(void **state)
 {
 	char handle[64];
@@ -359,9 +359,11 @@ static void test_peek_bounds_the_answer(void **state)
 
 static void test_peek_refuses(void **state)
 {
-	static const char *const positions[] = {"", "1", "1.2", "1.2.3.4", "1.2.", "..", "-1.2.3",
-		"1.2.x", "1 .2.3", "99999999999999999999.0.0",
-		"1.2.00000000000000000000000000000000000000000000000000000000000000000000003"};
+	static const char *const positions[] = {"", "1", "1.2", "1.2.3", "1.2.3.4.5", "1.2.3.",
+		"...", "-1.2.3.4", "1.2.3.x", "1 .2.3.4", "99999999999999999999.0.0.0",
+		"1.2.3."
+		"0000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+		"0000000000003"};
 
 	world_create(&world, "q");
 	for (size_t i = 0; i < sizeof(positions) / sizeof(positions[0]); i++)

@@ -1,4 +1,4 @@
-/* AddPermission, RemovePermission and RedriveAllowPolicy. */
+/* AddPermission and RemovePermission. */
 #include "world.h"
 
 #include <setjmp.h>
@@ -68,6 +68,56 @@ static void statements_come_and_go(void **state)
 	assert_string_equal(policy(), "");
 }
 
+/* SQS drops the others without a word. */
+static void accounts_that_are_some(void **state)
+{
+	add("one", "\"1\",\"111111111111\",\"11111111111x\"", "\"SendMessage\"");
+	assert_string_equal(policy(), HEAD ONE "]}");
+	add("two", "\"\",\"111111111111\",\"222222222222\"", "\"*\",\"GetQueueUrl\"");
+	assert_string_equal(policy(), HEAD ONE "," TWO "]}");
+}
+
+/* A message quotes no more of a list than it has room for. */
+static void many_accounts_that_are_none(void **state)
+{
+	char list[4096] = "\"x\"";
+
+	for (int i = 0; i < 300; i++)
+		strcat(list, ",\"0123456\"");
+	assert_non_null(strstr(world_refused(&world, "InvalidParameterValue", "AddPermission",
+				       "{" Q ",\"Label\":\"a\",\"AWSAccountIds\":[%s],"
+				       "\"Actions\":[\"*\"]}",
+				       list),
+		"for parameter PrincipalId is invalid. Reason: Unable to verify."));
+}
+
+static void a_policy_has_its_limits(void **state)
+{
+	char list[8192] = "\"111111111111\"", label[8];
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(label, sizeof(label), "l%d", i);
+		add(label, "\"111111111111\"", "\"SendMessage\"");
+	}
+	assert_string_equal(world_refused(&world, "OverLimit", "AddPermission",
+				    "{" Q ",\"Label\":\"one\",\"AWSAccountIds\":[\"111111111111\"],"
+				    "\"Actions\":[\"SendMessage\"]}"),
+		"21 statements were found in the submitted policy, max allowed is 20");
+	world_ok(&world, "RemovePermission", "{" Q ",\"Label\":\"l7\"}");
+	/* 300 accounts are more than one statement may have, 150 more than there is room for. */
+	for (int accounts = 1; accounts < 300; accounts++) {
+		strcat(list, ",\"111111111111\"");
+		if (accounts == 149 || accounts == 299)
+			assert_string_equal(world_refused(&world, "OverLimit", "AddPermission",
+						    "{" Q ",\"Label\":\"one\","
+						    "\"AWSAccountIds\":[%s],\"Actions\":"
+						    "[\"SendMessage\"]}",
+						    list),
+				"The policy would have more than 8192 bytes.");
+	}
+	add("one", "\"111111111111\"", "\"SendMessage\"");
+}
+
 /* What somebody else wrote stays byte for byte, a single statement that is no list as well. */
 static void a_policy_of_ones_own(void **state)
 {
@@ -93,10 +143,13 @@ static void refusals(void **state)
 	} table[] = {
 		{"", "MissingParameter", "Label"},
 		{",\"Label\":\"a b\"", "InvalidParameterValue", "Label"},
-		{",\"Label\":\"a\"", "MissingParameter", "AWSAccountIds"},
-		{",\"Label\":\"a\",\"AWSAccountIds\":[]", "MissingParameter", "AWSAccountIds"},
-		{",\"Label\":\"a\",\"AWSAccountIds\":[\"1\"]", "InvalidParameterValue",
-			"Value 1 for parameter PrincipalId is invalid. Reason: Unable to verify."},
+		{",\"Label\":\"a\"", "InvalidParameterValue",
+			"Value [] for parameter PrincipalId is invalid. Reason: Unable to verify."},
+		{",\"Label\":\"a\",\"AWSAccountIds\":[]", "InvalidParameterValue",
+			"Value [] for parameter PrincipalId is invalid. Reason: Unable to verify."},
+		{",\"Label\":\"a\",\"AWSAccountIds\":[\"1\",\"x\"]", "InvalidParameterValue",
+			"Value [1, x] for parameter PrincipalId is invalid. Reason: Unable to "
+			"verify."},
 		{",\"Label\":\"a\",\"AWSAccountIds\":[\"11111111111x\"]", "InvalidParameterValue",
 			"PrincipalId"},
 		{",\"Label\":\"a\",\"AWSAccountIds\":[1]", "MalformedInput", "AWSAccountIds"},
@@ -104,7 +157,13 @@ static void refusals(void **state)
 			"Actions"},
 		{",\"Label\":\"a\",\"AWSAccountIds\":[\"111111111111\"],\"Actions\":[\"Nope\"]",
 			"InvalidParameterValue",
-			"Value SQS:Nope for parameter ActionName is invalid."},
+			"Value SQS:Nope for parameter ActionName is invalid. Reason: Please refer "
+			"to the appropriate WSDL for a list of valid actions. "},
+		{",\"Label\":\"a\",\"AWSAccountIds\":[\"111111111111\"],\"Actions\":"
+		 "[\"SendMessage\",\"DeleteQueue\"]",
+			"InvalidParameterValue",
+			"Value SQS:DeleteQueue for parameter ActionName is invalid. Reason: Only "
+			"the queue owner is allowed to invoke this action."},
 		{",\"Label\":\"a\",\"AWSAccountIds\":[\"111111111111\"],\"Actions\":[\"*\",\"*\","
 		 "\"*\",\"*\",\"*\",\"*\",\"*\",\"*\"]",
 			"OverLimit", "8 Actions were found, maximum allowed is 7."},
@@ -129,70 +188,16 @@ static void refusals(void **state)
 		"{\"QueueUrl\":\"/nope\",\"Label\":\"a\"}");
 }
 
-/* Does a dead-letter queue with this policy take q's messages? */
-static bool takes(const char *allow)
-{
-	static int number;
-	char name[16];
-	const cJSON *answer;
-
-	snprintf(name, sizeof(name), "dead-%d", number++);
-	world_ok(&world, "CreateQueue",
-		"{\"QueueName\":\"%s\",\"Attributes\":{\"RedriveAllowPolicy\":\"%s\"}}", name,
-		allow);
-	answer = world_call(&world, "SetQueueAttributes",
-		"{" Q ",\"Attributes\":{\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"" ARN
-		"%s\\\",\\\"maxReceiveCount\\\":1}\"}}",
-		name);
-	return cJSON_GetObjectItem(answer, "__type") == NULL;
-}
-
-static void whose_letters_are_taken(void **state)
-{
-	assert_true(takes(""));
-	assert_true(takes("{\\\"redrivePermission\\\":\\\"allowAll\\\"}"));
-	assert_false(takes("{\\\"redrivePermission\\\":\\\"denyAll\\\"}"));
-	assert_true(
-		takes("{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[\\\"" ARN
-		      "other\\\",\\\"" ARN "q\\\"]}"));
-	assert_false(
-		takes("{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[\\\"" ARN
-		      "other\\\"]}"));
-}
-
-static void allow_policies_that_are_none(void **state)
-{
-	static const char *const table[] = {"{}", "[]", "x",
-		"{\\\"redrivePermission\\\":\\\"some\\\"}", "{\\\"redrivePermission\\\":1}",
-		"{\\\"redrivePermission\\\":\\\"byQueue\\\"}",
-		"{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[]}",
-		"{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":\\\"x\\\"}",
-		"{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[\\\"x\\\"]}",
-		"{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[1]}",
-		"{\\\"redrivePermission\\\":\\\"denyAll\\\",\\\"sourceQueueArns\\\":[\\\"" ARN
-		"q\\\"]}"};
-	char many[1024] = "{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[";
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		world_refused(&world, "InvalidParameterValue", "SetQueueAttributes",
-			"{" Q ",\"Attributes\":{\"RedriveAllowPolicy\":\"%s\"}}", table[i]);
-	for (int i = 0; i < 10; i++)
-		strcat(many, i > 0 ? ",\\\"" ARN "q\\\"" : "\\\"" ARN "q\\\"");
-	world_ok(&world, "SetQueueAttributes",
-		"{" Q ",\"Attributes\":{\"RedriveAllowPolicy\":\"%s]}\"}}", many);
-	world_refused(&world, "InvalidParameterValue", "SetQueueAttributes",
-		"{" Q ",\"Attributes\":{\"RedriveAllowPolicy\":\"%s,\\\"" ARN "q\\\"]}\"}}", many);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 		T(statements_come_and_go),
+		T(accounts_that_are_some),
+		T(many_accounts_that_are_none),
+		T(a_policy_has_its_limits),
 		T(a_policy_of_ones_own),
 		T(refusals),
-		T(whose_letters_are_taken),
-		T(allow_policies_that_are_none),
 #undef T
 	};
 

@@ -286,9 +286,10 @@ static void fill_flight(int count)
 	snprintf(sql, sizeof(sql),
 		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d) "
 		"INSERT INTO "
-		"messages(id,lane,visible_ms,receives,first_received_ms,sent_ms,content) "
-		"SELECT 1000000000+i,%u,%lld,1,0,%lld,x'00' FROM n",
-		count, queue->lane, (long long)WORLD_START_MS + 3600000, (long long)WORLD_START_MS);
+		"messages(id,lane,timed,visible_ms,receives,first_received_ms,sent_ms,content) "
+		"SELECT %lld+i,%u,1,%lld,1,0,%lld,x'00' FROM n",
+		count, (long long)store_id(queue->lane, true, 1000000000), queue->lane,
+		(long long)WORLD_START_MS + 3600000, (long long)WORLD_START_MS);
 	assert_int_equal(sqlite3_exec(store->db, sql, NULL, NULL, NULL), SQLITE_OK);
 	queue->messages += count;
 	queue->in_flight_bound += count;
@@ -296,7 +297,8 @@ static void fill_flight(int count)
 
 static void too_many_messages_in_flight(void **state)
 {
-	struct handle handle;
+	uint32_t lane = store_queue_find(world.service.store, "q")->lane;
+	struct handle handle = {store_id(lane, true, 1000000001), WORLD_START_MS, lane, 1};
 	char text[HANDLE_TEXT_BYTES + 1];
 
 	fill_flight(SERVICE_IN_FLIGHT_MAX);
@@ -306,8 +308,6 @@ static void too_many_messages_in_flight(void **state)
 	world_advance_ms(&world, 1000);
 	assert_false(waiting[0].answered);
 	/* one is deleted: the long poll goes on at once */
-	handle = (struct handle){
-		1000000001, WORLD_START_MS, store_queue_find(world.service.store, "q")->lane, 1};
 	handle_write(&handle, store_handle_key(world.service.store), text);
 	world_ok(&world, "DeleteMessage", "{" Q ",\"ReceiptHandle\":\"%s\"}", text);
 	assert_string_equal(bodies(&waiting[0]), "a");

@@ -163,11 +163,48 @@ static void from_version_2(void **state)
 	take_over(from_1_to_2);
 }
 
+/* Columns of tables and the text of indexes, in an order of their own. */
+static void read_schema(char *ret, size_t size)
+{
+	static const char sql[] =
+		"SELECT m.name||' '||p.cid||' '||p.name||' '||p.type||' '||p.\"notnull\"||' '||p.pk"
+		" FROM sqlite_schema m, pragma_table_info(m.name) p WHERE m.type='table'"
+		" UNION ALL SELECT sql FROM sqlite_schema WHERE type='index' AND sql IS NOT NULL"
+		" ORDER BY 1";
+	sqlite3_stmt *statement;
+	size_t used = 0;
+
+	assert_int_equal(
+		sqlite3_prepare_v2(world.service.store->db, sql, -1, &statement, NULL), SQLITE_OK);
+	while (sqlite3_step(statement) == SQLITE_ROW) {
+		used += (size_t)snprintf(
+			ret + used, size - used, "%s\n", sqlite3_column_text(statement, 0));
+		assert_true(used < size);
+	}
+	sqlite3_finalize(statement);
+	assert_true(used > 2000);
+}
+
+static void a_new_one_is_as_one_taken_over(void **state)
+{
+	static char taken_over[16384], made[16384];
+
+	make_database("");
+	world_open(&world, dir);
+	read_schema(taken_over, sizeof(taken_over));
+	world_close(&world);
+	world_open(&world, NULL);
+	read_schema(made, sizeof(made));
+	world_close(&world);
+	assert_string_equal(made, taken_over);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(from_version_1, start, end),
 		cmocka_unit_test_setup_teardown(from_version_2, start, end),
+		cmocka_unit_test_setup_teardown(a_new_one_is_as_one_taken_over, start, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

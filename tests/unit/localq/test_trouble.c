@@ -58,7 +58,7 @@ static void assert_failed(const struct world_call *call)
 static void a_full_disk_fails_the_whole_turn_and_nothing_of_it_happened(void **state)
 {
 	struct world_call receive, send, late, refused, waiting;
-	char body[20001];
+	char body[200001];
 
 	memset(body, 'x', sizeof(body) - 1);
 	body[sizeof(body) - 1] = '\0';
@@ -99,7 +99,7 @@ static void a_full_disk_fails_the_whole_turn_and_nothing_of_it_happened(void **s
 static void a_queue_of_a_failed_turn_is_not_there(void **state)
 {
 	struct world_call create, send;
-	char body[20001];
+	char body[200001];
 
 	memset(body, 'x', sizeof(body) - 1);
 	body[sizeof(body) - 1] = '\0';
@@ -122,7 +122,7 @@ static void a_queue_of_a_failed_turn_is_not_there(void **state)
 static void recovery_is_told_once(void **state)
 {
 	struct world_call send;
-	char body[20001];
+	char body[200001];
 
 	memset(body, 'x', sizeof(body) - 1);
 	body[sizeof(body) - 1] = '\0';
