@@ -100,6 +100,8 @@ struct queue_send {
 	bool no_delay;		      /* with delay_s 0: none at all; not on a FIFO queue */
 	const char *group_id;	      /* NULL: none */
 	const char *deduplication_id; /* NULL: none */
+	/* AWSTraceHeader, as it was received: printable ASCII without blanks; NULL: none */
+	const char *trace_header;
 };
 
 /*

@@ -1,6 +1,8 @@
 #include "admin/admin.h"
 
-#include "base/utf8.h"
+#include "admin/control.h"
+#include "admin/json_text.h"
+#include "admin/page_files.h"
 #include "bunshin/error.h"
 #include "http/server.h"
 
@@ -13,10 +15,13 @@
 #define IDLE_TIMEOUT_S 20
 #define ANSWER_MAX_BYTES ((size_t)16 << 20)
 #define CHECKS_MAX_BYTES ((size_t)1 << 20)
+#define SINCE_DIGITS_MAX 17
 
 struct admin {
 	struct admin_options options;
+	uv_loop_t *loop;
 	struct http_server *server;
+	struct control_door door;
 	struct buf answer, checks; /* scratch */
 };
 
@@ -27,17 +32,20 @@ struct reply {
 
 #define TEXT "text/plain; charset=utf-8"
 
-static struct reply write_index(struct admin *admin)
+static struct reply write_index(struct admin *admin, const struct http_call *call)
 {
 	buf_append_string(&admin->answer,
 		"bunshin " BUNSHIN_VERSION "\n\n"
 		"/metrics  for Prometheus\n"
 		"/healthz  whether the workers make progress\n"
-		"/readyz   whether they can deliver, and what keeps them from it\n");
+		"/readyz   whether they can deliver, and what keeps them from it\n"
+		"/status.json   what is now: verdict, rates, failures, campaigns, workers\n"
+		"/history.json  what was, a sample a second (?since=EPOCH_MS)\n"
+		"/control/pause, /control/resume  POST with the token (admin.token)\n");
 	return (struct reply){200, TEXT};
 }
 
-static struct reply write_metrics(struct admin *admin)
+static struct reply write_metrics(struct admin *admin, const struct http_call *call)
 {
 	struct metrics *metrics = metrics_new();
 	int err = metrics != NULL ? admin->options.collect(admin->options.arg, metrics) : ERR_NOMEM;
@@ -50,35 +58,6 @@ static struct reply write_metrics(struct admin *admin)
 	buf_clear(&admin->answer);
 	buf_appendf(&admin->answer, "the metrics cannot be had now: %s\n", error_message(err));
 	return (struct reply){503, TEXT};
-}
-
-static struct reply write_health(struct admin *admin)
-{
-	bool (*is_alive)(void *arg, struct buf *words) = admin->options.is_alive;
-
-	if (is_alive != NULL && !is_alive(admin->options.arg, &admin->answer)) {
-		buf_append_char(&admin->answer, '\n');
-		return (struct reply){503, TEXT};
-	}
-	buf_append_string(&admin->answer, "ok\n");
-	return (struct reply){200, TEXT};
-}
-
-/* It comes from another process, which may have gone mad: what is no UTF-8 becomes '?'. */
-static void write_text(struct buf *out, const char *text)
-{
-	size_t len = strlen(text), step;
-
-	buf_append_char(out, '"');
-	for (size_t i = 0; i < len; i += step) {
-		step = utf8_sequence(text + i, len - i);
-		if (step > 0)
-			buf_append_json(out, text + i, step);
-		else
-			buf_append_char(out, '?');
-		step += step == 0;
-	}
-	buf_append_char(out, '"');
 }
 
 struct verdict {
@@ -97,36 +76,111 @@ static void write_check(void *arg, const struct admin_check *check)
 	if (out->len > 0)
 		buf_append_char(out, ',');
 	buf_append_string(out, "{\"name\":");
-	write_text(out, check->name);
+	json_text_write(out, check->name);
 	buf_appendf(out, ",\"health\":\"%s\",\"detail\":", words[check->health]);
-	write_text(out, check->detail);
+	json_text_write(out, check->detail);
 	buf_append_char(out, '}');
 }
 
+/* "ok" and, where it is asked whether the port is ready, "ready" beside it say the same. */
+static struct reply write_verdict(
+	struct admin *admin, const struct verdict *verdict, const char *key)
+{
+	const char *word = verdict->ready ? "true" : "false";
+
+	buf_append_char(&admin->answer, '{');
+	if (key != NULL)
+		buf_appendf(&admin->answer, "\"%s\":%s,", key, word);
+	buf_appendf(&admin->answer, "\"ok\":%s,\"checks\":[", word);
+	buf_append(&admin->answer, buf_string(&admin->checks), admin->checks.len);
+	buf_append_string(&admin->answer, "]}\n");
+	if (admin->checks.err != 0)
+		admin->answer.err = admin->checks.err;
+	return (struct reply){verdict->ready ? 200 : 503, "application/json"};
+}
+
+/* Liveness has one check: whoever asks restarts what has failed, and nothing else is a reason. */
+static struct reply write_health(struct admin *admin, const struct http_call *call)
+{
+	bool (*is_alive)(void *arg, struct buf *words) = admin->options.is_alive;
+	struct verdict verdict = {.checks = &admin->checks, .ready = true};
+	struct buf words = BUF_INIT(CHECKS_MAX_BYTES);
+	bool alive = is_alive == NULL || is_alive(admin->options.arg, &words);
+	struct admin_check check = {.name = "progress",
+		.health = alive ? ADMIN_OK : ADMIN_FAILED,
+		.detail = alive ? "" : buf_string(&words)};
+
+	buf_clear(&admin->checks);
+	write_check(&verdict, &check);
+	buf_free(&words);
+	return write_verdict(admin, &verdict, NULL);
+}
+
 /* The checks are asked once: what they come to and what is written are of one moment. */
-static struct reply write_readiness(struct admin *admin)
+static struct reply write_readiness(struct admin *admin, const struct http_call *call)
 {
 	const struct admin_options *options = &admin->options;
 	struct verdict verdict = {.checks = &admin->checks, .ready = true};
 
 	buf_clear(&admin->checks);
 	options->each_check(options->arg, write_check, &verdict);
-	buf_appendf(&admin->answer, "{\"ready\":%s,\"checks\":[", verdict.ready ? "true" : "false");
-	buf_append(&admin->answer, buf_string(&admin->checks), admin->checks.len);
-	buf_append_string(&admin->answer, "]}\n");
-	if (admin->checks.err != 0)
-		admin->answer.err = admin->checks.err;
-	return (struct reply){verdict.ready ? 200 : 503, "application/json"};
+	return write_verdict(admin, &verdict, "ready");
+}
+
+/* A document that somebody else writes. */
+static struct reply finish_document(struct admin *admin, int err)
+{
+	if (err == 0)
+		return (struct reply){200, "application/json"};
+	buf_clear(&admin->answer);
+	buf_appendf(&admin->answer, "this cannot be had now: %s\n", error_message(err));
+	return (struct reply){503, TEXT};
+}
+
+static struct reply write_status(struct admin *admin, const struct http_call *call)
+{
+	const struct admin_options *options = &admin->options;
+
+	return finish_document(admin, options->status != NULL
+					      ? options->status(options->arg, &admin->answer)
+					      : ERR_NOT_FOUND);
+}
+
+/* Digits, at most those of a time; anything else is from the beginning. */
+static int64_t read_since(const char *text)
+{
+	int64_t since_ms = 0;
+
+	if (text == NULL || strlen(text) > SINCE_DIGITS_MAX)
+		return 0;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return 0;
+		since_ms = since_ms * 10 + (*text - '0');
+	}
+	return since_ms;
+}
+
+static struct reply write_history(struct admin *admin, const struct http_call *call)
+{
+	const struct admin_options *options = &admin->options;
+	int64_t since_ms = read_since(http_call_query(call, "since"));
+
+	return finish_document(admin,
+		options->history != NULL ? options->history(options->arg, since_ms, &admin->answer)
+					 : ERR_NOT_FOUND);
 }
 
 static const struct page {
 	const char *path;
-	struct reply (*write)(struct admin *admin);
+	struct reply (*write)(struct admin *admin, const struct http_call *call);
 } pages[] = {
 	{"/", write_index},
 	{"/metrics", write_metrics},
 	{"/healthz", write_health},
 	{"/readyz", write_readiness},
+	{"/status.json", write_status},
+	{"/history.json", write_history},
 };
 
 static const struct page *find_page(const char *path)
@@ -138,12 +192,23 @@ static const struct page *find_page(const char *path)
 	return NULL;
 }
 
+/* Browsers get a page at "/", all others the list of what there is. */
+static const struct page_file *find_file(const struct http_call *call)
+{
+	const char *path = http_call_path(call);
+
+	if (strcmp(path, "/") == 0 && !page_files_wanted(http_call_header(call, "Accept")))
+		return NULL;
+	return page_files_find(path);
+}
+
 static struct reply answer(struct admin *admin, const struct http_call *call)
 {
+	const struct page_file *file = find_file(call);
 	const struct page *page = find_page(http_call_path(call));
 	const char *method = http_call_method(call);
 
-	if (page == NULL) {
+	if (page == NULL && file == NULL) {
 		buf_append_string(&admin->answer, "no such page; / lists them\n");
 		return (struct reply){404, TEXT};
 	}
@@ -151,17 +216,24 @@ static struct reply answer(struct admin *admin, const struct http_call *call)
 		buf_append_string(&admin->answer, "GET and HEAD only\n");
 		return (struct reply){405, TEXT};
 	}
-	return page->write(admin);
+	if (file != NULL) {
+		buf_append_string(&admin->answer, file->content);
+		return (struct reply){200, file->content_type};
+	}
+	return page->write(admin, call);
 }
 
 static void handle(void *arg, struct http_call *call)
 {
-	static const char *const headers[] = {"Cache-Control", "no-store", NULL};
-	static const char *const not_allowed[] = {
-		"Cache-Control", "no-store", "Allow", "GET, HEAD", NULL};
+	static const char *const headers[] = {PAGE_FILES_HEADERS, NULL};
+	static const char *const not_allowed[] = {PAGE_FILES_HEADERS, "Allow", "GET, HEAD", NULL};
 	struct admin *admin = arg;
 	struct reply reply;
 
+	if (control_door_is_at(http_call_path(call))) {
+		control_door_handle(&admin->door, call, uv_now(admin->loop));
+		return;
+	}
 	buf_clear(&admin->answer);
 	reply = answer(admin, call);
 	if (admin->answer.err != 0) {
@@ -190,6 +262,8 @@ int admin_new(uv_loop_t *loop, const struct admin_options *options, struct admin
 	if (admin == NULL)
 		return ERR_NOMEM;
 	admin->options = *options;
+	admin->loop = loop;
+	control_door_init(&admin->door, &admin->options);
 	buf_init(&admin->answer, ANSWER_MAX_BYTES);
 	buf_init(&admin->checks, CHECKS_MAX_BYTES);
 	err = http_server_new(loop, &server, &admin->server);
@@ -204,6 +278,11 @@ int admin_new(uv_loop_t *loop, const struct admin_options *options, struct admin
 const char *admin_address(const struct admin *admin)
 {
 	return http_server_address(admin->server);
+}
+
+void admin_changed(struct admin *admin, const char *error)
+{
+	control_door_changed(&admin->door, error);
 }
 
 void admin_close(struct admin *admin)

@@ -48,18 +48,33 @@ static void write_help(struct buf *out, const char *help)
 	}
 }
 
-/* Microseconds as seconds, exactly: "0.001024", "2.5", "17". */
-static void write_seconds(struct buf *out, uint64_t us)
+/* What is counted in parts of a unit, exactly: with 6 decimals "0.001024", "2.5", "17". */
+static void write_decimal(struct buf *out, uint64_t value, unsigned decimals)
 {
-	unsigned fraction = (unsigned)(us % 1000000);
-	int digits = 6;
+	uint64_t whole = 1, fraction;
+	int digits = (int)decimals;
 
-	buf_appendf(out, "%" PRIu64, us / 1000000);
+	for (unsigned i = 0; i < decimals; i++)
+		whole *= 10;
+	fraction = value % whole;
+	buf_appendf(out, "%" PRIu64, value / whole);
 	if (fraction == 0)
 		return;
 	for (; fraction % 10 == 0; fraction /= 10)
 		digits--;
-	buf_appendf(out, ".%0*u", digits, fraction);
+	buf_appendf(out, ".%0*" PRIu64, digits, fraction);
+}
+
+static void write_seconds(struct buf *out, uint64_t us)
+{
+	write_decimal(out, us, 6);
+}
+
+static void write_gauge(struct buf *out, int64_t value, unsigned decimals)
+{
+	if (value < 0)
+		buf_append_char(out, '-');
+	write_decimal(out, value < 0 ? -(uint64_t)value : (uint64_t)value, decimals);
 }
 
 /* "name_bucket{labels,le=\"" */
@@ -108,11 +123,13 @@ static void write_series(struct buf *out, const struct metric_series *series)
 	switch (series->kind) {
 	case METRIC_COUNTER:
 		open_sample(out, series, "");
-		buf_appendf(out, "%" PRIu64 "\n", series->counter->value);
+		write_decimal(out, series->counter->value, series->decimals);
+		buf_append_char(out, '\n');
 		break;
 	case METRIC_GAUGE:
 		open_sample(out, series, "");
-		buf_appendf(out, "%" PRId64 "\n", series->gauge->value);
+		write_gauge(out, series->gauge->value, series->decimals);
+		buf_append_char(out, '\n');
 		break;
 	case METRIC_HISTOGRAM:
 		write_histogram(out, series);

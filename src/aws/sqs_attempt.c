@@ -10,6 +10,7 @@
 #define CONTENT_TYPE "application/x-amz-json-1.0"
 #define SIGNABLE_EPOCH_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 #define RETRY_AFTER_DIGITS 9
+#define BILLED_BYTES ((size_t)64 << 10)
 
 void sqs_attempts_words(const struct queue_call *call, char ret_words[SQS_ATTEMPTS_SIZE])
 {
@@ -130,17 +131,40 @@ static int attempt_fill(struct queue_call *call, const struct credentials_set *k
 	return err;
 }
 
+/* What a payload makes of a request on the bill. */
+static uint64_t billed(size_t payload_bytes)
+{
+	return payload_bytes > 0 ? (payload_bytes - 1) / BILLED_BYTES + 1 : 1;
+}
+
+static uint64_t *bill_of(const struct queue_call *call)
+{
+	struct sqs_client_stats *stats = &call->client->stats;
+
+	return call->fifo ? &stats->billed_fifo : &stats->billed;
+}
+
 static void count(struct queue_call *call)
 {
 	struct sqs_client_stats *stats = &call->client->stats;
 
 	stats->requests++;
+	stats->by_operation[call->operation]++;
+	*bill_of(call) += billed(call->body.len);
 	if (call->signs_again)
 		stats->renewed++;
 	else if (call->requests > 0)
 		stats->retries++;
 	call->signs_again = false;
 	call->requests++;
+}
+
+static void count_answer(const struct queue_call *call, size_t answer_bytes)
+{
+	uint64_t by_request = billed(call->body.len), by_answer = billed(answer_bytes);
+
+	if (by_answer > by_request)
+		*bill_of(call) += by_answer - by_request;
 }
 
 int sqs_attempt_start(struct queue_call *call, const struct credentials_set *keys)
@@ -253,6 +277,7 @@ void sqs_attempt_judge(struct queue_call *call, struct http_exchange *exchange,
 	}
 	verdict_clear(verdict, 0);
 	verdict->answered = true;
+	count_answer(call, response->body->len);
 	copy_printable(verdict->request_id, sizeof(verdict->request_id),
 		http_exchange_answer_header(exchange, "x-amzn-RequestId"));
 	skew_ms = date_read(call, exchange);

@@ -116,6 +116,7 @@ int sqs_call_new(struct sqs_client *client, enum sqs_operation operation, void *
 	list_append(&client->calls, &call->node);
 	call->arg = arg;
 	call->count = 0;
+	call->fifo = false;
 	buf_clear(&call->body);
 	buf_clear(&call->queue_url);
 	call->id = (struct sqs_receive_id){.lost = false};

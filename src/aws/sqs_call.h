@@ -69,6 +69,7 @@ struct queue_call {
 		sqs_tags_done *tags;
 	} done;
 	void *arg;
+	bool fifo;		      /* it is about a FIFO queue */
 	size_t count;		      /* entries of a batch */
 	struct buf body;	      /* the same for every attempt, but for the id of a receive */
 	struct buf queue_url;	      /* of a receive: the idempotency keys are made of it */

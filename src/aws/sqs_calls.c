@@ -31,13 +31,14 @@ int sqs_receive_with(struct sqs_client *client, const char *queue_url,
 
 	if (err != 0)
 		return err;
+	call->fifo = sqs_queue_url_is_fifo(queue_url);
 	call->done.receive = done;
 	call->receive = *params;
 	call->unwrap = SQS_UNWRAP_NONE;
 	call->timeout_ms = (int64_t)params->wait_s * 1000 + SQS_POLL_SLACK_MS;
 	if (id != NULL)
 		call->id = *id;
-	else if (sqs_queue_url_is_fifo(queue_url))
+	else if (call->fifo)
 		id_make(call);
 	err = sqs_encode_receive(&call->body, queue_url, params, call->id.text);
 	if (err == 0)
@@ -61,6 +62,7 @@ int sqs_delete_batch(struct sqs_client *client, const char *queue_url,
 
 	if (err != 0)
 		return err;
+	call->fifo = sqs_queue_url_is_fifo(queue_url);
 	call->done.batch = done;
 	call->count = count;
 	err = sqs_encode_delete_batch(&call->body, queue_url, receipt_handles, count);
@@ -76,6 +78,7 @@ int sqs_change_visibility_batch(struct sqs_client *client, const char *queue_url
 
 	if (err != 0)
 		return err;
+	call->fifo = sqs_queue_url_is_fifo(queue_url);
 	call->done.batch = done;
 	call->count = count;
 	err = sqs_encode_visibility_batch(&call->body, queue_url, entries, count);
@@ -91,6 +94,7 @@ int sqs_send_batch(struct sqs_client *client, const char *queue_url,
 
 	if (err != 0)
 		return err;
+	call->fifo = sqs_queue_url_is_fifo(queue_url);
 	call->done.batch = done;
 	call->count = count;
 	err = sqs_encode_send_batch(
@@ -106,6 +110,7 @@ int sqs_get_attributes(struct sqs_client *client, const char *queue_url, sqs_att
 
 	if (err != 0)
 		return err;
+	call->fifo = sqs_queue_url_is_fifo(queue_url);
 	call->done.attributes = done;
 	err = sqs_encode_get_attributes(&call->body, queue_url);
 	return sqs_call_send(call, err, ret_call);

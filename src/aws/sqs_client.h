@@ -26,6 +26,7 @@
 #define AWS_SQS_CLIENT_H
 
 #include "aws/credentials.h"
+#include "aws/sqs_error.h"
 #include "bunshin/clock.h"
 #include "bunshin/queue.h"
 
@@ -90,12 +91,19 @@ int sqs_client_new(uv_loop_t *loop, struct clock clock, struct credentials *cred
 void sqs_client_close(struct sqs_client *client);
 /* Since the start. requests less retries and renewed are the calls that were sent at all. */
 struct sqs_client_stats {
-	uint64_t requests;	 /* sent, repetitions included: the cost of a run */
-	uint64_t retries;	 /* repetitions, for a stale connection too */
-	uint64_t throttled;	 /* answers that asked to slow down */
-	uint64_t renewed;	 /* requests signed again with other keys, or by another time */
-	uint64_t exhausted;	 /* repetitions not made since the bucket was empty */
-	uint64_t dropped;	 /* messages received and dropped (see sqs_outcome) */
+	uint64_t requests;  /* sent, repetitions included: the cost of a run */
+	uint64_t retries;   /* repetitions, for a stale connection too */
+	uint64_t throttled; /* answers that asked to slow down */
+	uint64_t renewed;   /* requests signed again with other keys, or by another time */
+	uint64_t exhausted; /* repetitions not made since the bucket was empty */
+	uint64_t dropped;   /* messages received and dropped (see sqs_outcome) */
+	uint64_t by_operation[SQS_OPERATIONS]; /* requests, of enum sqs_operation */
+	/*
+	 * Requests as SQS bills them, of standard and of FIFO queues: each 64 KiB of a payload that
+	 * are begun are one ("Amazon SQS pricing", notes). What counts as payload is not said in
+	 * full; here it is the body of the request, or of the answer where that is larger.
+	 */
+	uint64_t billed, billed_fifo;
 	int64_t clock_offset_ms; /* how far SQS's clock is ahead, as signed by; 0: not corrected */
 };
 const struct sqs_client_stats *sqs_client_stats(const struct sqs_client *client);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define IDEMPOTENCY_KEY_MAX 128
-#define TRACE_HEADER_MAX 512
 
 /* One answer on its way into a batch. */
 struct receive {
@@ -76,9 +75,8 @@ static const char *system_attributes_decode(const struct receive *receive,
 	if (message->group_id != NULL && !sqs_group_id_is_valid(message->group_id))
 		message->group_id = NULL;
 	message->trace_header =
-		bounded_text(sqs_member(attributes, "AWSTraceHeader"), TRACE_HEADER_MAX);
-	if (message->trace_header != NULL &&
-		!is_printable(message->trace_header, strlen(message->trace_header), 0x21))
+		bounded_text(sqs_member(attributes, "AWSTraceHeader"), SQS_TRACE_HEADER_MAX);
+	if (message->trace_header != NULL && !sqs_trace_header_is_valid(message->trace_header))
 		message->trace_header = NULL;
 	return NULL;
 }

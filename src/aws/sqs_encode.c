@@ -116,6 +116,8 @@ static bool send_is_valid(const struct queue_send *entry)
 		return false;
 	if (entry->deduplication_id != NULL && !sqs_group_id_is_valid(entry->deduplication_id))
 		return false;
+	if (entry->trace_header != NULL && !sqs_trace_header_is_valid(entry->trace_header))
+		return false;
 	for (size_t i = 0; i < entry->attribute_count; i++) {
 		if (!attribute_is_valid(&entry->attributes[i]))
 			return false;
@@ -186,6 +188,13 @@ static void append_send(struct buf *body, const struct queue_send *entry)
 		buf_appendf(body, ",\"DelaySeconds\":%u", entry->delay_s);
 	if (entry->attribute_count > 0)
 		append_attributes(body, entry);
+	if (entry->trace_header != NULL) {
+		append_string_member(body,
+			",\"MessageSystemAttributes\":{\"AWSTraceHeader\":{\"DataType\":"
+			"\"String\",\"StringValue\":\"",
+			entry->trace_header);
+		buf_append_string(body, "}}");
+	}
 	if (entry->group_id != NULL)
 		append_string_member(body, ",\"MessageGroupId\":\"", entry->group_id);
 	if (entry->deduplication_id != NULL)

@@ -33,6 +33,7 @@ enum sqs_operation {
 	SQS_TAG,
 	SQS_UNTAG,
 };
+#define SQS_OPERATIONS (SQS_UNTAG + 1)
 
 /* "ReceiveMessage"; static. */
 const char *sqs_operation_name(enum sqs_operation operation);

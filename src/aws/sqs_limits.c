@@ -100,17 +100,28 @@ bool sqs_type_is_binary(const char *type)
 	return type[0] == 'B';
 }
 
-bool sqs_group_id_is_valid(const char *id)
+/* 1 to max printable ASCII characters without blanks. */
+static bool is_visible(const char *text, size_t max)
 {
-	size_t len = strlen(id);
+	size_t len = strlen(text);
 
-	if (len == 0 || len > SQS_GROUP_ID_MAX)
+	if (len == 0 || len > max)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (id[i] < 0x21 || id[i] > 0x7e)
+		if (text[i] < 0x21 || text[i] > 0x7e)
 			return false;
 	}
 	return true;
+}
+
+bool sqs_group_id_is_valid(const char *id)
+{
+	return is_visible(id, SQS_GROUP_ID_MAX);
+}
+
+bool sqs_trace_header_is_valid(const char *header)
+{
+	return is_visible(header, SQS_TRACE_HEADER_MAX);
 }
 
 bool sqs_queue_name_is_valid(const char *name)

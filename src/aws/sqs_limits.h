@@ -10,6 +10,7 @@
 #define SQS_ATTRIBUTE_NAME_MAX 256
 #define SQS_ATTRIBUTE_TYPE_MAX 256
 #define SQS_GROUP_ID_MAX 128 /* the deduplication id's too */
+#define SQS_TRACE_HEADER_MAX 512
 #define SQS_QUEUE_NAME_MAX 80
 #define SQS_QUEUE_URL_MAX 1024 /* ours; SQS's own are far shorter */
 #define SQS_DELAY_MAX_S 900
@@ -27,6 +28,9 @@ bool sqs_attribute_type_is_valid(const char *type);
 bool sqs_type_is_binary(const char *type);
 /* 1-128 printable ASCII characters without blanks. */
 bool sqs_group_id_is_valid(const char *id);
+/* 1-512 printable ASCII characters without blanks: AWSTraceHeader, as far as it is looked at here.
+ */
+bool sqs_trace_header_is_valid(const char *header);
 /* A-Za-z0-9_-, maybe followed by .fifo. */
 bool sqs_queue_name_is_valid(const char *name);
 

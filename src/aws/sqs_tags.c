@@ -2,25 +2,28 @@
 
 #include "aws/sqs_call.h"
 #include "aws/sqs_codec.h"
+#include "aws/sqs_queue.h"
 #include "bunshin/error.h"
 
 #include <string.h>
 
-static int call_new(struct sqs_client *client, enum sqs_operation operation, sqs_tags_done *done,
-	void *arg, struct queue_call **ret_call)
+static int call_new(struct sqs_client *client, enum sqs_operation operation, const char *queue_url,
+	sqs_tags_done *done, void *arg, struct queue_call **ret_call)
 {
 	int err = sqs_call_new(client, operation, arg, ret_call);
 
-	if (err == 0)
-		(*ret_call)->done.tags = done;
-	return err;
+	if (err != 0)
+		return err;
+	(*ret_call)->fifo = sqs_queue_url_is_fifo(queue_url);
+	(*ret_call)->done.tags = done;
+	return 0;
 }
 
 int sqs_list_queue_tags(struct sqs_client *client, const char *queue_url, sqs_tags_done *done,
 	void *arg, struct queue_call **ret_call)
 {
 	struct queue_call *call;
-	int err = call_new(client, SQS_LIST_TAGS, done, arg, &call);
+	int err = call_new(client, SQS_LIST_TAGS, queue_url, done, arg, &call);
 
 	if (err != 0)
 		return err;
@@ -31,7 +34,7 @@ int sqs_tag_queue(struct sqs_client *client, const char *queue_url, const struct
 	size_t count, sqs_tags_done *done, void *arg, struct queue_call **ret_call)
 {
 	struct queue_call *call;
-	int err = call_new(client, SQS_TAG, done, arg, &call);
+	int err = call_new(client, SQS_TAG, queue_url, done, arg, &call);
 
 	if (err != 0)
 		return err;
@@ -42,7 +45,7 @@ int sqs_untag_queue(struct sqs_client *client, const char *queue_url, const char
 	size_t count, sqs_tags_done *done, void *arg, struct queue_call **ret_call)
 {
 	struct queue_call *call;
-	int err = call_new(client, SQS_UNTAG, done, arg, &call);
+	int err = call_new(client, SQS_UNTAG, queue_url, done, arg, &call);
 
 	if (err != 0)
 		return err;

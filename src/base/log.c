@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/log_journal.h"
 #include "base/log_secrets.h"
 #include "base/units.h"
 #include "base/utf8.h"
@@ -25,17 +26,19 @@ static struct {
 	bool has_clock;
 	struct clock clock;
 	unsigned worker;
-} state = {.level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
+	int journal; /* socket; -1: lines go to fd */
+} state = {.level = LOG_LEVEL_INFO, .fd = STDERR_FILENO, .journal = -1};
 
 static const struct {
 	const char *name;
 	const char *padded;
 	const char *colour;
+	char priority; /* of syslog(3) */
 } levels[] = {
-	[LOG_LEVEL_DEBUG] = {"debug", "DEBUG", "\033[2m"},
-	[LOG_LEVEL_INFO] = {"info", "INFO ", "\033[32m"},
-	[LOG_LEVEL_WARN] = {"warn", "WARN ", "\033[33m"},
-	[LOG_LEVEL_ERROR] = {"error", "ERROR", "\033[31m"},
+	[LOG_LEVEL_DEBUG] = {"debug", "DEBUG", "\033[2m", '7'},
+	[LOG_LEVEL_INFO] = {"info", "INFO ", "\033[32m", '6'},
+	[LOG_LEVEL_WARN] = {"warn", "WARN ", "\033[33m", '4'},
+	[LOG_LEVEL_ERROR] = {"error", "ERROR", "\033[31m", '3'},
 };
 
 #define COLOUR_END "\033[0m"
@@ -45,7 +48,7 @@ static const struct {
 
 /* The line being built; what ends it always has room behind `limit`. */
 static struct {
-	char text[LOG_LINE_MAX];
+	char text[3 * LOG_LINE_MAX]; /* more than LOG_LINE_MAX: an entry of the journal */
 	size_t len;
 	size_t limit;
 	bool truncated;
@@ -66,12 +69,25 @@ static struct {
 #define STARTS_UNIT 1 /* first byte of a character or an escape, which is never split */
 #define IS_SECRET 2
 
+static void choose_journal(bool wanted)
+{
+	wanted = wanted && log_journal_is(state.fd, getenv("JOURNAL_STREAM"));
+	if (wanted && state.journal < 0)
+		state.journal = log_journal_open();
+	if (!wanted && state.journal >= 0) {
+		close(state.journal);
+		state.journal = -1;
+	}
+}
+
 static void decide(enum log_format format)
 {
 	const char *no_color = getenv("NO_COLOR");
 	bool terminal = isatty(state.fd);
 
-	state.json = format == LOG_FORMAT_JSON || (format == LOG_FORMAT_AUTO && !terminal);
+	choose_journal(format == LOG_FORMAT_AUTO && !terminal);
+	state.json = format == LOG_FORMAT_JSON ||
+		     (format == LOG_FORMAT_AUTO && !terminal && state.journal < 0);
 	/* no-color.org: any value but the empty one counts. */
 	state.colour = !state.json && terminal && !(no_color && *no_color);
 	state.decided = true;
@@ -250,6 +266,13 @@ static bool needs_quotes(void)
 	return value.raw_len == 0;
 }
 
+static void append_bare(const char *text, size_t len)
+{
+	take_raw(text, len);
+	escape_raw(false);
+	append_escaped();
+}
+
 static void append_value(const char *text, size_t len)
 {
 	bool quoted;
@@ -300,7 +323,7 @@ static void append_field(const struct log_field *field)
 {
 	size_t start = line.len;
 
-	if (field->kind != LOG_FIELD_INT && !field->string)
+	if (field->kind == LOG_FIELD_ID || (field->kind != LOG_FIELD_INT && !field->string))
 		return;
 	if (!append_key(field->key))
 		return;
@@ -342,9 +365,7 @@ static void append_head(enum log_level level, const char *message)
 	append_string(levels[level].padded);
 	append_string(state.colour ? COLOUR_END : "");
 	append_string(" ");
-	take_raw(message, strlen(message));
-	escape_raw(false);
-	append_escaped();
+	append_bare(message, strlen(message));
 }
 
 static void append_end(void)
@@ -396,18 +417,104 @@ static void write_line(void)
 	errno = saved_errno;
 }
 
+static void append_fields(
+	const struct log_field fields[], void (*add)(const struct log_field *field))
+{
+	if (state.worker)
+		add(&LOG_INT("worker", state.worker));
+	for (; fields->key; fields++)
+		add(fields);
+}
+
+static void begin_line(size_t limit)
+{
+	line.len = 0;
+	line.limit = limit - LINE_END_MAX;
+	line.truncated = false;
+}
+
+static void append_journal_key(const char *key)
+{
+	append_string("BUNSHIN_");
+	for (; *key; key++) {
+		char c = *key >= 'a' && *key <= 'z' ? (char)(*key - 'a' + 'A') : *key;
+
+		append(&c, 1);
+	}
+	append_string("=");
+}
+
+/* The whole of it, or what there is room for of its value; or nothing. */
+static void append_journal_field(const struct log_field *field)
+{
+	size_t start = line.len, value_start;
+
+	if ((field->kind != LOG_FIELD_INT && !field->string) || line.len >= line.limit)
+		return;
+	line.truncated = false;
+	if (field->kind == LOG_FIELD_ID)
+		append_string("MESSAGE_ID=");
+	else
+		append_journal_key(field->key);
+	value_start = line.len;
+	if (line.truncated) {
+		line.len = start;
+		return;
+	}
+	if (field->kind == LOG_FIELD_INT)
+		append_number(field->number);
+	else
+		append_bare(field->string,
+			field->kind == LOG_FIELD_BYTES ? field->len : strlen(field->string));
+	if (line.truncated && line.len == value_start)
+		line.len = start;
+	else
+		put("\n", 1);
+}
+
+/* Of the entry, "<4>" and its MESSAGE, where the journal has not taken it. */
+static void write_message(enum log_level level, size_t start, size_t end)
+{
+	char prefix[3] = {'<', levels[level].priority, '>'};
+
+	memmove(line.text + sizeof(prefix), line.text + start, end - start);
+	memcpy(line.text, prefix, sizeof(prefix));
+	line.len = sizeof(prefix) + end - start;
+	write_line();
+}
+
+static void write_entry(enum log_level level, const char *message, const struct log_field fields[])
+{
+	int saved_errno = errno;
+	size_t start, end;
+
+	begin_line(LOG_LINE_MAX);
+	append_string("PRIORITY=");
+	append(&levels[level].priority, 1);
+	append_string("\nSYSLOG_IDENTIFIER=bunshin\nMESSAGE=");
+	start = line.len;
+	append_bare(message, strlen(message));
+	append_fields(fields, append_field);
+	append_end();
+	end = line.len;
+	line.limit = sizeof(line.text) - 1;
+	append_fields(fields, append_journal_field);
+	if (!log_journal_send(state.journal, line.text, line.len))
+		write_message(level, start, end);
+	errno = saved_errno;
+}
+
 void log_write(enum log_level level, const char *message, const struct log_field fields[])
 {
 	if (!state.decided)
 		decide(LOG_FORMAT_AUTO);
-	line.len = 0;
-	line.limit = sizeof(line.text) - LINE_END_MAX;
-	line.truncated = false;
+	if (state.journal >= 0) {
+		write_entry(level, message, fields);
+		return;
+	}
+	begin_line(LOG_LINE_MAX);
 	append_head(level, message);
-	if (state.worker)
-		append_field(&LOG_INT("worker", state.worker));
-	for (; fields->key; fields++)
-		append_field(fields);
+	append_fields(fields, append_field);
 	append_end();
 	write_line();
 }

@@ -1,12 +1,17 @@
 /*
- * Levelled, structured log on stderr: readable text on a terminal, one JSON object a line
- * otherwise. Every registered secret is replaced by [redacted] wherever it would appear in the
- * message or a value, as it is or as it looks once escaped.
+ * Levelled, structured log on stderr: readable text on a terminal, entries with fields where
+ * stderr is systemd's journal, one JSON object a line otherwise. Every registered secret is
+ *replaced by [redacted] wherever it would appear in the message or a value, as it is or as it looks
+ *once escaped.
  *
  *	log_info("worker started", LOG_STR("queue", url), LOG_INT("slots", 500));
  *
  *	2026-11-23T08:00:00.123Z INFO  worker started queue=https://... slots=500
  *	{"time":"2026-11-23T08:00:00.123Z","level":"info","message":"worker started",...}
+ *
+ * An entry of the journal has the text form without time and level as its MESSAGE, a PRIORITY, and
+ * each field once more as BUNSHIN_KEY. When the journal does not take it, the text goes to
+ * descriptor `fd`, with the priority before it as <N> (sd-daemon(3)).
  *
  * A line is one write(2) of at most LOG_LINE_MAX bytes: what does not fit is cut between two
  * characters, and `truncated` marks the line. Control characters are escaped in both forms and
@@ -33,7 +38,7 @@ enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 struct log_field {
 	const char *key; /* NULL ends the list */
-	enum { LOG_FIELD_STRING, LOG_FIELD_INT, LOG_FIELD_BYTES } kind;
+	enum { LOG_FIELD_STRING, LOG_FIELD_INT, LOG_FIELD_BYTES, LOG_FIELD_ID } kind;
 	const char *string; /* NULL leaves the field out */
 	size_t len;
 	int64_t number;
@@ -44,6 +49,8 @@ struct log_field {
 	((struct log_field){.key = (k), .kind = LOG_FIELD_BYTES, .string = (v), .len = (n)})
 #define LOG_INT(k, v) \
 	((struct log_field){.key = (k), .kind = LOG_FIELD_INT, .number = (int64_t)(v)})
+/* What kind of line it is, for the journal alone: 32 hex digits; its MESSAGE_ID. */
+#define LOG_ID(v) ((struct log_field){.key = "-", .kind = LOG_FIELD_ID, .string = (v)})
 /* The code's name and class, as two fields: error=, class=. */
 #define LOG_ERR(code) \
 	LOG_STR("error", error_name(code)), LOG_STR("class", error_class_name(error_class(code)))

@@ -174,6 +174,34 @@ size_t log_secrets_run(const char *text, size_t len, size_t at)
 	return end;
 }
 
+/* How much of the secret the text ends in, all of it left out. */
+static size_t begun(const char *text, size_t len, const char *secret, size_t secret_len)
+{
+	size_t most = secret && secret_len > 0 ? secret_len - 1 : 0;
+
+	for (size_t n = most < len ? most : len; n > 0; n--)
+		if (memcmp(text + len - n, secret, n) == 0)
+			return n;
+	return 0;
+}
+
+static size_t begun_any(const char *text, size_t len)
+{
+	size_t longest = 0;
+
+	for (size_t i = 0; i < secrets.count; i++) {
+		const struct secret *s = &secrets.list[i];
+		size_t plain = begun(text, len, s->text, s->len);
+		size_t escaped = begun(text, len, s->escaped, s->escaped_len);
+
+		longest = plain > longest ? plain : longest;
+		longest = escaped > longest ? escaped : longest;
+	}
+	return longest;
+}
+
+const struct redact_secrets log_secrets_known = {.run = log_secrets_run, .begun = begun_any};
+
 void log_redact(char *text)
 {
 	const size_t mark_len = sizeof(LOG_SECRETS_MARK) - 1;

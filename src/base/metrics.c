@@ -65,6 +65,12 @@ static bool is_same(const struct metrics_entry *a, const struct metrics_entry *b
 	       memcmp(a->labels, b->labels, a->labels_bytes) == 0;
 }
 
+/* Their values can be added up. */
+static bool is_alike(const struct metrics_entry *a, const struct metrics_entry *b)
+{
+	return a->kind == b->kind && a->decimals == b->decimals;
+}
+
 static uint64_t hash_of(const struct metrics *metrics, const struct metrics_entry *entry)
 {
 	uint64_t name[2], labels[2];
@@ -149,7 +155,7 @@ static int register_series(struct metrics *metrics, const struct metrics_entry *
 	*ret_created = metrics->index[place] == 0;
 	if (!*ret_created) {
 		*ret = &metrics->series[metrics->index[place] - 1];
-		return (*ret)->entry.kind == entry->kind ? 0 : ERR_ARGUMENT;
+		return is_alike(&(*ret)->entry, entry) ? 0 : ERR_ARGUMENT;
 	}
 	err = series_place(metrics, &series, site);
 	if (err)
@@ -161,10 +167,11 @@ static int register_series(struct metrics *metrics, const struct metrics_entry *
 }
 
 static void *value_of(struct metrics *metrics, enum metric_kind kind, enum metric_rule rule,
-	const char *name, const char *help, const char *labels)
+	unsigned decimals, const char *name, const char *help, const char *labels)
 {
 	const struct metrics_entry entry = {.kind = kind,
 		.rule = rule,
+		.decimals = decimals,
 		.name = name,
 		.labels = labels,
 		.help = help,
@@ -182,31 +189,43 @@ static void *value_of(struct metrics *metrics, enum metric_kind kind, enum metri
 struct counter *metrics_counter(
 	struct metrics *metrics, const char *name, const char *help, const char *labels)
 {
-	return value_of(metrics, METRIC_COUNTER, METRIC_SUM, name, help, labels);
+	return value_of(metrics, METRIC_COUNTER, METRIC_SUM, 0, name, help, labels);
 }
 
 struct gauge *metrics_gauge(
 	struct metrics *metrics, const char *name, const char *help, const char *labels)
 {
-	return value_of(metrics, METRIC_GAUGE, METRIC_SUM, name, help, labels);
+	return value_of(metrics, METRIC_GAUGE, METRIC_SUM, 0, name, help, labels);
 }
 
 struct gauge *metrics_gauge_max(
 	struct metrics *metrics, const char *name, const char *help, const char *labels)
 {
-	return value_of(metrics, METRIC_GAUGE, METRIC_MAX, name, help, labels);
+	return value_of(metrics, METRIC_GAUGE, METRIC_MAX, 0, name, help, labels);
 }
 
 struct gauge *metrics_gauge_min(
 	struct metrics *metrics, const char *name, const char *help, const char *labels)
 {
-	return value_of(metrics, METRIC_GAUGE, METRIC_MIN, name, help, labels);
+	return value_of(metrics, METRIC_GAUGE, METRIC_MIN, 0, name, help, labels);
 }
 
 struct histogram *metrics_histogram(
 	struct metrics *metrics, const char *name, const char *help, const char *labels)
 {
-	return value_of(metrics, METRIC_HISTOGRAM, METRIC_SUM, name, help, labels);
+	return value_of(metrics, METRIC_HISTOGRAM, METRIC_SUM, 0, name, help, labels);
+}
+
+struct counter *metrics_counter_scaled(struct metrics *metrics, const char *name, const char *help,
+	const char *labels, unsigned decimals)
+{
+	return value_of(metrics, METRIC_COUNTER, METRIC_SUM, decimals, name, help, labels);
+}
+
+struct gauge *metrics_gauge_scaled(struct metrics *metrics, const char *name, const char *help,
+	const char *labels, enum metric_rule rule, unsigned decimals)
+{
+	return value_of(metrics, METRIC_GAUGE, rule, decimals, name, help, labels);
 }
 
 /* What others have, added up. Their words are read whole: they may change meanwhile. */
@@ -280,7 +299,7 @@ static bool add_next(struct metrics *into, const struct metrics_entry *entry, si
 	if (*next >= into->count)
 		return false;
 	series = &into->series[*next];
-	if (series->entry.kind != entry->kind || !is_same(&series->entry, entry))
+	if (!is_alike(&series->entry, entry) || !is_same(&series->entry, entry))
 		return false;
 	add_value(series, entry->value, false);
 	++*next;
@@ -385,6 +404,7 @@ void metrics_each(const struct metrics *metrics,
 			.help = from->help,
 			.labels = from->labels,
 			.kind = from->kind,
+			.decimals = from->decimals,
 		};
 
 		switch (from->kind) {

@@ -22,6 +22,8 @@ enum metric_rule { METRIC_SUM, METRIC_MAX, METRIC_MIN };
 #define METRICS_NAME_MAX 128
 #define METRICS_HELP_MAX 256
 #define METRICS_LABELS_MAX 512
+/* Decimals that a counter or a gauge can have. */
+#define METRICS_DECIMALS_MAX 9
 
 /*
  * Log-linear: every power of two is split into 2^HISTOGRAM_SUB_BITS equal buckets, so a quantile
@@ -90,6 +92,15 @@ struct gauge *metrics_gauge_min(
 	struct metrics *metrics, const char *name, const char *help, const char *labels);
 struct histogram *metrics_histogram(
 	struct metrics *metrics, const char *name, const char *help, const char *labels);
+/*
+ * One whose value counts 10^-decimals of the unit that its name says: with 3, 1500 are shown as
+ * 1.5. So fractions add up exactly, however many there are. decimals: METRICS_DECIMALS_MAX at most.
+ * A series that is known with another number of decimals is known as another kind.
+ */
+struct counter *metrics_counter_scaled(struct metrics *metrics, const char *name, const char *help,
+	const char *labels, unsigned decimals);
+struct gauge *metrics_gauge_scaled(struct metrics *metrics, const char *name, const char *help,
+	const char *labels, enum metric_rule rule, unsigned decimals);
 
 static inline void counter_add(struct counter *counter, uint64_t n)
 {
@@ -118,6 +129,7 @@ uint64_t histogram_bucket_bound(size_t bucket);
 struct metric_series {
 	const char *name, *help, *labels;
 	enum metric_kind kind;
+	unsigned decimals; /* of a counter's or a gauge's value */
 	const struct counter *counter;
 	const struct gauge *gauge;
 	const struct histogram *histogram;

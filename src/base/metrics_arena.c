@@ -20,7 +20,7 @@ struct head {
 struct entry_head {
 	uint32_t bytes; /* of the whole entry, a multiple of 8 */
 	uint16_t kind, rule;
-	uint16_t name_bytes, labels_bytes, help_bytes, padding;
+	uint16_t name_bytes, labels_bytes, help_bytes, decimals;
 };
 
 _Static_assert(sizeof(struct entry_head) == 2 * WORD, "read as two words");
@@ -90,7 +90,8 @@ bool metrics_arena_add(
 		.rule = (uint16_t)entry->rule,
 		.name_bytes = (uint16_t)entry->name_bytes,
 		.labels_bytes = (uint16_t)entry->labels_bytes,
-		.help_bytes = (uint16_t)entry->help_bytes};
+		.help_bytes = (uint16_t)entry->help_bytes,
+		.decimals = (uint16_t)entry->decimals};
 
 	if (!is_short(entry) || arena->used > arena->bytes || bytes > arena->bytes - arena->used)
 		return false;
@@ -126,10 +127,12 @@ bool metrics_reader_next(struct metrics_reader *reader, struct metrics_entry *re
 	words[0] = load(at);
 	words[1] = load(at + WORD);
 	memcpy(&head, words, sizeof(head));
-	if (head.kind > METRIC_HISTOGRAM || head.rule > METRIC_MIN)
+	if (head.kind > METRIC_HISTOGRAM || head.rule > METRIC_MIN ||
+		head.decimals > METRICS_DECIMALS_MAX)
 		return false;
 	*ret = (struct metrics_entry){.kind = head.kind,
 		.rule = head.rule,
+		.decimals = head.decimals,
 		.name_bytes = head.name_bytes,
 		.labels_bytes = head.labels_bytes,
 		.help_bytes = head.help_bytes,

@@ -20,6 +20,7 @@
 struct metrics_entry {
 	enum metric_kind kind;
 	enum metric_rule rule;
+	unsigned decimals;
 	const char *name, *labels, *help;
 	size_t name_bytes, labels_bytes, help_bytes;
 	void *value; /* struct counter, gauge or histogram, by kind */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHARE_WHOLE INT64_C(1000000) /* millionths */
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -279,5 +281,40 @@ const char *units_format_rfc3339(int64_t epoch_ms, char text[UNITS_TEXT_MAX])
 	/* % 100 shows the compiler that the text fits: year has at most 10 characters. */
 	snprintf(text, UNITS_TEXT_MAX, "%04d-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month % 100,
 		day % 100, ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+	return text;
+}
+
+int units_parse_share(const char *text, int64_t *ret_millionths)
+{
+	int64_t share = text[0] - '0';
+	int64_t place = SHARE_WHOLE / 10;
+
+	if (text[0] != '0' && text[0] != '1')
+		return ERR_SYNTAX;
+	share *= SHARE_WHOLE;
+	text++;
+	if (*text == '.') {
+		for (text++; *text >= '0' && *text <= '9' && place > 0; text++, place /= 10)
+			share += (*text - '0') * place;
+		if (text[-1] == '.')
+			return ERR_SYNTAX;
+	}
+	if (*text != '\0')
+		return ERR_SYNTAX;
+	if (share > SHARE_WHOLE)
+		return ERR_LIMIT;
+	*ret_millionths = share;
+	return 0;
+}
+
+const char *units_format_share(int64_t millionths, char text[UNITS_TEXT_MAX])
+{
+	size_t len = (size_t)snprintf(text, UNITS_TEXT_MAX, "%lld.%06lld",
+		(long long)(millionths / SHARE_WHOLE), (long long)(millionths % SHARE_WHOLE));
+
+	while (text[len - 1] == '0')
+		text[--len] = '\0';
+	if (text[len - 1] == '.')
+		text[--len] = '\0';
 	return text;
 }

@@ -67,6 +67,23 @@ bool utf8_is_valid(const char *text, size_t len)
 	return true;
 }
 
+uint32_t utf8_decode(const char *sequence, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)sequence;
+
+	switch (len) {
+	case 1:
+		return p[0];
+	case 2:
+		return (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+	case 3:
+		return (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+	default:
+		return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 |
+		       (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
+	}
+}
+
 size_t utf8_encode(uint32_t code_point, char out[UTF8_SEQUENCE_MAX])
 {
 	if (code_point < 0x80) {

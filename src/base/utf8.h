@@ -17,6 +17,9 @@ size_t utf8_sequence(const char *text, size_t len);
 /* Is all of it well-formed? */
 bool utf8_is_valid(const char *text, size_t len);
 
+/* The code point of a well-formed sequence of so many bytes, as utf8_sequence() gave them. */
+uint32_t utf8_decode(const char *sequence, size_t len);
+
 /* Writes a code point (not a surrogate, at most U+10FFFF); returns how many bytes, 1-4. */
 size_t utf8_encode(uint32_t code_point, char out[UTF8_SEQUENCE_MAX]);
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTRIBUTES_MAX = 4, REASON_MAX = 4096 };
+enum { ATTRIBUTES_MAX = 5, REASON_MAX = 4096 };
 
 struct messages {
 	struct recipients *recipients;
@@ -73,6 +73,9 @@ int messages_new(struct recipients *recipients, const struct messages_options *o
 	add_attribute(messages, "IdempotencyKey", "String", messages->key, UUID_TEXT_SIZE - 1);
 	add_text(messages, "Campaign", messages->campaign, options->campaign);
 	add_text(messages, "Destination", messages->destination, options->destination);
+	if (options->traceparent)
+		add_attribute(messages, "traceparent", "String", options->traceparent,
+			strlen(options->traceparent));
 	if (options->deadline_epoch_ms != 0) {
 		int len = snprintf(messages->deadline, sizeof(messages->deadline), "%" PRId64,
 			options->deadline_epoch_ms);

@@ -33,6 +33,7 @@ struct messages_options {
 	const struct template *template; /* borrowed; NULL: the row as JSON */
 	const char *campaign;		 /* attribute Campaign; NULL: none */
 	const char *destination;	 /* attribute Destination; NULL: none */
+	const char *traceparent;	 /* attribute traceparent; NULL: none; borrowed */
 	int64_t deadline_epoch_ms;	 /* attribute Deadline; 0: none */
 	unsigned char key_space[16];	 /* a campaign's (campaign_key_space), or random bytes */
 	enum messages_key key;
@@ -67,7 +68,8 @@ struct campaign_message {
 
 struct messages;
 
-/* recipients: borrowed, outlives the messages. The strings are copied. 0 or ERR_NOMEM. */
+/* recipients: borrowed, outlives the messages. The strings are copied, but for traceparent. 0 or
+ * ERR_NOMEM. */
 int messages_new(struct recipients *recipients, const struct messages_options *options,
 	struct messages **ret_messages);
 void messages_free(struct messages *messages); /* NULL is fine */

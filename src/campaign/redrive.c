@@ -48,6 +48,7 @@ int redrive_prepare(const struct failure *failure, const struct redrive_options 
 		.attributes = ret_outgoing->attributes,
 		.attribute_count = count,
 		.group_id = message->group_id,
+		.trace_header = message->trace_header,
 	};
 	if (options->target_fifo) {
 		send->deduplication_id = message->message_id;

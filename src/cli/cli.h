@@ -99,5 +99,6 @@ int cmd_sink(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_health(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "bunshin/error.h"
+#include "cli/admin_address.h"
 #include "cli/cli.h"
 #include "cli/run/admin_socket.h"
 #include "config/config.h"
@@ -13,10 +14,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ANSWER_MAX_BYTES ((size_t)64 << 10)
-#define ADDRESS_DEFAULT "127.0.0.1:9797"
 
 struct health {
 	const char *path, *admin;
@@ -24,47 +23,6 @@ struct health {
 	int64_t timeout_ms;
 	const char *asked; /* the address */
 };
-
-/* Where the port is: as told, as the configuration says, or where it is by default. */
-static int find_address(const struct health *health, struct buf *address, struct buf *errors)
-{
-	struct config *config;
-	int err;
-
-	if (health->admin) {
-		buf_append_string(address, health->admin);
-		return 0;
-	}
-	if (strcmp(health->path, CONFIG_DEFAULT_PATH) == 0 && access(health->path, R_OK) != 0) {
-		buf_append_string(address, ADDRESS_DEFAULT);
-		return 0;
-	}
-	err = config_load(health->path, &config_process_environment, NULL, 0, &config, errors);
-	if (err)
-		return err;
-	if (config->admin.listen)
-		buf_append_string(address, config->admin.listen);
-	config_free(config);
-	return address->err;
-}
-
-/* "0.0.0.0:9797" is where it listens; from here that is this machine. */
-static void write_url(const char *address, const char *page, struct buf *url)
-{
-	if (admin_socket_path(address))
-		buf_append_string(url, "http://localhost");
-	else if (strncmp(address, "0.0.0.0:", 8) == 0)
-		buf_appendf(url, "http://127.0.0.1:%s", address + 8);
-	else if (strncmp(address, "[::]:", 5) == 0)
-		buf_appendf(url, "http://[::1]:%s", address + 5);
-	else if (strncmp(address, "http://", 7) == 0)
-		buf_append_string(url, address);
-	else
-		buf_appendf(url, "http://%s", address);
-	if (url->len > 0 && url->data[url->len - 1] == '/')
-		buf_truncate(url, url->len - 1);
-	buf_append_string(url, page);
-}
 
 /* ---- what is printed */
 
@@ -102,6 +60,11 @@ static void append_text(struct buf *out, const char *text)
 	append_clean(out, text, strlen(text), false);
 }
 
+static bool has_checks(const struct json *json)
+{
+	return json_member(json_root(json), "checks") != NULL;
+}
+
 /* "; queue: gone" for each check of that health, and how many there were. */
 static size_t append_checks(
 	struct buf *out, const struct json *json, const char *health, const char *before)
@@ -131,31 +94,35 @@ static size_t append_checks(
 static void write_line(const struct health *health, const struct answer *answer,
 	const struct json *json, struct buf *out)
 {
-	if (!health->ready) {
-		buf_append_string(out, answer->good ? "healthy" : "not healthy: ");
-		if (!answer->good)
-			append_clean(out, answer->body, answer->body_bytes, false);
-	} else {
-		buf_append_string(out, answer->good ? "ready" : "not ready");
+	const char *word = health->ready ? "ready" : "healthy";
+
+	buf_appendf(out, answer->good ? "%s" : "not %s", word);
+	if (has_checks(json)) {
 		append_checks(out, json, "failed", ": ");
 		append_checks(
 			out, json, "degraded", answer->good ? ", degraded: " : "; degraded: ");
+	} else if (!answer->good) {
+		buf_append_string(out, ": ");
+		append_clean(out, answer->body, answer->body_bytes, false);
 	}
 	if (!answer->good)
 		buf_appendf(out, " (HTTP %d)", answer->status);
 	buf_append_char(out, '\n');
 }
 
+/* As the port says it; what is not said by an admin port is wrapped. */
 static void write_json(const struct health *health, const struct answer *answer,
 	const struct json *json, struct buf *out)
 {
-	/* As the port says it. */
-	if (health->ready && json_member(json_root(json), "checks")) {
+	if (has_checks(json)) {
 		append_clean(out, answer->body, answer->body_bytes, false);
 	} else {
-		buf_appendf(out, "{\"%s\":%s,\"status\":%d,\"detail\":\"",
-			health->ready ? "ready" : "healthy", answer->good ? "true" : "false",
-			answer->status);
+		if (health->ready)
+			buf_appendf(out, "{\"ready\":%s,", answer->good ? "true" : "false");
+		else
+			buf_append_char(out, '{');
+		buf_appendf(out, "\"ok\":%s,\"checks\":[],\"status\":%d,\"detail\":\"",
+			answer->good ? "true" : "false", answer->status);
 		append_clean(out, answer->body, answer->body_bytes, true);
 		buf_append_string(out, "\"}");
 	}
@@ -188,7 +155,7 @@ static int ask(struct health *health, const char *address)
 	int code;
 
 	health->asked = address;
-	write_url(address, health->ready ? "/readyz" : "/healthz", &url);
+	admin_address_url(address, health->ready ? "/readyz" : "/healthz", &url);
 	answer.status =
 		http_get(buf_string(&url), admin_socket_path(address), health->timeout_ms, &body);
 	answer.body = buf_string(&body);
@@ -204,7 +171,7 @@ static int check(struct health *health)
 {
 	struct buf address = BUF_INIT(512), errors = BUF_INIT((size_t)1 << 20);
 	int code = CLI_USAGE;
-	int err = find_address(health, &address, &errors);
+	int err = admin_address_find(health->path, health->admin, &address, &errors);
 
 	if (err)
 		fputs(errors.len > 0 ? buf_string(&errors) : error_message(err), stderr);

@@ -15,6 +15,7 @@ static const struct command {
 	{"dlq", cmd_dlq, "what could not be delivered: list, show, redrive, purge"},
 	{"invoke", cmd_invoke, "send one event through a destination, without a queue"},
 	{"health", cmd_health, "ask a running worker whether it makes progress"},
+	{"top", cmd_top, "the status of a running worker in the terminal, live"},
 	{"check", cmd_check, "validate the configuration and print what is in force"},
 	{"queue", cmd_queue, "an SQS-compatible queue on this machine"},
 	{"sink", cmd_sink, "a mock provider to rehearse with"},

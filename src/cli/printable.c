@@ -2,28 +2,7 @@
 
 #include "base/utf8.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-
-static uint32_t code_point(const char *text, size_t step)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	switch (step) {
-	case 1:
-		return p[0];
-	case 2:
-		return (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
-	case 3:
-		return (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
-	default:
-		return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 |
-		       (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
-	}
-}
-
-/* Controls (C0, DEL, C1), line and paragraph separators, marks of the direction of writing. */
-static bool acts(uint32_t c)
+bool printable_acts(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || (c >= 0x200e && c <= 0x200f) ||
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
@@ -58,8 +37,8 @@ void printable_append(struct buf *out, const char *text, size_t len, size_t max_
 			buf_appendf(out, "\\x%02x", (unsigned char)text[i]);
 			continue;
 		}
-		c = code_point(text + i, step);
-		if (acts(c))
+		c = utf8_decode(text + i, step);
+		if (printable_acts(c))
 			append_escape(out, c);
 		else
 			buf_append(out, text + i, step);
@@ -82,8 +61,8 @@ void printable_append_json(struct buf *out, const char *text, size_t len)
 			buf_append_string(out, "\\ufffd");
 			continue;
 		}
-		c = code_point(text + i, step);
-		if (c >= 0x7f && acts(c))
+		c = utf8_decode(text + i, step);
+		if (c >= 0x7f && printable_acts(c))
 			buf_appendf(out, "\\u%04x", (unsigned)c);
 		else
 			buf_append_json(out, text + i, step);

@@ -7,8 +7,15 @@
 
 #include "base/buf.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+/*
+ * Is the character more than ink? Controls (C0, DEL, C1), line and paragraph separators, marks of
+ * the direction of writing.
+ */
+bool printable_acts(uint32_t c);
 /*
  * Appends at most max_bytes of the text, whole characters only: control characters as \n, \t, \x1b
  * or \u{202e}, bytes that are no UTF-8 as \xff. What is cut is told: "... (1234 bytes in all)".

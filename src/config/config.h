@@ -21,7 +21,8 @@
 #define CONFIG_RULES_MAX 64	       /* of one destination */
 #define CONFIG_CONDITIONS_MAX 16       /* of one destination */
 #define CONFIG_CONDITION_VALUES_MAX 64 /* of one condition */
-#define CONFIG_WORKERS_MAX 1000	       /* processes */
+#define CONFIG_PAIRS_MAX 32
+#define CONFIG_WORKERS_MAX 1000 /* processes */
 
 struct config_status_range {
 	int first, last; /* 100-599, both included */
@@ -47,6 +48,9 @@ enum config_unwrap { CONFIG_UNWRAP_NONE, CONFIG_UNWRAP_SNS };
 enum config_notices { CONFIG_NOTICES_NONE, CONFIG_NOTICES_EC2 };
 enum config_protection { CONFIG_PROTECTION_NONE, CONFIG_PROTECTION_EC2, CONFIG_PROTECTION_ECS };
 
+/* What a provider is told of the trace that a message belongs to. */
+enum config_trace { CONFIG_TRACE_PASS, CONFIG_TRACE_NONE };
+
 enum config_jitter { CONFIG_JITTER_FULL, CONFIG_JITTER_DECORRELATED };
 
 enum config_outcome {
@@ -69,6 +73,15 @@ struct config_condition {
 	char *path;
 	char **values;
 	size_t value_count; /* at least 1 */
+};
+
+struct config_pair {
+	char *name, *value;
+};
+
+struct config_pairs {
+	struct config_pair *rows;
+	size_t count;
 };
 
 struct config_rate {
@@ -114,6 +127,7 @@ struct config_destination {
 	} retry;
 	enum config_http_version http_version;
 	char *ca_file; /* NULL: the system's */
+	enum config_trace trace;
 };
 
 struct config {
@@ -158,6 +172,7 @@ struct config {
 	} outcomes;
 	struct {
 		char *listen; /* NULL: no admin port */
+		char *token;  /* secret; NULL: nothing can be changed over it */
 	} admin;
 	struct {
 		int64_t emf_ms; /* how often a line of embedded metrics is logged; 0: never */
@@ -167,6 +182,17 @@ struct config {
 		enum log_level level;
 		enum log_format format;
 	} log;
+	struct {
+		char *endpoint; /* base URL of the collector; NULL: no span is made */
+		struct config_pairs headers;
+		int64_t sample; /* millionths */
+		char *service_name;
+		struct config_pairs resource;
+		int64_t batch;	     /* spans of a request */
+		int64_t interval_ms; /* from a batch's first span to its request */
+		int64_t queue_bytes;
+		int64_t timeout_ms;
+	} tracing;
 	struct {
 		int64_t grace_ms;
 	} drain;

@@ -52,6 +52,12 @@ int destination_compile(struct reader *reader, struct where where, const char *p
 	const struct substitution *value, enum template_context context,
 	struct template **ret_template);
 
+/* What a header field may be called: a token of RFC 9110, 5.6.2, that is not the client's own.
+ * NULL, or why not. */
+const char *destination_header_problem(const char *name);
+/* Registers a header's secret value: the whole, each long word, and what came from outside. */
+int destination_register_secret(const struct substitution *value);
+
 void destination_free(struct config_destination *destination);
 
 #endif

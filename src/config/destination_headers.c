@@ -45,6 +45,13 @@ static bool is_client_owned(const char *name)
 	return false;
 }
 
+const char *destination_header_problem(const char *name)
+{
+	return !is_token(name)	       ? "not a header's name"
+	       : is_client_owned(name) ? "set by the HTTP client itself"
+				       : NULL;
+}
+
 static bool ends_with(const char *name, const char *end)
 {
 	size_t len = strlen(name), end_len = strlen(end);
@@ -82,7 +89,7 @@ static bool is_public_value(const char *text)
  * Registers a secret value: the whole, so that it is gone in one piece; each long word of it, since
  * a provider may repeat the token without its "Bearer"; and what came from the environment.
  */
-static int register_secret(const struct substitution *value)
+int destination_register_secret(const struct substitution *value)
 {
 	const char *text = buf_string(&value->text);
 	int err = strstr(text, "{{") == NULL ? log_add_secret(text) : 0;
@@ -116,7 +123,7 @@ static int add_header(struct reader *reader, struct config_destination *destinat
 		goto out;
 	header->secret =
 		value.hidden || (is_secret_name(name) && !is_public_value(buf_string(&value.text)));
-	if (header->secret && (err = register_secret(&value)) != 0)
+	if (header->secret && (err = destination_register_secret(&value)) != 0)
 		goto out;
 	err = destination_compile(
 		reader, reader_where(node), path, &value, TEMPLATE_HEADER, &header->value);
@@ -152,10 +159,9 @@ static int read_header(
 
 	if (err != 0 || entry.name == NULL)
 		return err;
-	problem = !is_token(entry.name)			? "not a header's name"
-		  : is_client_owned(entry.name)		? "set by the HTTP client itself"
-		  : has_header(scope->base, entry.name) ? "given twice"
-							: NULL;
+	problem = destination_header_problem(entry.name);
+	if (problem == NULL && has_header(scope->base, entry.name))
+		problem = "given twice";
 	if (problem != NULL)
 		return reader_report(reader, reader_where(entry.key), entry.path, "%s", problem);
 	return add_header(reader, scope->base, entry.name, entry.path, entry.value);

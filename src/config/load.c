@@ -95,6 +95,19 @@ static int settle_outcomes(struct reader *reader, const struct where *wheres)
 	return err;
 }
 
+/* One name for the service, not two. */
+static int settle_tracing(struct reader *reader, const struct where *wheres)
+{
+	const struct config_pairs *resource = &reader->config->tracing.resource;
+
+	for (size_t i = 0; i < resource->count; i++)
+		if (strcmp(resource->rows[i].name, "service.name") == 0)
+			return reader_report(reader,
+				where_of(wheres, option_find("tracing.resource")),
+				"tracing.resource", "service.name is set by tracing.service_name");
+	return 0;
+}
+
 /* What no single option can tell. */
 static int check_together(struct reader *reader, const struct where *wheres)
 {
@@ -114,6 +127,8 @@ static int check_together(struct reader *reader, const struct where *wheres)
 			"queue.failure_url", "the same queue as queue.url");
 	if (err == 0)
 		err = settle_outcomes(reader, wheres);
+	if (err == 0)
+		err = settle_tracing(reader, wheres);
 	if (err == 0 && config->instance.lifecycle_hook != NULL &&
 		config->instance.notices == CONFIG_NOTICES_NONE)
 		err = reader_report(reader,
@@ -179,7 +194,12 @@ void config_free(struct config *config)
 	free(config->instance.lifecycle_hook);
 	free(config->instance.autoscaling_group);
 	free(config->admin.listen);
+	free(config->admin.token);
 	free(config->metrics.namespace);
+	free(config->tracing.endpoint);
+	pairs_free(&config->tracing.headers);
+	free(config->tracing.service_name);
+	pairs_free(&config->tracing.resource);
 	shown_free(config);
 	free(config);
 }

@@ -62,6 +62,8 @@ static int parse_unit(enum option_type type, const char *text, int64_t *ret)
 			return ERR_SYNTAX;
 		*ret = (int64_t)bytes;
 		return 0;
+	case OPTION_SHARE:
+		return units_parse_share(text, ret);
 	default:
 		return units_parse_int(text, ret);
 	}
@@ -181,6 +183,8 @@ static bool text_fits(const struct option *option, const char *text)
 		return is_listen(text);
 	case OPTION_QUEUE_URL:
 		return url_is_queue(text);
+	case OPTION_BASE_URL:
+		return url_is_base(text);
 	case OPTION_ENDPOINT:
 		return url_is_endpoint(text);
 	default:
@@ -216,6 +220,7 @@ int option_set(const struct option *option, const char *text, void *base)
 	case OPTION_INT:
 	case OPTION_DURATION:
 	case OPTION_BYTES:
+	case OPTION_SHARE:
 		return set_number(option, text, field);
 	case OPTION_RATE:
 		return set_rate(option, text, field);

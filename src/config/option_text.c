@@ -14,6 +14,8 @@ void option_append_number(const struct option *option, int64_t number, struct bu
 		buf_append_string(out, units_format_duration_ms(number, text));
 	else if (option->type == OPTION_BYTES)
 		buf_append_string(out, units_format_bytes((uint64_t)number, text));
+	else if (option->type == OPTION_SHARE)
+		buf_append_string(out, units_format_share(number, text));
 	else
 		buf_appendf(out, "%lld", (long long)number);
 }
@@ -39,6 +41,7 @@ static const char *type_name(enum option_type type)
 		[OPTION_INT] = "an integer",
 		[OPTION_DURATION] = "a duration",
 		[OPTION_BYTES] = "a size",
+		[OPTION_SHARE] = "a share",
 		[OPTION_RATE] = "a rate",
 		[OPTION_WORKERS] = "a number",
 		[OPTION_BOOL] = "",
@@ -52,6 +55,8 @@ static const char *type_name(enum option_type type)
 				  "path of up to 107 bytes (like unix:/run/bunshin/admin.sock)",
 		[OPTION_QUEUE_URL] = "a queue URL (like "
 				     "https://sqs.eu-west-1.amazonaws.com/123456789012/name)",
+		[OPTION_BASE_URL] = "an http or https URL without a query (like "
+				    "http://127.0.0.1:4318)",
 		[OPTION_ENDPOINT] = "an http or https URL without a path (like "
 				    "http://127.0.0.1:9324)",
 	};
@@ -98,6 +103,7 @@ int option_append_expectation(const struct option *option, struct buf *out)
 	case OPTION_INT:
 	case OPTION_DURATION:
 	case OPTION_BYTES:
+	case OPTION_SHARE:
 		buf_append_string(out, " from ");
 		append_range(option, out);
 		if (option->zero_word != NULL && strcmp(example(option), option->zero_word) == 0)

@@ -27,6 +27,7 @@ _Static_assert(sizeof(enum log_level) == sizeof(int), "enums are stored as int")
 _Static_assert(sizeof(enum log_format) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_http_version) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_jitter) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_trace) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_unwrap) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_notices) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_protection) == sizeof(int), "enums are stored as int");
@@ -149,6 +150,10 @@ const struct option options[] = {
 	{"destinations[].http_version", OPTION_CHOICE, IN_DESTINATION(http_version),
 		.choices = "auto|1.1|2", .fallback = "auto",
 		.help = "auto: HTTP/2 where TLS offers it, else 1.1."},
+	{"destinations[].trace", OPTION_CHOICE, IN_DESTINATION(trace), .choices = "pass|none",
+		.fallback = "pass",
+		.help = "pass: the trace context of a message goes on to the provider as header "
+			"fields; none: it does not."},
 	{"destinations[].ca_file", OPTION_PATH, IN_DESTINATION(ca_file), .nullable = true,
 		.help = "PEM file of the authorities to trust; null: the system's."},
 
@@ -217,6 +222,10 @@ const struct option options[] = {
 		.fallback = "127.0.0.1:9797",
 		.help = "Where /metrics, /healthz and /readyz answer, HOST:PORT or unix:PATH; "
 			"null: nowhere."},
+	{"admin.token", OPTION_NAME, IN_CONFIG(admin.token), .min = 16, .max = 256,
+		.marks = "-._~+/=", .nullable = true, .secret = true,
+		.help = "The secret that POST /control/pause and /control/resume ask for; null: "
+			"nobody may."},
 
 	{"metrics.emf", OPTION_DURATION, IN_CONFIG(metrics.emf_ms), .min = 10 * SECOND,
 		.max = HOUR, .zero_word = "off", .fallback = "off",
@@ -230,7 +239,38 @@ const struct option options[] = {
 		.help = "The least level that is logged."},
 	{"log.format", OPTION_CHOICE, IN_CONFIG(log.format), .choices = "auto|text|json",
 		.fallback = "auto",
-		.help = "auto: text on a terminal, one JSON object a line otherwise."},
+		.help = "auto: text on a terminal, entries with fields where stderr is systemd's "
+			"journal, one JSON object a line otherwise."},
+
+	{"tracing.endpoint", OPTION_BASE_URL, IN_CONFIG(tracing.endpoint), .nullable = true,
+		.help = "Where a collector takes OTLP over HTTP, /v1/traces is appended; null: no "
+			"spans are made."},
+	{"tracing.headers", OPTION_PAIRS, IN_CONFIG(tracing.headers), .secret = true,
+		.fallback = "{}",
+		.help = "Header fields of the requests to the collector, by name; their values are "
+			"secrets."},
+	{"tracing.sample", OPTION_SHARE, IN_CONFIG(tracing.sample), .min = 0, .max = 1000000,
+		.fallback = "0.01",
+		.help = "The share of messages that get a span, of those whose own trace context "
+			"does not decide it."},
+	{"tracing.service_name", OPTION_TEXT, IN_CONFIG(tracing.service_name), .min = 1, .max = 255,
+		.fallback = "bunshin",
+		.help = "What the spans call the service."},
+	{"tracing.resource", OPTION_PAIRS, IN_CONFIG(tracing.resource), .fallback = "{}",
+		.help = "Further attributes of the spans' resource, by name."},
+	{"tracing.batch", OPTION_INT, IN_CONFIG(tracing.batch), .min = 1, .max = 10000,
+		.fallback = "512",
+		.help = "Spans in one request, at most."},
+	{"tracing.interval", OPTION_DURATION, IN_CONFIG(tracing.interval_ms), .min = 100 * MS,
+		.max = 10 * MINUTE, .fallback = "5s",
+		.help = "How long a span waits for its request to be full, at most."},
+	{"tracing.queue", OPTION_BYTES, IN_CONFIG(tracing.queue_bytes), .min = 64 * 1024,
+		.max = 1024 * MIB, .fallback = "4MiB",
+		.help = "Spans that wait to be sent, at most, of each process; what comes when it "
+			"is full is dropped."},
+	{"tracing.timeout", OPTION_DURATION, IN_CONFIG(tracing.timeout_ms), .min = 100 * MS,
+		.max = MINUTE, .fallback = "10s",
+		.help = "How long one request to the collector may take."},
 
 	{"drain.grace", OPTION_DURATION, IN_CONFIG(drain.grace_ms), .min = 0, .max = HOUR,
 		.fallback = "30s",

@@ -16,6 +16,7 @@ enum option_type {
 	OPTION_INT,	     /* int64_t; `zero_word`, when there is one, is its 0 */
 	OPTION_DURATION,     /* int64_t milliseconds */
 	OPTION_BYTES,	     /* int64_t */
+	OPTION_SHARE,	     /* int64_t millionths */
 	OPTION_RATE,	     /* struct config_rate; null is its count 0 */
 	OPTION_WORKERS,	     /* struct config_workers; in a file also a map {min: N, max: N} */
 	OPTION_BOOL,	     /* bool; `choices` is "true|false" */
@@ -27,12 +28,14 @@ enum option_type {
 	OPTION_PATH,	     /* char *, a file's path */
 	OPTION_LISTEN,	     /* char *, "127.0.0.1:9797", "[::1]:0", "unix:/run/x.sock" */
 	OPTION_QUEUE_URL,    /* char * */
+	OPTION_BASE_URL,     /* char *, an http or https URL with a path or without */
 	OPTION_ENDPOINT,     /* char *; the last that is written as one scalar */
 	OPTION_URL_TEMPLATE, /* struct template * */
 	OPTION_BODY,	     /* struct template *, compiled once the Content-Type is known */
 	OPTION_HEADERS,	     /* a map: name to template */
 	OPTION_STATUSES,     /* struct config_status_set; may be empty when `fallback` is "[]" */
 	OPTION_CONDITIONS,   /* config_destination.when: a map of paths to values */
+	OPTION_PAIRS,	     /* struct config_pairs: a map of names to texts, max of them at most */
 };
 #define OPTION_SCALAR_LAST OPTION_ENDPOINT
 #define OPTION_JSON_PATH_MAX 128   /* bytes */
@@ -54,6 +57,8 @@ struct option {
 	const char *inherits;	/* the option of config that null stands for: a number or choice */
 	bool nullable; /* takes null, and an empty text for a path or a URL; see fallback */
 	bool required;
+	/* A text, or the values of pairs (header fields): hidden wherever it would be shown. */
+	bool secret;
 	const char *help; /* one line */
 };
 

@@ -66,6 +66,19 @@ static void print_conditions(
 	}
 }
 
+static void print_pairs(
+	const struct option *option, const struct config_pairs *pairs, struct buf *out)
+{
+	if (pairs->count == 0)
+		buf_append_string(out, " {}");
+	for (size_t i = 0; i < pairs->count; i++) {
+		buf_append_string(out, "\n    ");
+		quote_append_yaml_key(out, pairs->rows[i].name, strlen(pairs->rows[i].name));
+		buf_append_string(out, ": ");
+		print_text(out, option->secret ? SUBSTITUTE_HIDDEN : pairs->rows[i].value);
+	}
+}
+
 static void print_statuses(const struct config_status_set *set, struct buf *out)
 {
 	buf_append_char(out, '[');
@@ -141,6 +154,7 @@ static void print_value(
 	case OPTION_INT:
 	case OPTION_DURATION:
 	case OPTION_BYTES:
+	case OPTION_SHARE:
 		print_number(option, field, out);
 		break;
 	case OPTION_RATE:
@@ -158,6 +172,9 @@ static void print_value(
 		break;
 	case OPTION_HEADERS:
 		print_headers(base, out);
+		break;
+	case OPTION_PAIRS:
+		print_pairs(option, field, out);
 		break;
 	case OPTION_STATUSES:
 		print_statuses(field, out);
@@ -244,7 +261,8 @@ static void print_element(const struct config *config, struct element element, s
 			print_list(config, &element, out);
 			continue;
 		}
-		if (option->type != OPTION_HEADERS && option->type != OPTION_CONDITIONS)
+		if (option->type != OPTION_HEADERS && option->type != OPTION_CONDITIONS &&
+			option->type != OPTION_PAIRS)
 			buf_append_char(out, ' ');
 		print_value(config, option, element.base, out);
 		buf_append_char(out, '\n');

@@ -110,6 +110,22 @@ static int report_unfit(struct reader *reader, struct where where, const char *p
 	return err;
 }
 
+/*
+ * A secret, whose text is nowhere shown. What config_print() wrote instead of one is read as none,
+ * and printed as it was.
+ */
+static int set_secret(
+	struct reader *reader, const struct option *option, const char *text, void *base)
+{
+	const char *field = (const char *)base + option->offset;
+	bool is_printed = strcmp(text, SUBSTITUTE_HIDDEN) == 0;
+	int err = option_set(option, is_printed ? NULL : text, base);
+
+	if (err == 0 && !is_printed)
+		err = log_add_secret(text);
+	return err != 0 ? err : shown_set(reader->config, field, SUBSTITUTE_HIDDEN);
+}
+
 int reader_read_scalar(struct reader *reader, const struct scope *scope, const char *path,
 	const struct option *option, const yaml_node_t *node)
 {
@@ -127,13 +143,17 @@ int reader_read_scalar(struct reader *reader, const struct scope *scope, const c
 		if (err == 0)
 			err = reader_substitute(
 				reader, node, path, buf_string(&expected), &value, &fits);
-		if (err == 0 && fits)
+		if (err == 0 && fits && option->secret)
+			err = set_secret(reader, option, buf_string(&value.text), scope->base);
+		else if (err == 0 && fits)
 			err = option_set(option, buf_string(&value.text), scope->base);
 	}
 	if (err == ERR_SYNTAX || err == ERR_LIMIT)
 		err = report_unfit(reader, reader_where(node), path, option, err,
-			document_is_null(node) ? NULL : buf_string(&value.shown));
-	else if (err == 0 && fits && is_text && value.hidden)
+			document_is_null(node) ? NULL
+			: option->secret       ? SUBSTITUTE_HIDDEN
+					       : buf_string(&value.shown));
+	else if (err == 0 && fits && is_text && value.hidden && !option->secret)
 		err = shown_set(reader->config, field, buf_string(&value.shown));
 	substitution_free(&value);
 	buf_free(&expected);
@@ -148,6 +168,8 @@ static int read_option(struct reader *reader, const struct scope *scope, const c
 		return workers_read_map(reader, scope, node);
 	if (option->type <= OPTION_SCALAR_LAST)
 		return reader_read_scalar(reader, scope, path, option, node);
+	if (option->type == OPTION_PAIRS)
+		return pairs_read(reader, scope, path, option, node);
 	return destination_read_option(reader, scope, path, option, node);
 }
 

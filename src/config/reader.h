@@ -86,6 +86,11 @@ const yaml_node_t *reader_item(const struct reader *reader, const yaml_node_t *l
 int reader_check_required(
 	struct reader *reader, const struct scope *scope, const yaml_node_t *node);
 
+/* A map of names to texts, in pairs.c. */
+int pairs_read(struct reader *reader, const struct scope *scope, const char *path,
+	const struct option *option, const yaml_node_t *node);
+void pairs_free(struct config_pairs *pairs);
+
 /* The map that `workers` may be, in workers.c. */
 int workers_read_map(struct reader *reader, const struct scope *scope, const yaml_node_t *node);
 

@@ -105,6 +105,19 @@ static bool has_dot_segment(const char *path)
 	return false;
 }
 
+bool url_is_base(const char *url)
+{
+	size_t origin = url_origin_bytes(url);
+
+	if (origin == 0 || (url[origin] != '\0' && url[origin] != '/') ||
+		has_dot_segment(url + origin))
+		return false;
+	for (const char *at = url + origin; *at != '\0'; at++)
+		if (*at <= ' ' || *at > '~' || strchr("\"<>\\^`{|}?#", *at) != NULL)
+			return false;
+	return true;
+}
+
 const char *url_template_problem(const char *source)
 {
 	size_t origin = url_origin_bytes(source), scheme = scheme_bytes(source);

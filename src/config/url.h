@@ -15,6 +15,8 @@ size_t url_origin_bytes(const char *url);
 
 /* An origin and nothing else but a slash. */
 bool url_is_endpoint(const char *url);
+/* An origin and a path or none: printable ASCII without blank, quotes, \, ? and #, no . and .. */
+bool url_is_base(const char *url);
 /* An origin, then /ACCOUNT/NAME, as SQS and everything compatible with it names queues. */
 bool url_is_queue(const char *url);
 

@@ -23,7 +23,8 @@
 static void notify_breaker(struct lane *lane, enum delivery_event_kind kind,
 	const struct target_result *result, const char *reason)
 {
-	gauge_set(lane->open_gauge, kind == DELIVERY_BREAKER_OPENED);
+	gauge_set(lane->counts.open, kind == DELIVERY_BREAKER_OPENED);
+	counter_add(lane->counts.opened, kind == DELIVERY_BREAKER_OPENED);
 	core_notify(lane->delivery, &(struct delivery_event){.kind = kind,
 					    .destination = lane->name,
 					    .result = result,
@@ -55,13 +56,17 @@ static void try_later(struct message *message, const struct target_result *resul
 {
 	struct delivery *delivery = message->delivery;
 
-	counter_add(delivery->metrics.retried, 1);
+	core_count(message, COUNT_RETRIED);
+	campaign_count(&delivery->campaigns, message->queued, message->deadline_epoch_ms,
+		CAMPAIGN_RETRIED);
 	core_notify(delivery, &(struct delivery_event){.kind = DELIVERY_ATTEMPT_FAILED,
 				      .message = message->queued,
 				      .destination = message->lane->name,
 				      .result = result,
 				      .reason = result->err ? words(result) : "",
-				      .delay_ms = delay_ms});
+				      .delay_ms = delay_ms,
+				      .received_us = message->received_us,
+				      .attempt_us = message->attempt_us});
 	core_return(message, delay_ms);
 }
 
@@ -141,6 +146,14 @@ static void judge(struct message *message, const struct target_result *result, e
 		try_later(message, result, retry_delay_ms(message, result));
 }
 
+static void count_end(
+	struct counts *counts, enum outcome outcome, const struct target_result *result)
+{
+	counter_add(counts->results[outcome], 1);
+	counter_add(counts->unanswered, result->err && result->unanswered);
+	histogram_record(counts->attempt_us, result->duration_us);
+}
+
 static void attempt_done(void *arg, const struct target_result *result)
 {
 	struct message *message = arg;
@@ -156,7 +169,7 @@ static void attempt_done(void *arg, const struct target_result *result)
 		core_record(message);
 	else
 		core_unclaim(message);
-	histogram_record(delivery->metrics.attempt_us, result->duration_us);
+	count_end(&lane->counts, outcome, result);
 	judge_lane(lane, message->attempt_us, outcome, result);
 	judge(message, result, outcome);
 	lane_pump(lane);
@@ -167,7 +180,7 @@ static void count_start(struct lane *lane, uint64_t now_us)
 {
 	uint64_t second = now_us / 1000000;
 
-	counter_add(lane->delivery->metrics.attempts, 1);
+	counter_add(lane->counts.attempts, 1);
 	limiter_started(&lane->limiter, now_us, lane->sending);
 	if (second != lane->second) {
 		lane->starts_before = second == lane->second + 1 ? lane->starts : 0;

@@ -12,6 +12,7 @@ static const char *const outcome_names[CAMPAIGN_OUTCOMES] = {
 	[CAMPAIGN_FAILED] = "failed",
 	[CAMPAIGN_EXPIRED] = "expired",
 	[CAMPAIGN_CANCELLED] = "cancelled",
+	[CAMPAIGN_RETRIED] = "retried",
 };
 
 /*
@@ -52,6 +53,24 @@ static struct counter *counter_of(
 	return *counter;
 }
 
+/* A gauge of whole seconds: a deadline within a second is that of its end. */
+static void keep_deadline(
+	struct campaigns *campaigns, struct campaign *campaign, int64_t deadline_epoch_ms)
+{
+	char labels[2 * CAMPAIGN_NAME_MAX + 32], escaped[2 * CAMPAIGN_NAME_MAX + 1];
+	int64_t deadline_s = deadline_epoch_ms / 1000 + (deadline_epoch_ms % 1000 > 0);
+
+	if (!campaign->deadline_s) {
+		escape(escaped, campaign->name, campaign->name_bytes);
+		snprintf(labels, sizeof(labels), "campaign=\"%s\"", escaped);
+		campaign->deadline_s =
+			metrics_gauge_max(campaigns->metrics, CAMPAIGN_DEADLINE_METRIC,
+				"The latest deadline of a message of the campaign.", labels);
+	}
+	if (campaign->deadline_s && deadline_s > campaign->deadline_s->value)
+		gauge_set(campaign->deadline_s, deadline_s);
+}
+
 static struct campaign *find(struct campaigns *campaigns, const struct queue_attribute *name)
 {
 	struct campaign *other = &campaigns->all[CAMPAIGNS_MAX], *added;
@@ -76,14 +95,18 @@ static struct campaign *find(struct campaigns *campaigns, const struct queue_att
 }
 
 void campaign_count(struct campaigns *campaigns, const struct queue_message *message,
-	enum campaign_outcome outcome)
+	int64_t deadline_epoch_ms, enum campaign_outcome outcome)
 {
 	const struct queue_attribute *name = message_attribute(message, "Campaign");
+	struct campaign *campaign;
 	struct counter *counter;
 
 	if (!name || name->value_bytes == 0)
 		return;
-	counter = counter_of(campaigns, find(campaigns, name), outcome);
+	campaign = find(campaigns, name);
+	counter = counter_of(campaigns, campaign, outcome);
 	if (counter)
 		counter_add(counter, 1);
+	if (deadline_epoch_ms != INT64_MAX)
+		keep_deadline(campaigns, campaign, deadline_epoch_ms);
 }

@@ -16,6 +16,7 @@
 
 #define CAMPAIGNS_MAX 64
 #define CAMPAIGN_NAME_MAX 64
+#define CAMPAIGN_DEADLINE_METRIC "bunshin_campaign_deadline_timestamp_seconds"
 
 enum campaign_outcome {
 	CAMPAIGN_ACCEPTED,
@@ -23,6 +24,7 @@ enum campaign_outcome {
 	CAMPAIGN_FAILED,
 	CAMPAIGN_EXPIRED,
 	CAMPAIGN_CANCELLED,
+	CAMPAIGN_RETRIED, /* no end: an attempt failed, and there will be another */
 	CAMPAIGN_OUTCOMES
 };
 
@@ -32,13 +34,18 @@ struct campaigns {
 		char name[CAMPAIGN_NAME_MAX];
 		size_t name_bytes;
 		struct counter *counters[CAMPAIGN_OUTCOMES];
-	} all[CAMPAIGNS_MAX + 1]; /* the last: "other" */
-	size_t count;		  /* without "other" */
-	size_t latest;		  /* found last: messages of one campaign come together */
+		struct gauge
+			*deadline_s; /* the latest that one of its messages had; NULL: none had */
+	} all[CAMPAIGNS_MAX + 1];    /* the last: "other" */
+	size_t count;		     /* without "other" */
+	size_t latest;		     /* found last: messages of one campaign come together */
 };
 
-/* Counts a message's end; one without the attribute is not counted. Short of memory, neither. */
+/*
+ * Counts a message's end, or a failed attempt of it, and keeps the latest deadline (INT64_MAX: it
+ * has none). One without the attribute is not counted. Short of memory, neither.
+ */
 void campaign_count(struct campaigns *campaigns, const struct queue_message *message,
-	enum campaign_outcome outcome);
+	int64_t deadline_epoch_ms, enum campaign_outcome outcome);
 
 #endif

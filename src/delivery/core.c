@@ -32,6 +32,23 @@ void core_queue_failed(
 				      .reason = detail});
 }
 
+void core_count(struct message *message, enum count what)
+{
+	const struct counts *counts =
+		message->unrouted ? &message->delivery->metrics.unrouted : &message->lane->counts;
+
+	counter_add(counts->messages[what], 1);
+}
+
+uint64_t core_counted(const struct delivery *delivery, enum count what)
+{
+	uint64_t sum = delivery->metrics.unrouted.messages[what]->value;
+
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		sum += delivery->lanes[i].counts.messages[what]->value;
+	return sum;
+}
+
 static void notify(struct message *message, enum delivery_event_kind kind,
 	const struct target_result *result, const char *reason)
 {
@@ -40,7 +57,9 @@ static void notify(struct message *message, enum delivery_event_kind kind,
 					   .message = message->queued,
 					   .destination = message->lane ? message->lane->name : "",
 					   .result = result,
-					   .reason = reason});
+					   .reason = reason,
+					   .received_us = message->received_us,
+					   .attempt_us = message->attempt_us});
 }
 
 int64_t core_backoff_ms(const struct message *message)
@@ -94,8 +113,9 @@ void core_unclaim(struct message *message)
 
 void core_suppress(struct message *message)
 {
-	counter_add(message->delivery->metrics.suppressed, 1);
-	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_SUPPRESSED);
+	core_count(message, COUNT_SUPPRESSED);
+	campaign_count(&message->delivery->campaigns, message->queued, message->deadline_epoch_ms,
+		CAMPAIGN_SUPPRESSED);
 	notify(message, DELIVERY_SUPPRESSED, NULL, "");
 	message_move(message, MESSAGE_ACCEPTED);
 	settle_start(message);
@@ -103,7 +123,7 @@ void core_suppress(struct message *message)
 
 void core_postpone(struct message *message, int64_t delay_ms, const char *reason)
 {
-	counter_add(message->delivery->metrics.postponed, 1);
+	core_count(message, COUNT_POSTPONED);
 	notify(message, DELIVERY_POSTPONED, NULL, reason);
 	core_return(message, delay_ms);
 }
@@ -126,14 +146,16 @@ void core_give_up(struct message *message)
 void core_accept(struct message *message, const struct target_result *result)
 {
 	struct delivery *delivery = message->delivery;
+	struct counts *counts = &message->lane->counts;
 	int64_t sent_ms = message->queued->sent_epoch_ms;
 	int64_t wall_ms = clock_wall_epoch_ms(delivery->clock);
 
-	counter_add(delivery->metrics.accepted, 1);
-	campaign_count(&delivery->campaigns, message->queued, CAMPAIGN_ACCEPTED);
+	core_count(message, COUNT_ACCEPTED);
+	campaign_count(&delivery->campaigns, message->queued, message->deadline_epoch_ms,
+		CAMPAIGN_ACCEPTED);
 	if (sent_ms > 0 && wall_ms >= sent_ms)
-		histogram_record(
-			delivery->metrics.latency_us, (uint64_t)(wall_ms - sent_ms) * 1000);
+		histogram_record(counts->latency_us, (uint64_t)(wall_ms - sent_ms) * 1000);
+	gauge_set(counts->accepted_ms, wall_ms);
 	notify(message, DELIVERY_ACCEPTED, result, "");
 	message_move(message, MESSAGE_ACCEPTED);
 	settle_start(message);
@@ -141,7 +163,7 @@ void core_accept(struct message *message, const struct target_result *result)
 
 void core_leave(struct message *message, const struct target_result *result, const char *reason)
 {
-	counter_add(message->delivery->metrics.failed_left, 1);
+	core_count(message, COUNT_FAILED_LEFT);
 	notify(message, DELIVERY_FAILED_LEFT, result, reason);
 	core_return(message, core_backoff_ms(message));
 }
@@ -169,8 +191,9 @@ void core_copied(struct message *message)
 	struct target_result result;
 	bool attempted = message_failure_result(message, &result);
 
-	counter_add(delivery->metrics.failed, 1);
-	campaign_count(&delivery->campaigns, message->queued, CAMPAIGN_FAILED);
+	core_count(message, COUNT_FAILED);
+	campaign_count(
+		&delivery->campaigns, message->queued, message->deadline_epoch_ms, CAMPAIGN_FAILED);
 	notify(message, DELIVERY_FAILED_COPIED, attempted ? &result : NULL,
 		message->failure->reason);
 	message_move(message, MESSAGE_COPIED);
@@ -179,8 +202,9 @@ void core_copied(struct message *message)
 
 void core_expire(struct message *message)
 {
-	counter_add(message->delivery->metrics.expired, 1);
-	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_EXPIRED);
+	core_count(message, COUNT_EXPIRED);
+	campaign_count(&message->delivery->campaigns, message->queued, message->deadline_epoch_ms,
+		CAMPAIGN_EXPIRED);
 	notify(message, DELIVERY_EXPIRED, NULL, "past its deadline");
 	message_move(message, MESSAGE_EXPIRED);
 	settle_start(message);
@@ -188,8 +212,9 @@ void core_expire(struct message *message)
 
 void core_cancel(struct message *message)
 {
-	counter_add(message->delivery->metrics.cancelled, 1);
-	campaign_count(&message->delivery->campaigns, message->queued, CAMPAIGN_CANCELLED);
+	core_count(message, COUNT_CANCELLED);
+	campaign_count(&message->delivery->campaigns, message->queued, message->deadline_epoch_ms,
+		CAMPAIGN_CANCELLED);
 	notify(message, DELIVERY_CANCELLED, NULL, "its campaign is cancelled");
 	message_move(message, MESSAGE_CANCELLED);
 	settle_start(message);
@@ -229,7 +254,7 @@ void core_return(struct message *message, int64_t delay_ms)
 
 void core_lose(struct message *message)
 {
-	counter_add(message->delivery->metrics.lost, 1);
+	core_count(message, COUNT_LOST);
 	notify(message, DELIVERY_LOST, NULL, message_state_name(message->state));
 	group_return_rest(message, 0);
 	message_move(message, MESSAGE_LOST);

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "delivery/batcher.h"
 #include "delivery/campaign.h"
+#include "delivery/counts.h"
 #include "delivery/delivery.h"
 #include "delivery/inflight.h"
 #include "delivery/lane.h"
@@ -18,17 +19,15 @@
 
 #define CORE_LINGER_US 50000 /* a batch that is not full waits this long at most */
 
-/* The counters behind delivery_stats, and the rest of what /metrics will show. */
+/* What is counted of no destination in particular; the rest is in the lanes. */
 struct core_metrics {
-	struct counter *received, *attempts, *accepted, *suppressed, *retried, *failed,
-		*failed_left, *expired, *cancelled, *postponed, *crowded, *deleted, *returned,
-		*lost, *extended, *queue_errors, *polls_overdue, *ledger_cut_short;
+	struct counter *received, *deleted, *returned, *extended, *queue_errors, *polls_overdue,
+		*ledger_cut_short;
+	struct counts unrouted; /* messages alone: of those that no destination is for */
 	struct gauge *states[MESSAGE_END_FIRST];
-	struct gauge *held_bytes;
+	struct gauge *held_bytes, *held_bytes_limit;
 	/* In force: shorter than configured once it is cut short. Rounded up. */
 	struct gauge *ledger_window_s;
-	struct histogram *latency_us; /* SentTimestamp to acceptance */
-	struct histogram *attempt_us;
 };
 
 /* progress.c */
@@ -103,6 +102,10 @@ struct delivery {
 /* intake.c */
 /* asked_us: when the receive was sent. The batch's reference is the callee's. */
 void intake_take(struct delivery *delivery, struct queue_batch *batch, uint64_t asked_us);
+
+/* core.c: one more of that outcome, and how many there were. */
+void core_count(struct message *message, enum count what);
+uint64_t core_counted(const struct delivery *delivery, enum count what);
 
 /* core.c: what a message's life consists of. Each leaves the message in a state of the table. */
 void core_accept(struct message *message, const struct target_result *result);

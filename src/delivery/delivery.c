@@ -8,29 +8,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int open_states(struct core_metrics *c, struct metrics *m)
+{
+	for (int state = 0; state < MESSAGE_END_FIRST; state++) {
+		char labels[64] = "state=\"";
+		size_t n = strlen(labels);
+
+		for (const char *p = message_state_name(state); *p; p++)
+			labels[n++] = *p == ' ' ? '_' : *p;
+		labels[n++] = '"';
+		labels[n] = '\0';
+		c->states[state] = metrics_gauge(
+			m, "bunshin_messages_held", "Messages held, by state.", labels);
+		if (!c->states[state])
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
 static int open_metrics(struct delivery *delivery)
 {
 	struct metrics *m = delivery->options.metrics;
 	struct core_metrics *c = &delivery->metrics;
-	const char *messages = "bunshin_messages_total";
-	const char *help = "Messages by what became of them.";
 	const struct {
 		struct counter **counter;
 		const char *name, *help, *labels;
 	} counters[] = {
 		{&c->received, "bunshin_messages_received_total",
 			"Messages received, again or not.", ""},
-		{&c->attempts, "bunshin_attempts_total", "Requests started to providers.", ""},
-		{&c->accepted, messages, help, "outcome=\"accepted\""},
-		{&c->suppressed, messages, help, "outcome=\"suppressed\""},
-		{&c->retried, messages, help, "outcome=\"retried\""},
-		{&c->failed, messages, help, "outcome=\"failed\""},
-		{&c->failed_left, messages, help, "outcome=\"failed_left\""},
-		{&c->expired, messages, help, "outcome=\"expired\""},
-		{&c->cancelled, messages, help, "outcome=\"cancelled\""},
-		{&c->postponed, messages, help, "outcome=\"postponed\""},
-		{&c->crowded, messages, help, "outcome=\"crowded\""},
-		{&c->lost, messages, help, "outcome=\"lost\""},
 		{&c->deleted, "bunshin_messages_deleted_total", "Messages deleted from the queue.",
 			""},
 		{&c->returned, "bunshin_messages_returned_total", "Messages put back for now.", ""},
@@ -50,31 +55,17 @@ static int open_metrics(struct delivery *delivery)
 		if (!*counters[i].counter)
 			return ERR_NOMEM;
 	}
-	for (int state = 0; state < MESSAGE_END_FIRST; state++) {
-		char labels[64] = "state=\"";
-		size_t n = strlen(labels);
-
-		for (const char *p = message_state_name(state); *p; p++)
-			labels[n++] = *p == ' ' ? '_' : *p;
-		labels[n++] = '"';
-		labels[n] = '\0';
-		c->states[state] = metrics_gauge(
-			m, "bunshin_messages_held", "Messages held, by state.", labels);
-		if (!c->states[state])
-			return ERR_NOMEM;
-	}
 	c->held_bytes = metrics_gauge(m, "bunshin_held_bytes", "Memory of held messages.", "");
-	c->latency_us = metrics_histogram(m, "bunshin_acceptance_latency_seconds",
-		"From SentTimestamp to the provider's acceptance.", "");
-	c->attempt_us = metrics_histogram(
-		m, "bunshin_attempt_duration_seconds", "From start to end of an attempt.", "");
+	c->held_bytes_limit = metrics_gauge(m, "bunshin_held_bytes_limit",
+		"Memory of held messages above which none are received.", "");
 	c->ledger_window_s = metrics_gauge_min(m, "bunshin_ledger_window_seconds",
 		"How long keys stay in the ledger: its window, or less once it is full.", "");
-	if (!c->held_bytes || !c->latency_us || !c->attempt_us || !c->ledger_window_s)
+	if (!c->held_bytes || !c->held_bytes_limit || !c->ledger_window_s)
 		return ERR_NOMEM;
+	gauge_set(c->held_bytes_limit, (int64_t)delivery->options.held_bytes);
 	if (delivery->options.ledger)
 		gauge_set(c->ledger_window_s, (delivery->options.ledger->window_ms + 999) / 1000);
-	return 0;
+	return open_states(c, m);
 }
 
 static bool are_valid(const struct delivery_options *o)
@@ -145,6 +136,8 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	if (!err)
 		err = open_metrics(delivery);
 	if (!err)
+		err = counts_open_messages(&delivery->metrics.unrouted, options->metrics, "");
+	if (!err)
 		err = receiver_open_metrics(&delivery->receiver, options->metrics);
 	if (!err)
 		err = inflight_open_metrics(&delivery->inflight, options->metrics);
@@ -211,24 +204,33 @@ bool delivery_is_receiving(const struct delivery *delivery)
 	return delivery->receiver.poll_count > 0;
 }
 
+static uint64_t attempts(const struct delivery *delivery)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		sum += delivery->lanes[i].counts.attempts->value;
+	return sum;
+}
+
 void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *ret_stats)
 {
 	const struct core_metrics *m = &delivery->metrics;
 
 	*ret_stats = (struct delivery_stats){.received = m->received->value,
-		.attempts = m->attempts->value,
-		.accepted = m->accepted->value,
-		.suppressed = m->suppressed->value,
-		.retried = m->retried->value,
-		.failed = m->failed->value,
-		.failed_left = m->failed_left->value,
-		.expired = m->expired->value,
-		.cancelled = m->cancelled->value,
-		.postponed = m->postponed->value,
-		.crowded = m->crowded->value,
+		.attempts = attempts(delivery),
+		.accepted = core_counted(delivery, COUNT_ACCEPTED),
+		.suppressed = core_counted(delivery, COUNT_SUPPRESSED),
+		.retried = core_counted(delivery, COUNT_RETRIED),
+		.failed = core_counted(delivery, COUNT_FAILED),
+		.failed_left = core_counted(delivery, COUNT_FAILED_LEFT),
+		.expired = core_counted(delivery, COUNT_EXPIRED),
+		.cancelled = core_counted(delivery, COUNT_CANCELLED),
+		.postponed = core_counted(delivery, COUNT_POSTPONED),
+		.crowded = core_counted(delivery, COUNT_CROWDED),
 		.deleted = m->deleted->value,
 		.returned = m->returned->value,
-		.lost = m->lost->value,
+		.lost = core_counted(delivery, COUNT_LOST),
 		.extended = m->extended->value,
 		.sending = delivery->counts[MESSAGE_SENDING]};
 }
@@ -283,9 +285,11 @@ bool delivery_breaker_is_open(const struct delivery *delivery, size_t destinatio
 void delivery_show(struct delivery *delivery)
 {
 	receiver_show(&delivery->receiver);
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		lane_show(&delivery->lanes[i]);
 }
 
-const struct histogram *delivery_latency(const struct delivery *delivery)
+const struct histogram *delivery_latency(const struct delivery *delivery, size_t destination)
 {
-	return delivery->metrics.latency_us;
+	return delivery->lanes[destination].counts.latency_us;
 }

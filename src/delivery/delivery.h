@@ -89,6 +89,16 @@ struct delivery_event {
 	const char *reason;    /* never NULL */
 	const char *operation; /* queue events: "receive", "delete", ... */
 	int64_t delay_ms;
+	/* Monotonic: when the message was received; when its latest attempt here began, 0: none. */
+	uint64_t received_us, attempt_us;
+};
+
+/* How a message's stay here ended. */
+enum delivery_left {
+	DELIVERY_LEFT_DELETED,
+	DELIVERY_LEFT_RETURNED, /* put back for now */
+	DELIVERY_LEFT_LOST,	/* its visibility ran out */
+	DELIVERY_LEFT_DROPPED,	/* the delivery was freed */
 };
 
 /*
@@ -106,6 +116,11 @@ struct delivery_observer {
 	void (*notify)(void *arg, const struct delivery_event *event); /* NULL: nobody listens */
 	/* A delete is about to be started: of messages that notify() was told of. NULL: none. */
 	void (*before_delete)(void *arg);
+	/*
+	 * The message is held no more; of it, the last that is told. NULL: nobody listens. It must
+	 * not call back into the delivery.
+	 */
+	void (*left)(void *arg, const struct queue_message *message, enum delivery_left how);
 	void *arg;
 };
 
@@ -258,7 +273,7 @@ void delivery_get_work(struct delivery *delivery, struct delivery_work *ret_work
 bool delivery_breaker_is_open(const struct delivery *delivery, size_t destination);
 /* Brings those metrics up to date that pass with time; before they are read. */
 void delivery_show(struct delivery *delivery);
-/* Microseconds from SentTimestamp to the provider's acceptance, resolution 1 ms. */
-const struct histogram *delivery_latency(const struct delivery *delivery);
+/* Microseconds from SentTimestamp to acceptance by the n-th destination, resolution 1 ms. */
+const struct histogram *delivery_latency(const struct delivery *delivery, size_t destination);
 
 #endif

@@ -76,6 +76,7 @@ static enum entry enter(struct message *message)
 	int err = find_lane(message->delivery, message->queued, &lane);
 
 	message_route(message, !err && lane ? lane : &message->delivery->lanes[0]);
+	message->unrouted = !err && !lane;
 	keeper_watch(message);
 	return err ? ENTRY_NO_MEMORY : lane ? ENTRY_FOUND : ENTRY_NOWHERE;
 }

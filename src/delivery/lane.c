@@ -5,13 +5,13 @@
 #include "delivery/core.h"
 #include "delivery/group.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SOON_US 20000 /* a message may wait here for so long */
 
 #define SECOND_US 1000000ull
+#define NS_PER_S 1000000000ull
 /* What finds no room comes back between these. */
 #define BACKLOG_MIN_MS 1000
 #define BACKLOG_MAX_MS 60000
@@ -27,23 +27,36 @@ static void wake_fired(struct clock_timer *timer)
 
 void lane_show_limit(struct lane *lane)
 {
-	gauge_set(lane->limit_gauge, (int64_t)(lane->limiter.limit + 0.5));
+	gauge_set(lane->counts.limit, (int64_t)(lane->limiter.limit + 0.5));
 }
 
-static int open_gauges(struct lane *lane)
+/* Thousandths of attempts a second that both rates let through; 0: there is none. */
+static int64_t rate_thousandths(const struct lane *lane)
 {
-	struct metrics *metrics = lane->delivery->options.metrics;
-	char labels[128];
+	uint64_t own_ns = lane->destination.rate.cell ? lane->destination.rate.interval_ns : 0;
+	uint64_t control_ns = lane->control_rate.cell ? lane->control_rate.interval_ns : 0;
+	uint64_t interval_ns = own_ns > control_ns ? own_ns : control_ns;
 
+	return interval_ns > 0 ? (int64_t)(1000 * NS_PER_S / interval_ns) : 0;
+}
+
+void lane_show(struct lane *lane)
+{
+	gauge_set(lane->counts.sending, lane->sending);
+	gauge_set(lane->counts.waiting, (int64_t)lane->waiting_count);
+	gauge_set(lane->counts.rate, rate_thousandths(lane));
+}
+
+static int open_counts(struct lane *lane)
+{
 	/* A name has nothing in it that a label would have to escape (config: OPTION_NAME). */
-	snprintf(labels, sizeof(labels), "destination=\"%s\"", lane->name);
-	lane->limit_gauge = metrics_gauge(metrics, "bunshin_concurrency_limit",
-		"Attempts that may be in flight now.", labels);
-	lane->open_gauge = metrics_gauge_max(
-		metrics, "bunshin_breaker_open", "1 while nothing but probes is sent.", labels);
-	if (!lane->limit_gauge || !lane->open_gauge)
-		return ERR_NOMEM;
+	int err = counts_open(&lane->counts, lane->delivery->options.metrics, lane->name);
+
+	if (err)
+		return err;
+	gauge_set(lane->counts.configured, lane->destination.concurrency);
 	lane_show_limit(lane);
+	lane_show(lane);
 	return 0;
 }
 
@@ -55,7 +68,7 @@ int lane_init(struct lane *lane, struct delivery *delivery, const struct deliver
 	limiter_init(&lane->limiter, from->concurrency, from->adaptive);
 	lane->wake.fire = wake_fired;
 	lane->destination.name = lane->name = strdup(from->name);
-	if (!lane->name || open_gauges(lane)) {
+	if (!lane->name || open_counts(lane)) {
 		lane_free(lane);
 		return ERR_NOMEM;
 	}
@@ -281,7 +294,7 @@ void lane_crowd_out(struct lane *lane, struct message *message)
 	int64_t open_ms =
 		breaker_remaining_ms(&lane->breaker, clock_monotonic_us(lane->delivery->clock));
 
-	counter_add(lane->delivery->metrics.crowded, 1);
+	core_count(message, COUNT_CROWDED);
 	lane->crowded = true;
 	core_return(message, open_ms ? open_ms : backlog_ms(lane));
 }

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "bunshin/clock.h"
 #include "delivery/breaker.h"
+#include "delivery/counts.h"
 #include "delivery/delivery.h"
 #include "delivery/limiter.h"
 
@@ -35,8 +36,7 @@ struct lane {
 	unsigned starts, starts_before; /* in that second, in the one before it */
 	uint64_t trip_us;		/* mean duration of its attempts; 0: none has ended */
 	struct clock_timer wake;	/* nothing else may come that starts what waits */
-	struct gauge *limit_gauge;	/* attempts that may be in flight */
-	struct gauge *open_gauge;	/* 1 while the breaker is not closed */
+	struct counts counts;
 };
 
 /* 0 or ERR_NOMEM, then freed already. */
@@ -46,6 +46,8 @@ void lane_free(struct lane *lane);
 
 /* The limiter's limit has changed: its gauge. */
 void lane_show_limit(struct lane *lane);
+/* The gauges that pass with time. */
+void lane_show(struct lane *lane);
 /* Starts what may be started. */
 void lane_pump(struct lane *lane);
 /*

@@ -590,6 +590,11 @@ struct ledger_key ledger_key_of(
 
 /* Numbers. */
 
+uint64_t ledger_places(const struct ledger *ledger)
+{
+	return ledger->buckets * BUCKET_SLOTS;
+}
+
 void ledger_count(const struct ledger *ledger, int64_t now_ms, struct ledger_stats *ret)
 {
 	struct ledger_stats stats = {0};

@@ -107,6 +107,9 @@ void ledger_release(struct ledger *ledger, struct ledger_key key, struct ledger_
 void ledger_accept(
 	struct ledger *ledger, struct ledger_key key, struct ledger_claim claim, int64_t now_ms);
 
+/* Keys that the whole table has room for. */
+uint64_t ledger_places(const struct ledger *ledger);
+
 struct ledger_stats {
 	uint64_t slots;	   /* in the whole table */
 	uint64_t accepted; /* within the window */

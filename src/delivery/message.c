@@ -141,6 +141,14 @@ static void message_free(struct message *message)
 	free(message);
 }
 
+static void tell_left(struct message *message, enum delivery_left how)
+{
+	const struct delivery_observer *observer = &message->delivery->options.observer;
+
+	if (observer->left)
+		observer->left(observer->arg, message->queued, how);
+}
+
 void message_move(struct message *message, enum message_state to)
 {
 	assert(message_edge_allowed(message->state, to));
@@ -149,6 +157,9 @@ void message_move(struct message *message, enum message_state to)
 	message->delivery->progress.moves++;
 	message->state = to;
 	if (to >= MESSAGE_END_FIRST) {
+		tell_left(message, to == MESSAGE_DELETED    ? DELIVERY_LEFT_DELETED
+				   : to == MESSAGE_RETURNED ? DELIVERY_LEFT_RETURNED
+							    : DELIVERY_LEFT_LOST);
 		message_free(message);
 		return;
 	}
@@ -170,6 +181,7 @@ void message_drop(struct message *message)
 			message->lane->destination.target.impl, message->attempt);
 	message->attempt = NULL;
 	count(message, message->state, -1);
+	tell_left(message, DELIVERY_LEFT_DROPPED);
 	message_free(message);
 }
 

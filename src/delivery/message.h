@@ -92,6 +92,7 @@ struct message {
 	struct ledger_claim claim;	/* of the attempt */
 	struct list group, deletes;	/* its places in the rows of its message group (group.h) */
 	unsigned settle_attempts;
+	bool unrouted;		 /* no destination is for it; its lane only ends it */
 	bool settle_alone;	 /* its batch failed for good: tried by itself once more */
 	unsigned return_after_s; /* BACKING_OFF: the visibility wanted */
 	struct failure *failure; /* FAILED and COPIED */

@@ -69,8 +69,30 @@ void receiver_free(struct receiver *receiver)
 	receiver->pollers = NULL;
 }
 
+static int open_results(struct receiver *receiver, struct metrics *metrics)
+{
+	static const char *const labels[RECEIVER_RESULTS] = {
+		[RECEIVED_FULL] = "result=\"full\"",
+		[RECEIVED_PART] = "result=\"part\"",
+		[RECEIVED_EMPTY] = "result=\"empty\"",
+		[RECEIVED_FAILED] = "result=\"failed\"",
+	};
+
+	for (size_t i = 0; i < RECEIVER_RESULTS; i++) {
+		receiver->results[i] = metrics_counter(metrics, "bunshin_receives_total",
+			"Receives that were answered, by what they brought.", labels[i]);
+		if (!receiver->results[i])
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
 int receiver_open_metrics(struct receiver *receiver, struct metrics *metrics)
 {
+	int err = open_results(receiver, metrics);
+
+	if (err)
+		return err;
 	for (unsigned i = 0; i < receiver->max_polls; i++) {
 		char labels[32];
 
@@ -109,6 +131,11 @@ static void poller_park(struct poller *poller)
 
 static void adapt(struct receiver *receiver, unsigned asked, size_t got)
 {
+	enum receiver_result result = got == asked ? RECEIVED_FULL
+				      : got > 0	   ? RECEIVED_PART
+						   : RECEIVED_EMPTY;
+
+	counter_add(receiver->results[result], 1);
 	receiver->answered_polls++;
 	if (got == asked)
 		receiver->full_polls++;
@@ -159,11 +186,11 @@ static void back_off(struct receiver *receiver)
 static void take(struct receiver *receiver, struct queue_batch *batch, uint64_t asked_us)
 {
 	struct delivery *delivery = receiver->delivery;
-	uint64_t crowded = delivery->metrics.crowded->value;
+	uint64_t crowded = core_counted(delivery, COUNT_CROWDED);
 	size_t count = batch->count;
 
 	intake_take(delivery, batch, asked_us);
-	crowded = delivery->metrics.crowded->value - crowded;
+	crowded = core_counted(delivery, COUNT_CROWDED) - crowded;
 	if (crowded < count || count == 0) {
 		receiver->scout_pause_us = 0;
 		receiver->in_vain = 0;
@@ -208,6 +235,7 @@ static void received(void *arg, int err, struct queue_batch *batch, const char *
 
 	poller_park(poller);
 	if (err) {
+		counter_add(receiver->results[RECEIVED_FAILED], 1);
 		core_queue_failed(delivery, "receive", err, detail);
 		inflight_refused(&delivery->inflight, err);
 		back_off(receiver);

@@ -31,6 +31,10 @@
 struct delivery;
 struct poller;
 
+/* full: as many as were asked for. */
+enum receiver_result { RECEIVED_FULL, RECEIVED_PART, RECEIVED_EMPTY, RECEIVED_FAILED };
+#define RECEIVER_RESULTS (RECEIVED_FAILED + 1)
+
 struct receiver {
 	struct delivery *delivery;
 	struct poller *pollers; /* max_polls of them */
@@ -40,6 +44,7 @@ struct receiver {
 	struct list polling; /* pollers whose poll is out */
 	struct list parked;
 	unsigned poll_count;
+	struct counter *results[RECEIVER_RESULTS];
 	uint64_t answered_polls;
 	uint64_t full_polls;  /* of them, those that brought as many as were asked for */
 	size_t reserved;      /* messages that the polls under way may bring */

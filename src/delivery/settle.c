@@ -211,7 +211,8 @@ static int copy_start(struct batcher *batcher, struct batch_call *call)
 			.body_bytes = queued->body_bytes,
 			.attributes = texts[i].attributes,
 			.attribute_count = texts[i].count,
-			.group_id = queued->group_id};
+			.group_id = queued->group_id,
+			.trace_header = queued->trace_header};
 		if (!batcher->delivery->options.failure_fifo)
 			continue;
 		/* A FIFO queue wants both; a second copy within five minutes is dropped by it. */

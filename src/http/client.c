@@ -59,10 +59,14 @@ static int set_options(struct http_client *client, const struct http_client_opti
 	client->user_agent = strdup(given->user_agent ? given->user_agent : USER_AGENT_DEFAULT);
 	if (given->ca_file != NULL)
 		client->ca_file = strdup(given->ca_file);
-	if (client->user_agent == NULL || (given->ca_file != NULL && client->ca_file == NULL))
+	if (given->unix_path != NULL)
+		client->unix_path = strdup(given->unix_path);
+	if (client->user_agent == NULL || (given->ca_file != NULL && client->ca_file == NULL) ||
+		(given->unix_path != NULL && client->unix_path == NULL))
 		return ERR_NOMEM;
 	options->user_agent = client->user_agent;
 	options->ca_file = client->ca_file;
+	options->unix_path = client->unix_path;
 	return 0;
 }
 
@@ -147,6 +151,7 @@ static void client_free(struct http_client *client)
 	free(client->sockets);
 	free(client->ca_file);
 	free(client->user_agent);
+	free(client->unix_path);
 	free(client);
 }
 
@@ -169,7 +174,7 @@ int http_client_new(
 	client->timer_due_us = SHARD_NO_TIMER;
 	client->reuses_plain_http2 =
 		curl_version_info(CURLVERSION_NOW)->version_num >= PLAIN_HTTP2_REUSE_VERSION;
-	client->may_proxy = !options->no_proxy && environment_names_proxy();
+	client->may_proxy = !options->no_proxy && !options->unix_path && environment_names_proxy();
 	err = set_options(client, options);
 	if (err == 0)
 		err = new_share(client);

@@ -48,6 +48,8 @@ struct http_client_options {
 				     * connection a request: it cannot reuse them) */
 	const char *ca_file;	    /* PEM bundle instead of the system's; NULL: the system's */
 	const char *user_agent;	    /* NULL: "bunshin/VERSION" */
+	const char *unix_path;	    /* connect to this socket, whatever host the URL names; NULL:
+				     * to that host. Never through a proxy then */
 	bool truncate_answer;	    /* past max_answer_bytes, drop the rest instead of failing */
 	bool no_proxy;		    /* never through one, whatever the environment says */
 	/*

@@ -45,7 +45,7 @@ struct socket {
 struct http_client {
 	uv_loop_t *loop;
 	struct http_client_options options; /* defaults filled in; strings owned */
-	char *ca_file, *user_agent;
+	char *ca_file, *user_agent, *unix_path;
 	bool may_proxy; /* the environment names a proxy, and it may be used */
 	bool reuses_plain_http2;
 	CURLSH *share; /* DNS cache and TLS sessions of all shards */

@@ -110,6 +110,7 @@ static int set_transport(CURL *easy, const struct http_client *client)
 	SET(easy, CURLOPT_PATH_AS_IS, 1L);
 	SET(easy, CURLOPT_NOSIGNAL, 1L);
 	SET(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name look-up that was given up */
+	SET(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_path);
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
 	SET(easy, CURLOPT_TCP_NODELAY, 1L);
 	SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);

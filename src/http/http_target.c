@@ -4,10 +4,11 @@
 #include "bunshin/error.h"
 #include "http/client.h"
 #include "http/render.h"
-#include "http/trace.h"
+#include "tracing/carrier.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define REASON_MAX_BYTES 1024
 #define HEADER_MAX_BYTES ((size_t)16 << 10)
@@ -36,6 +37,9 @@ struct http_target {
 	size_t idle_count;
 	uv_idle_t tell;
 	bool closing;
+	bool makes_spans;
+	uint32_t span_share; /* millionths */
+	uint64_t invalid_traces;
 };
 
 static void attempt_free(struct target_attempt *attempt)
@@ -115,12 +119,19 @@ static void on_tell(uv_idle_t *tell)
 		attempt_free(list_entry(left, struct target_attempt, node));
 }
 
-static const char *request_id(struct http_exchange *exchange)
+/*
+ * What providers call it. Of an acceptance only the first few are looked for: nobody asks a
+ * provider about what worked, and each look costs.
+ */
+static const char *request_id(struct http_exchange *exchange, int status)
 {
-	static const char *const names[] = {
-		"X-Line-Request-Id", "X-Request-Id", "x-amzn-RequestId", "request-id"};
+	static const char *const names[] = {"X-Line-Request-Id", "X-Request-Id", "x-amzn-RequestId",
+		"request-id", "X-Correlation-Id", "x-ms-request-id", "Twilio-Request-Id",
+		"X-Message-Id", "apns-id", "x-fb-trace-id", "X-Amzn-Trace-Id",
+		"X-Cloud-Trace-Context", "X-Trace-Id", "CF-Ray"};
+	const size_t common = 4, all = sizeof(names) / sizeof(names[0]);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < (status < 300 ? common : all); i++) {
 		const char *value = http_exchange_answer_header(exchange, names[i]);
 
 		if (value != NULL && value[0] != '\0')
@@ -151,7 +162,7 @@ static void on_answer(
 		if (after != NULL)
 			result.retry_after_ms =
 				http_retry_after_ms(after, clock_wall_epoch_ms(target->clock));
-		result.request_id = request_id(exchange);
+		result.request_id = request_id(exchange, response->status);
 		result.excerpt = buf_string(response->body);
 		result.excerpt_bytes = response->body->len;
 	}
@@ -187,18 +198,57 @@ static int fill_headers(struct http_target *target, struct render *render,
 	return err;
 }
 
+static bool is_set(const struct config_destination *destination, const char *name)
+{
+	for (size_t i = 0; i < destination->request.header_count; i++)
+		if (strcasecmp(destination->request.headers[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The destination has one of its own. A tracestate belongs to the traceparent beside it. */
+static bool is_own(const struct http_target *target, const char *name)
+{
+	return is_set(target->destination, name) ||
+	       (strcmp(name, "tracestate") == 0 && is_set(target->destination, "traceparent"));
+}
+
+/* How many were dropped for their form. */
+static unsigned make_trace(const struct http_target *target, const struct queue_message *message,
+	struct trace_headers *headers)
+{
+	struct trace_carrier carrier;
+	struct trace_course course = {0};
+	size_t kept = 0;
+
+	headers->count = 0;
+	if (target->destination->trace == CONFIG_TRACE_NONE)
+		return 0;
+	trace_carrier_read(message, &carrier);
+	if (target->makes_spans)
+		trace_course_take(&carrier, message, target->span_share, &course);
+	trace_headers_make(&carrier, &course, headers);
+	for (size_t i = 0; i < headers->count; i++)
+		if (!is_own(target, headers->rows[i].name))
+			headers->rows[kept++] = headers->rows[i];
+	headers->count = kept;
+	return carrier.invalid;
+}
+
 static int fill_trace(struct http_target *target, const struct queue_message *message,
 	struct http_exchange *exchange, struct buf *reason)
 {
-	struct trace_header headers[TRACE_HEADERS_MAX];
-	size_t count = trace_headers(target->destination, message, headers);
+	struct trace_headers headers;
 	int err = 0;
 
-	for (size_t i = 0; i < count && err == 0; i++) {
+	target->invalid_traces += make_trace(target, message, &headers);
+	for (size_t i = 0; i < headers.count && err == 0; i++) {
+		const struct trace_header *row = &headers.rows[i];
+
 		buf_clear(&target->header);
-		err = buf_append(&target->header, headers[i].value, headers[i].value_bytes);
+		err = buf_append(&target->header, row->value, row->value_bytes);
 		if (err == 0)
-			err = add_header(target, exchange, headers[i].name, reason);
+			err = add_header(target, exchange, row->name, reason);
 	}
 	return err;
 }
@@ -293,6 +343,17 @@ static enum http_version version_of(enum config_http_version version)
 	return HTTP_VERSION_AUTO;
 }
 
+void http_target_make_spans(struct http_target *target, uint32_t share)
+{
+	target->makes_spans = true;
+	target->span_share = share;
+}
+
+uint64_t http_target_invalid_traces(const struct http_target *target)
+{
+	return target->invalid_traces;
+}
+
 int http_target_new(uv_loop_t *loop, struct clock clock,
 	const struct config_destination *destination, struct http_target **ret_target)
 {
@@ -357,12 +418,12 @@ void http_target_close(struct http_target *target)
 static void preview_trace(
 	struct http_target *target, const struct queue_message *message, struct buf *out)
 {
-	struct trace_header headers[TRACE_HEADERS_MAX];
-	size_t count = trace_headers(target->destination, message, headers);
+	struct trace_headers headers;
 
-	for (size_t i = 0; i < count; i++)
-		buf_appendf(out, "%s: %.*s\n", headers[i].name, (int)headers[i].value_bytes,
-			headers[i].value);
+	make_trace(target, message, &headers);
+	for (size_t i = 0; i < headers.count; i++)
+		buf_appendf(out, "%s: %.*s\n", headers.rows[i].name,
+			(int)headers.rows[i].value_bytes, headers.rows[i].value);
 }
 
 int http_target_preview(struct http_target *target, const struct queue_message *message,

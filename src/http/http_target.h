@@ -6,8 +6,8 @@
  * sent_epoch_ms, attributes.NAME (a message attribute). A field wins over a built-in name, except
  * over idempotency_key, which is always the message's own.
  *
- * The message's trace goes along as headers (http/trace.h) that the destination does not set
- * itself.
+ * The message's trace goes along as headers (tracing/carrier.h), unless the destination's `trace`
+ * is none; one that the destination sets itself wins.
  */
 #ifndef HTTP_HTTP_TARGET_H
 #define HTTP_HTTP_TARGET_H
@@ -31,6 +31,15 @@ int http_target_new(uv_loop_t *loop, struct clock clock,
 /* Cancels attempts in flight; the memory goes on a later turn of the loop. NULL is fine. */
 void http_target_close(struct http_target *target);
 struct target http_target_table(struct http_target *target);
+
+/*
+ * Spans are made here of the messages that are sampled (tracing/carrier.h), with this share in
+ * millionths: what the provider is told of the trace has that span as the parent. Without this call
+ * messages only pass their trace on.
+ */
+void http_target_make_spans(struct http_target *target, uint32_t share);
+/* Since the start: trace contexts that were not of their form, of attempts that were started. */
+uint64_t http_target_invalid_traces(const struct http_target *target);
 
 /*
  * The request as it would be sent, for `invoke`: method, url, "Name: value" lines and body, as text

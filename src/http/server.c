@@ -7,9 +7,12 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <netdb.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define MAX_BODY_DEFAULT ((size_t)2 << 20)
@@ -538,6 +541,33 @@ void http_call_keep(
 {
 	call->gone = gone;
 	call->gone_arg = arg;
+}
+
+/* The user at the other end of a unix socket (unix(7), SO_PEERCRED). */
+static void peer_of_socket(int fd, char ret_peer[HTTP_PEER_SIZE])
+{
+	struct ucred user;
+	socklen_t size = sizeof(user);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &size) == 0)
+		snprintf(ret_peer, HTTP_PEER_SIZE, "uid %u", (unsigned)user.uid);
+}
+
+void http_call_peer(const struct http_call *call, char ret_peer[HTTP_PEER_SIZE])
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	snprintf(ret_peer, HTTP_PEER_SIZE, "unknown");
+	if (info == NULL || getpeername(info->connect_fd, (struct sockaddr *)&address, &size) != 0)
+		return;
+	if (address.ss_family == AF_UNIX)
+		peer_of_socket(info->connect_fd, ret_peer);
+	else
+		getnameinfo((const struct sockaddr *)&address, size, ret_peer, HTTP_PEER_SIZE, NULL,
+			0, NI_NUMERICHOST);
 }
 
 bool http_call_is_alive(const struct http_call *call)

@@ -70,6 +70,13 @@ const char *http_call_body(const struct http_call *call, size_t *ret_len); /* NU
 void http_call_each_header(const struct http_call *call,
 	void (*visit)(void *arg, const char *name, const char *value), void *arg);
 
+/*
+ * Who asks, for the log: "127.0.0.1", "2001:db8::1"; of a unix socket "uid 1000", as the kernel
+ * says; "unknown".
+ */
+#define HTTP_PEER_SIZE 64
+void http_call_peer(const struct http_call *call, char ret_peer[HTTP_PEER_SIZE]);
+
 struct http_reply {
 	int status;
 	const char *content_type; /* NULL: none */

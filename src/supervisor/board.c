@@ -1,8 +1,9 @@
 /*
- * How it lies in memory: what all share, a head for each place, the metrics of the gone ones, then
- * for each place its checks and metrics, on pages of their own. A page of shared memory is made by
- * the first who touches it, be it only to read: so a place's pages are looked at only when its head
- * says that there is something.
+ * How it lies in memory: what all share, a head for each place, the metrics of the gone ones, for
+ * each place its checks and metrics, then for each its failures, those of the gone ones, and the
+ * monitor's notes, all on pages of their own. A page of shared memory is made by the first who
+ * touches it, be it only to read: so a place's pages are looked at only when its head says that
+ * there is something.
  */
 #include "supervisor/board.h"
 
@@ -27,6 +28,8 @@
 #define CONTROL_WORDS (1 + BOARD_CONTROL_BYTES / sizeof(uint64_t)) /* the first: how many bytes */
 #define CHECK_WORDS ((sizeof(struct board_check) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
 #define CHECKS_WORDS (BOARD_CHECKS_MAX * CHECK_WORDS)
+#define FAILURE_WORDS (sizeof(struct failure_group) / sizeof(uint64_t))
+#define FAILURES_WORDS (FAILURES_MAX * FAILURE_WORDS)
 
 /*
  * Words that one process sets and others read. There are two copies, and each set of words is
@@ -48,6 +51,7 @@ struct head {
 	RECORD(REPORT_WORDS) report;
 	_Atomic uint64_t checks_state; /* their words are on the place's pages */
 	_Atomic uint64_t has_metrics;
+	_Atomic uint64_t failures_state; /* the same */
 };
 
 struct shared {
@@ -55,6 +59,7 @@ struct shared {
 	RECORD(BACKLOG_WORDS) backlog;
 	RECORD(COUNTS_WORDS) counts;
 	RECORD(CONTROL_WORDS) control;
+	_Atomic uint64_t gone_failures_state;
 	struct head heads[];
 };
 
@@ -62,16 +67,25 @@ struct checks {
 	_Atomic uint64_t words[CHECKS_WORDS][2];
 };
 
+struct failure_words {
+	_Atomic uint64_t words[FAILURES_WORDS][2];
+};
+
+_Static_assert(sizeof(struct failure_group) % sizeof(uint64_t) == 0, "whole words");
+_Static_assert(FAILURES_WORDS < 1 << SET_SHIFT, "the state has room for their count");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not be shared by processes");
 
 struct board {
 	unsigned places;
-	size_t bytes, place_bytes;
+	size_t bytes, place_bytes, failures_bytes;
 	struct shared *shared;
 	char *gone_memory;
 	char *place_memory;
-	struct metrics *gone; /* in gone_memory; of the process that calls board_clear() */
-	uint64_t clears;      /* its own copy: others could write to the one on the board */
+	char *failures_memory; /* of the places, and one more: of the gone ones */
+	char *notes;
+	struct metrics *gone;	       /* in gone_memory; of the process that calls board_clear() */
+	struct failures gone_failures; /* the same process's */
+	uint64_t clears; /* its own copy: others could write to the one on the board */
 };
 
 static size_t round_up(size_t bytes, size_t page)
@@ -86,7 +100,9 @@ static int map(struct board *board)
 	char *memory;
 
 	board->place_bytes = round_up(sizeof(struct checks), page) + BOARD_METRICS_BYTES;
-	board->bytes = heads + GONE_BYTES + board->places * board->place_bytes;
+	board->failures_bytes = round_up(sizeof(struct failure_words), page);
+	board->bytes = heads + GONE_BYTES + board->places * board->place_bytes +
+		       (board->places + 1) * board->failures_bytes + BOARD_NOTES_BYTES;
 	memory = mmap(NULL, board->bytes, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
@@ -96,6 +112,8 @@ static int map(struct board *board)
 	board->shared = (struct shared *)(void *)memory;
 	board->gone_memory = memory + heads;
 	board->place_memory = memory + heads + GONE_BYTES;
+	board->failures_memory = board->place_memory + board->places * board->place_bytes;
+	board->notes = board->failures_memory + (board->places + 1) * board->failures_bytes;
 	return 0;
 }
 
@@ -298,6 +316,57 @@ size_t board_checks_get(
 	return count;
 }
 
+/* Failures. */
+
+static struct failure_words *failures_of(const struct board *board, unsigned place)
+{
+	return (struct failure_words *)(void *)(board->failures_memory +
+						place * board->failures_bytes);
+}
+
+static void set_failures(
+	_Atomic uint64_t *state, struct failure_words *to, const struct failures *failures)
+{
+	uint64_t words[FAILURES_WORDS];
+	size_t count = failures->count < FAILURES_MAX ? failures->count : FAILURES_MAX;
+
+	memcpy(words, failures->groups, count * sizeof(failures->groups[0]));
+	record_set(state, to->words, words, count * FAILURE_WORDS);
+}
+
+static void get_failures(
+	_Atomic uint64_t *state, struct failure_words *from, struct failures *ret_failures)
+{
+	uint64_t words[FAILURES_WORDS];
+
+	ret_failures->count = record_get(state, from->words, words, FAILURES_WORDS) / FAILURE_WORDS;
+	memcpy(ret_failures->groups, words, ret_failures->count * sizeof(ret_failures->groups[0]));
+	failures_mend(ret_failures);
+}
+
+void board_failures_set(struct board *board, unsigned place, const struct failures *failures)
+{
+	set_failures(
+		&board->shared->heads[place].failures_state, failures_of(board, place), failures);
+}
+
+static bool has_failures(_Atomic uint64_t *state)
+{
+	return (atomic_load_explicit(state, memory_order_relaxed) & ((1 << SET_SHIFT) - 1)) != 0;
+}
+
+/* Adds those of the place, if there are any. */
+static void add_failures(const struct board *board, unsigned place, struct failures *into)
+{
+	_Atomic uint64_t *state = &board->shared->heads[place].failures_state;
+	struct failures failures;
+
+	if (!has_failures(state))
+		return;
+	get_failures(state, failures_of(board, place), &failures);
+	failures_add(into, &failures);
+}
+
 /* Metrics. */
 
 void *board_metrics(struct board *board, unsigned place)
@@ -314,10 +383,23 @@ static void empty_place(struct board *board, unsigned place)
 	record_clear(&head->seat.state);
 	record_clear(&head->report.state);
 	record_clear(&head->checks_state);
+	record_clear(&head->failures_state);
 	atomic_store_explicit(&head->has_metrics, 0, memory_order_relaxed);
 	/* All of it: what a worker gone mad has touched is not known. */
 	if (madvise(memory, board->place_bytes, MADV_REMOVE) != 0)
 		memset(memory, 0, board->place_bytes);
+	memory = (char *)failures_of(board, place);
+	if (madvise(memory, board->failures_bytes, MADV_REMOVE) != 0)
+		memset(memory, 0, board->failures_bytes);
+}
+
+static void keep_failures(struct board *board, unsigned place)
+{
+	if (!has_failures(&board->shared->heads[place].failures_state))
+		return;
+	add_failures(board, place, &board->gone_failures);
+	set_failures(&board->shared->gone_failures_state, failures_of(board, board->places),
+		&board->gone_failures);
 }
 
 void board_clear(struct board *board, unsigned place)
@@ -331,6 +413,7 @@ void board_clear(struct board *board, unsigned place)
 		0)
 		(void)metrics_collect(
 			board->gone, metrics_of(board, place), BOARD_METRICS_BYTES, false);
+	keep_failures(board, place);
 	empty_place(board, place);
 	board->clears += 2;
 	atomic_store_explicit(clears, board->clears, memory_order_release);
@@ -388,7 +471,41 @@ int board_collect(const struct board *board, struct metrics *into)
 	return err;
 }
 
+static int collect_failures_once(const struct board *board, struct failures *ret_failures)
+{
+	uint64_t clears = atomic_load_explicit(&board->shared->clears, memory_order_acquire);
+	_Atomic uint64_t *gone = &board->shared->gone_failures_state;
+
+	ret_failures->count = 0;
+	if (clears & 1)
+		return ERR_PENDING;
+	if (has_failures(gone))
+		get_failures(gone, failures_of(board, board->places), ret_failures);
+	for (unsigned place = 0; place < board->places; place++)
+		add_failures(board, place, ret_failures);
+	return is_quiet(board, clears) ? 0 : ERR_PENDING;
+}
+
+int board_failures_collect(const struct board *board, struct failures *ret_failures)
+{
+	int err = collect_failures_once(board, ret_failures);
+
+	for (unsigned tries = 1; tries < TRIES && err == ERR_PENDING; tries++) {
+		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+		err = collect_failures_once(board, ret_failures);
+	}
+	if (err)
+		ret_failures->count = 0;
+	failures_sort(ret_failures);
+	return err;
+}
+
 /* What is found out and counted for all. */
+
+void *board_notes(struct board *board)
+{
+	return board->notes;
+}
 
 void board_backlog_set(struct board *board, const struct board_backlog *backlog)
 {

@@ -15,6 +15,7 @@
 #define SUPERVISOR_BOARD_H
 
 #include "base/metrics.h"
+#include "supervisor/failures.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,12 +25,13 @@
 #define BOARD_CHECKS_MAX 12
 #define BOARD_CHECK_NAME_SIZE 24
 #define BOARD_CHECK_DETAIL_SIZE 256
-#define BOARD_METRICS_BYTES ((size_t)512 << 10) /* of one place; only what is used costs memory */
+/* Of one place; only what is used costs memory. 64 destinations and as many campaigns have room. */
+#define BOARD_METRICS_BYTES ((size_t)1 << 20)
 
 struct board;
 
 /*
- * Anonymous shared memory for `places` workers (1-8192; the address space of each is half a MiB),
+ * Anonymous shared memory for `places` workers (1-8192; the address space of each is a MiB),
  * inherited over fork(). Only pages that are written cost memory. NULL: out of memory.
  */
 struct board *board_new(unsigned places);
@@ -99,10 +101,10 @@ size_t board_checks_get(
 void *board_metrics(struct board *board, unsigned place);
 
 /*
- * The worker of this place is gone: adds its counters and histograms to those of all that went
- * before, and empties the place for the next, its seat too; the memory goes back to the system. By
- * the supervisor (or the process that runs alone), always the same process. Series of the gone ones
- * that find no room in 4 MiB, or no memory, are forgotten.
+ * The worker of this place is gone: adds its counters, histograms and failures to those of all that
+ * went before, and empties the place for the next, its seat too; the memory goes back to the
+ * system. By the supervisor (or the process that runs alone), always the same process. Series of
+ * the gone ones that find no room in 4 MiB, or no memory, are forgotten.
  */
 void board_clear(struct board *board, unsigned place);
 /*
@@ -113,6 +115,14 @@ void board_clear(struct board *board, unsigned place);
  * found, or the supervisor died in board_clear().
  */
 int board_collect(const struct board *board, struct metrics *into);
+
+/* What went wrong at a place so far; copied. */
+void board_failures_set(struct board *board, unsigned place, const struct failures *failures);
+/*
+ * Adds up those of all workers, the gone ones included, the latest first. As board_collect() it
+ * never counts a worker twice or not at all. 0; ERR_PENDING, with *ret_failures empty.
+ */
+int board_failures_collect(const struct board *board, struct failures *ret_failures);
 
 /* What the monitor found out for all. Plain words of 64 bits; -1: not known. */
 struct board_backlog {
@@ -130,6 +140,14 @@ void board_backlog_get(const struct board *board, struct board_backlog *ret_back
 #define BOARD_CONTROL_BYTES ((size_t)512)
 void board_control_set(struct board *board, const void *bytes, size_t count);
 size_t board_control_get(const struct board *board, unsigned char ret_bytes[BOARD_CONTROL_BYTES]);
+
+/*
+ * Memory of the monitor's, aligned to 64 bytes and zero at first, that outlives it: its successor
+ * goes on with what it finds there, of which it trusts nothing, since all processes can write to
+ * it.
+ */
+#define BOARD_NOTES_BYTES ((size_t)256 << 10)
+void *board_notes(struct board *board);
 
 /* What the supervisor counts, for the monitor. */
 struct board_counts {

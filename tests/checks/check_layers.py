@@ -15,8 +15,9 @@ import tempfile
 # libraries by their headers' first path component or name.
 LAYERS = {
     "base": ([], ["uv.h"]),
+    "tracing": (["base"], []),
     "config": (["base"], ["yaml.h"]),
-    "http": (["config", "base"], ["uv.h", "curl", "microhttpd.h", "openssl"]),
+    "http": (["config", "tracing", "base"], ["uv.h", "curl", "microhttpd.h", "openssl"]),
     "aws": (["http", "base"], ["uv.h", "openssl", "cjson", "expat.h"]),
     "delivery": (["base"], []),
     "localq": (["http", "base"], ["uv.h", "openssl", "cjson", "sqlite3.h"]),
@@ -28,8 +29,9 @@ LAYERS = {
         ["uv.h", "openssl", "cjson", "sqlite3.h", "zlib.h"],
     ),
     "cli": (
-        ["campaign", "results", "admin", "supervisor", "localq", "delivery", "aws", "http", "config", "base"],
-        ["uv.h", "curl", "microhttpd.h", "cjson", "openssl", "sqlite3.h", "systemd", "yaml.h"],
+        ["campaign", "results", "admin", "supervisor", "localq", "delivery", "aws", "http", "tracing", "config", "base"],
+        ["uv.h", "curl", "microhttpd.h", "cjson", "openssl", "sqlite3.h", "systemd", "yaml.h", "curses.h",
+         "term.h"],
     ),
 }
 

@@ -28,10 +28,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Browser:
-    """One tab. `problems` collects what a user would find in the console in red."""
+    """
+    One tab. `problems` collects what a user would find in the console in red, `requests` the URLs
+    that the page asked for.
+    """
 
     def __init__(self, directory, environment):
         self.problems = []
+        self.requests = []
         self._next = 0
         self._waiting = b""
         self._answers = {}
@@ -114,6 +118,8 @@ class Browser:
             self.problems.append(parameters["args"])
         elif event == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
             self.problems.append(parameters["entry"])
+        elif event == "Network.requestWillBeSent":
+            self.requests.append(parameters["request"]["url"])
 
     def open(self, url):
         self.command("Page.navigate", url=url)

@@ -88,7 +88,7 @@ def base_environment(home):
     return env
 
 
-def _die_with_parent():
+def die_with_parent():
     """In the child: killed when the test process goes, however that goes."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -112,7 +112,7 @@ class Process:
         with open(stdin or os.devnull, "rb") as source, self.out_path.open("wb") as out, \
                 self.err_path.open("wb") as err:
             self._popen = subprocess.Popen(self.argv, stdin=source, stdout=out, stderr=err,
-                                           env=env, cwd=cwd, preexec_fn=_die_with_parent)
+                                           env=env, cwd=cwd, preexec_fn=die_with_parent)
 
     @property
     def pid(self):

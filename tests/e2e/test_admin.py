@@ -11,6 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from harness import ADMIN, wait_for
 
 
+SINK = (("destination", "sink"),)
+
+
 def samples(worker):
     """One scrape, read strictly: {(name, labels): value}; labels as sorted pairs."""
     status, content_type, text = worker.admin("/metrics")
@@ -51,7 +54,8 @@ def check_histograms(found):
 
 
 def outcome(found, name):
-    return found["bunshin_messages_total", (("outcome", name),)]
+    return sum(value for (metric, labels), value in found.items()
+               if metric == "bunshin_messages_total" and ("outcome", name) in labels)
 
 
 def readiness(worker):
@@ -96,17 +100,20 @@ def test_scrape_while_delivering(bunshin):
                 assert later[key] >= value, key
     last = seen[-1]
     assert last["bunshin_messages_received_total", ()] == 600
-    assert last["bunshin_attempts_total", ()] == 600
-    assert last["bunshin_attempt_duration_seconds_count", ()] == 600
+    assert last["bunshin_attempts_total", SINK] == 600
+    assert last["bunshin_attempt_duration_seconds_count", SINK] == 600
     # 5 ms to 30 ms each, and whatever a busy machine adds.
-    assert last["bunshin_attempt_duration_seconds_sum", ()] >= 600 * 0.005
-    assert last["bunshin_attempt_duration_seconds_bucket", (("le", "0.004096"),)] == 0
+    assert last["bunshin_attempt_duration_seconds_sum", SINK] >= 600 * 0.005
+    assert last["bunshin_attempt_duration_seconds_bucket", (*SINK, ("le", "0.004096"))] == 0
     assert last["bunshin_campaign_messages_total",
                 (("campaign", "sp\"ring\\ \u671d"), ("outcome", "accepted"))] == 600
-    assert last["bunshin_breaker_open", (("destination", "sink"),)] == 0
+    assert last["bunshin_breaker_open", SINK] == 0
     assert any(0 < outcome(found, "accepted") < 600 for found in seen), "never in the middle"
     assert readiness(worker) == (200, FINE)
-    assert worker.admin("/healthz") == (200, "text/plain; charset=utf-8", "ok\n")
+    status, content_type, text = worker.admin("/healthz")
+    assert (status, content_type) == (200, "application/json")
+    assert json.loads(text) == {
+        "ok": True, "checks": [{"name": "progress", "health": "ok", "detail": ""}]}
     assert "/metrics" in worker.admin("/")[2]
     assert worker.admin("/nothing")[0] == 404
     assert worker.terminate() == 0
@@ -142,7 +149,7 @@ def test_open_breaker_degrades(bunshin):
     wait_for(lambda: any("breaker opened" in line["message"] for line in worker.log()),
              "the breaker in the log")
     assert readiness(worker) == (200, {**FINE, "destinations": ("degraded", "breaker open: sink")})
-    assert samples(worker)["bunshin_breaker_open", (("destination", "sink"),)] == 1
+    assert samples(worker)["bunshin_breaker_open", SINK] == 1
     assert worker.terminate() == 0
 
 

@@ -78,7 +78,9 @@ def test_healthy(bunshin):
         assert (result.exit, result.out, result.err) == (0, "healthy\n", "")
     assert bunshin.run("health", "--ready", "--admin", url).out == "ready\n"
     result = bunshin.run("health", "--json", "--admin", url)
-    assert json.loads(result.out) == {"healthy": True, "status": 200, "detail": "ok"}
+    assert result.exit == 0 and json.loads(result.out) == {
+        "ok": True, "checks": [{"name": "progress", "health": "ok", "detail": ""}]}
+    assert result.out == worker.admin("/healthz")[2]
     result = bunshin.run("health", "--json", "--ready", "--admin", url)
     assert result.exit == 0 and json.loads(result.out)["ready"] is True
     assert result.out == worker.admin("/readyz")[2]
@@ -175,8 +177,16 @@ def test_not_healthy(bunshin):
         assert result.out == 'not healthy: no [31m ? worker makes "progress" (HTTP 503)\n'
         assert server.requests[0].startswith(b"GET /healthz HTTP/1.1\r\n")
         result = bunshin.run("health", "--json", "--admin", server.address)
-        assert json.loads(result.out) == {
-            "healthy": False, "status": 503, "detail": 'no [31m ? worker makes "progress"'}
+        assert json.loads(result.out) == {"ok": False, "checks": [], "status": 503,
+                                          "detail": 'no [31m ? worker makes "progress"'}
+    body = json.dumps({"ok": False, "checks": [
+        {"name": "progress", "health": "failed", "detail": "none of 2 workers\x1b makes it"}]})
+    with answer(503, body.encode(), "application/json") as server:
+        result = bunshin.run("health", "--admin", server.address)
+        assert (result.exit, result.err) == (1, "")
+        assert result.out == "not healthy: progress: none of 2 workers  makes it (HTTP 503)\n"
+        result = bunshin.run("health", "--json", "--admin", server.address)
+        assert result.exit == 1 and json.loads(result.out) == json.loads(body)
 
 
 @pytest.mark.parametrize("status", [204, 301, 404, 500])
@@ -203,7 +213,8 @@ def test_not_an_admin_port(bunshin, data):
 def test_ready_from_something_else(bunshin):
     with answer(200, b"hello\n") as server:
         result = bunshin.run("health", "--ready", "--json", "--admin", server.address)
-        assert json.loads(result.out) == {"ready": True, "status": 200, "detail": "hello"}
+        assert json.loads(result.out) == {
+            "ready": True, "ok": True, "checks": [], "status": 200, "detail": "hello"}
 
 
 def test_nobody(bunshin):
@@ -215,7 +226,7 @@ def test_nobody(bunshin):
         result = bunshin.run("health", "--json", "--admin", address)
         assert result.exit == 1
         value = json.loads(result.out)
-        assert (value["healthy"], value["status"]) == (False, 0) and value["detail"]
+        assert (value["ok"], value["checks"], value["status"]) == (False, [], 0) and value["detail"]
 
 
 def test_silence(bunshin):

@@ -18,6 +18,7 @@ LIBRARIES = (
     "libcurl4",
     "libexpat1",
     "libmicrohttpd12",
+    "libncursesw6",
     "libsqlite3-0",
     "libssl3",
     "libsystemd0",

@@ -1,6 +1,7 @@
 """The installed service in a machine: its units, as an operator handles them."""
 
 import contextlib
+import json
 import shlex
 import subprocess
 import sys
@@ -106,6 +107,12 @@ class Service:
     def journal(self):
         return self.machine.run("journalctl", "--unit", self.unit, "--output", "cat",
                                 "--no-pager").out
+
+    def entries(self, *matches):
+        """What the program itself logged, as journald's fields."""
+        out = self.machine.run("journalctl", "--output", "json", "--no-pager", "--unit", self.unit,
+                               "SYSLOG_IDENTIFIER=bunshin", *matches, check=False).out
+        return [json.loads(line) for line in out.splitlines()]
 
     def wait_until_running(self):
         wait_for(lambda: self.state() == "active/running", f"{self.unit} running")

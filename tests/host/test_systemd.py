@@ -148,8 +148,30 @@ def test_sandboxed_service_delivers(machine, bunshin):
     stage.check_all_once()
     ledger = machine.run("stat", "-c", "%U %a", f"{STATE}/ledger").out
     assert ledger.startswith("bunshin ")
-    assert '"level":"warn"' not in stage.service.journal()
-    assert '"level":"error"' not in stage.service.journal()
+    entries = stage.service.entries()
+    assert any(entry["MESSAGE"].startswith("receiving") for entry in entries)
+    assert [entry for entry in entries if entry["PRIORITY"] not in ("6", "7")] == []
+
+
+def test_journal_entries(machine, bunshin):
+    """What failed is found by its fields, and readable; the program's pipe has none of it."""
+    stage = Stage(machine, bunshin, "--fail", "100", "--status", "400")
+    failed = stage.sqs.create_queue("failed")
+    stage.service.configure(stage.queue_url, stage.sink.url, workers=2)
+    text = machine.path(stage.service.config).read_text()
+    stage.service.write(text.replace("queue:\n", f"queue:\n  failure_url: {failed}\n", 1))
+    stage.service.systemctl("start")
+    stage.send(1)
+    wait_for(lambda: stage.sqs.counts(failed)[0] == 1, "the failure")
+    [entry] = wait_for(lambda: stage.service.entries(
+        "MESSAGE_ID=3b0f6a1c5d7e4c0e9a52d1f84c6be7a9", "BUNSHIN_STATUS=400"), "the entry")
+    assert entry["MESSAGE"].startswith("failed, copied to the failure queue worker=")
+    assert (entry["PRIORITY"], entry["BUNSHIN_EVENT"], entry["BUNSHIN_DESTINATION"],
+            entry["BUNSHIN_CLASS"]) == ("4", "failed", "sink", "permanent")
+    assert entry["BUNSHIN_MESSAGE_ID"] and entry["_SYSTEMD_UNIT"] == stage.service.unit
+    assert {entry["_TRANSPORT"] for entry in stage.service.entries()} == {"journal"}
+    stage.service.systemctl("stop")
+    assert any(entry["MESSAGE"].startswith("stopped") for entry in stage.service.entries())
 
 
 def test_wrong_configuration_stays_down(machine):

@@ -31,6 +31,7 @@ int campaign_plan_pass(struct campaign_plan *plan, struct recipients **ret_recip
 		.template = plan->template,
 		.campaign = plan->name,
 		.destination = plan->destination,
+		.traceparent = plan->traceparent,
 		.deadline_epoch_ms = plan->when.deadline.epoch_ms,
 		.key = key_of(plan),
 		.key_column = plan->key_column,

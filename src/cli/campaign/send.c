@@ -3,6 +3,7 @@
 #include "bunshin/error.h"
 #include "cli/campaign/campaign.h"
 #include "cli/cli.h"
+#include "tracing/context.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,6 +28,16 @@ static int check_name(const char *option, const char *value)
 	if (!message_text_fits(value, strlen(value), &reason))
 		return cli_usage_error(COMMAND, "--%s: holds %s", option, reason);
 	return -1;
+}
+
+static int check_traceparent(const char *text)
+{
+	struct trace_context context;
+
+	if (!text || traceparent_parse(text, strlen(text), &context) == 0)
+		return -1;
+	return cli_usage_error(COMMAND, "--traceparent: no W3C trace context (like "
+					"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01)");
 }
 
 static int check_key_options(const struct campaign_plan *plan)
@@ -55,6 +66,8 @@ static int check_options(struct campaign_plan *plan)
 	if (!plan->queue_url && !plan->dry_run)
 		return cli_usage_error(COMMAND, "--queue-url is missing");
 	code = check_name("destination", plan->destination);
+	if (code < 0)
+		code = check_traceparent(plan->traceparent);
 	if (code < 0)
 		code = check_key_options(plan);
 	if (code < 0)
@@ -89,6 +102,8 @@ static int parse(struct campaign_plan *plan, int argc, char **argv)
 		CAMPAIGN_WHEN_OPTIONS(plan->when),
 		{"destination", 0, CLI_STRING, "NAME", &plan->destination, 0, 0,
 			"which of the workers' destinations to use"},
+		{"traceparent", 0, CLI_STRING, "CONTEXT", &plan->traceparent, 0, 0,
+			"the W3C trace context of each message that this run sends"},
 		{"skip-invalid", 0, CLI_FLAG, NULL, &plan->skip_invalid, 0, 0,
 			"leave invalid rows out instead of refusing the list"},
 		{"dry-run", 0, CLI_FLAG, NULL, &plan->dry_run, 0, 0,

@@ -20,7 +20,7 @@ struct campaign_plan {
 	/* from the command line; borrowed from argv */
 	const char *queue_url, *endpoint;
 	const char *recipients, *template_file;
-	const char *name, *destination, *directory;
+	const char *name, *destination, *directory, *traceparent;
 	const char *key_column, *group_column, *suppression, *rejects_file; /* NULL: not given */
 	struct cli_strings rules;
 	int64_t in_flight;

@@ -37,3 +37,15 @@ bool control_board_get(
 	ret_news->control.cancelled[CONTROL_TAG_MAX] = '\0';
 	return true;
 }
+
+void control_board_update(
+	struct board *board, const char *queue_url, const struct control_news *news)
+{
+	struct control_news later;
+
+	if (control_board_get(board, queue_url, &later) && later.read_us > news->read_us)
+		later.readable = news->readable;
+	else
+		later = *news;
+	control_board_set(board, queue_url, &later);
+}

@@ -18,6 +18,12 @@ struct control_news {
 
 /* Where tags may not be read `control` is what was in force before. */
 void control_board_set(struct board *board, const char *queue_url, const struct control_news *news);
+/*
+ * The same, by one of several who read: where what is there was asked for later, it stays, but for
+ * `readable`.
+ */
+void control_board_update(
+	struct board *board, const char *queue_url, const struct control_news *news);
 /* False: there is none, or it is of another queue (a reload may change it). */
 bool control_board_get(
 	const struct board *board, const char *queue_url, struct control_news *ret_news);

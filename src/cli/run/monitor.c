@@ -9,7 +9,10 @@
 #include "cli/run/control_reader.h"
 #include "cli/run/monitor_instance.h"
 #include "cli/run/monitor_metrics.h"
+#include "cli/run/pauser.h"
 #include "cli/run/readiness.h"
+#include "cli/run/sqs_metrics.h"
+#include "cli/run/status_view.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -21,11 +24,18 @@
 #define TICK_US 1000000
 #define BACKLOG_BUSY_US UINT64_C(5000000)
 #define BACKLOG_IDLE_US UINT64_C(60000000)
+#define BACKLOG_SCRAPED_US UINT64_C(15000000)
+#define SCRAPED_US UINT64_C(180000000) /* a scrape was less than so long ago: another will come */
+#define COMMAND_MAX_BYTES ((size_t)4096)
 #define CONTROLLED_US UINT64_C(30000000)
 
 struct monitor {
 	struct monitor_options options;
 	struct admin *admin;
+	uint64_t scraped_us;	  /* the latest; 0: never */
+	struct status_view *view; /* NULL: there is no admin port */
+	struct pauser *pauser;	  /* NULL: the same */
+	struct buf pause_command, resume_command;
 	struct connect connect;
 	struct backlog *backlog;	/* NULL: nobody needs it */
 	struct instance *instance;	/* the same */
@@ -51,12 +61,34 @@ static void refresh(const struct monitor *monitor)
 
 /* ---- the admin port */
 
+/* The workers' requests to SQS are in what they count; these are its own. */
+static int collect_own(const struct monitor *monitor, struct metrics *into)
+{
+	struct sqs_metrics sqs;
+	int err = 0;
+
+	if (monitor->connect.client)
+		err = sqs_metrics_open(&sqs, into, "monitor");
+	if (monitor->connect.client && !err)
+		sqs_metrics_show(&sqs, monitor->connect.client);
+	return err;
+}
+
+static int collect_all(void *arg, struct metrics *into)
+{
+	struct monitor *monitor = arg;
+	int err = monitor_metrics_collect(monitor->options.board, now_us(monitor), into);
+
+	return err ? err : collect_own(monitor, into);
+}
+
 static int collect(void *arg, struct metrics *into)
 {
 	struct monitor *monitor = arg;
 
+	monitor->scraped_us = now_us(monitor);
 	refresh(monitor);
-	return monitor_metrics_collect(monitor->options.board, now_us(monitor), into);
+	return collect_all(arg, into);
 }
 
 static bool is_alive(void *arg, struct buf *words)
@@ -82,20 +114,105 @@ static void each_check(
 					 .detail = checks[i].detail});
 }
 
+static int write_status(void *arg, struct buf *out)
+{
+	struct monitor *monitor = arg;
+
+	refresh(monitor);
+	return status_view_write(monitor->view, out);
+}
+
+static int write_history(void *arg, int64_t since_ms, struct buf *out)
+{
+	struct monitor *monitor = arg;
+
+	return status_view_write_history(monitor->view, since_ms, out);
+}
+
+static int set_paused(void *arg, bool paused, const char *peer)
+{
+	struct monitor *monitor = arg;
+
+	return monitor->pauser ? pauser_set(monitor->pauser, paused, peer) : ERR_PENDING;
+}
+
+static void refused(void *arg, const char *why, const char *peer)
+{
+	struct monitor *monitor = arg;
+
+	if (monitor->pauser)
+		pauser_refused(monitor->pauser, why, peer);
+}
+
+static void changed(void *arg, const char *error)
+{
+	struct monitor *monitor = arg;
+
+	admin_changed(monitor->admin, error);
+}
+
+static int open_pauser(struct monitor *monitor)
+{
+	const struct monitor_options *options = &monitor->options;
+	const struct pauser_options pauser = {.clock = options->clock,
+		.client = monitor->connect.client,
+		.queue_url = options->config->queue.url,
+		.board = options->board,
+		.done = changed,
+		.arg = monitor};
+
+	return pauser_new(&pauser, &monitor->pauser);
+}
+
+static int open_view(struct monitor *monitor)
+{
+	const struct status_view_options view = {.clock = monitor->options.clock,
+		.config = monitor->options.config,
+		.board = monitor->options.board,
+		.collect = collect_all,
+		.arg = monitor};
+
+	return status_view_new(&view, &monitor->view);
+}
+
+/* What to run where the admin port may not do it. */
+static int write_commands(struct monitor *monitor)
+{
+	const char *queue_url = monitor->options.config->queue.url;
+
+	buf_init(&monitor->pause_command, COMMAND_MAX_BYTES);
+	buf_init(&monitor->resume_command, COMMAND_MAX_BYTES);
+	buf_appendf(&monitor->pause_command, "bunshin campaign pause --queue-url %s", queue_url);
+	return buf_appendf(
+		&monitor->resume_command, "bunshin campaign resume --queue-url %s", queue_url);
+}
+
 static int open_admin(struct monitor *monitor, struct buf *error)
 {
 	const struct monitor_options *options = &monitor->options;
-	const struct admin_options admin = {.listen_fd = options->admin_fd,
+	struct admin_options admin = {.listen_fd = options->admin_fd,
 		.collect = collect,
 		.is_alive = is_alive,
 		.each_check = each_check,
+		.status = write_status,
+		.history = write_history,
+		.token = options->config->admin.token,
+		.set_paused = set_paused,
+		.refused = refused,
 		.arg = monitor};
 	char url[160];
 	int err;
 
 	if (options->admin_fd < 0)
 		return 0;
-	err = admin_new(options->loop, &admin, &monitor->admin);
+	err = write_commands(monitor);
+	if (err)
+		return err;
+	admin.pause_command = buf_string(&monitor->pause_command);
+	admin.resume_command = buf_string(&monitor->resume_command);
+	err = open_view(monitor);
+	if (!err)
+		err = admin_new(options->loop, &admin, &monitor->admin);
 	if (err) {
 		buf_appendf(error, "the admin port: %s", error_message(err));
 		return err;
@@ -154,6 +271,31 @@ static bool needs_load(const struct config *config)
 	       config->instance.protection != CONFIG_PROTECTION_NONE;
 }
 
+static bool has_work(const struct monitor *monitor, const struct readiness_sum *sum)
+{
+	struct board_backlog backlog;
+
+	board_backlog_get(monitor->options.board, &backlog);
+	return sum->busy > 0 || sum->held > 0 || backlog.visible > 0;
+}
+
+static bool is_looked_at(const struct monitor *monitor)
+{
+	return monitor->view && status_view_is_looked_at(monitor->view);
+}
+
+static bool is_scraped(const struct monitor *monitor)
+{
+	return monitor->scraped_us != 0 && now_us(monitor) - monitor->scraped_us < SCRAPED_US;
+}
+
+/* Somebody needs it, looking at it or not. */
+static bool wants_backlog(const struct monitor *monitor)
+{
+	return needs_load(monitor->options.config) || emf_interval_us(monitor) > 0 ||
+	       is_looked_at(monitor) || is_scraped(monitor);
+}
+
 static uint64_t backlog_interval_us(const struct monitor *monitor, const struct readiness_sum *sum)
 {
 	const struct config *config = monitor->options.config;
@@ -164,15 +306,11 @@ static uint64_t backlog_interval_us(const struct monitor *monitor, const struct 
 	if (needs_load(config) &&
 		(sum->busy > 0 || sum->held > 0 || (int64_t)counts.wanted > config->workers.min))
 		return BACKLOG_BUSY_US;
+	if (is_looked_at(monitor))
+		return BACKLOG_BUSY_US;
+	if (is_scraped(monitor))
+		return emf_us > 0 && emf_us < BACKLOG_SCRAPED_US ? emf_us : BACKLOG_SCRAPED_US;
 	return emf_us > 0 && emf_us < BACKLOG_IDLE_US ? emf_us : BACKLOG_IDLE_US;
-}
-
-static bool has_work(const struct monitor *monitor, const struct readiness_sum *sum)
-{
-	struct board_backlog backlog;
-
-	board_backlog_get(monitor->options.board, &backlog);
-	return sum->busy > 0 || sum->held > 0 || backlog.visible > 0;
 }
 
 /* Any worker, within the last half a minute; and a pause has to be seen when it ends. */
@@ -196,9 +334,11 @@ static void tick(struct clock_timer *timer)
 	readiness_sum(monitor->options.board, now_us(monitor), &sum);
 	if (monitor->control)
 		control_reader_tick(monitor->control, is_controlled(monitor, &sum));
-	if (monitor->backlog)
+	if (monitor->backlog && wants_backlog(monitor))
 		backlog_tick(monitor->backlog, backlog_interval_us(monitor, &sum));
 	instance_busy(monitor->instance, has_work(monitor, &sum));
+	if (monitor->view)
+		status_view_tick(monitor->view);
 	if (monitor->emf_due_us == 0 || now_us(monitor) < monitor->emf_due_us)
 		return;
 	monitor->emf_due_us = now_us(monitor) + emf_interval_us(monitor);
@@ -231,7 +371,7 @@ static void control_told(void *arg, int err, const struct control_news *news, co
 {
 	const struct monitor *monitor = arg;
 
-	control_board_set(monitor->options.board, monitor->options.config->queue.url, news);
+	control_board_update(monitor->options.board, monitor->options.config->queue.url, news);
 }
 
 static int open_control(struct monitor *monitor)
@@ -254,7 +394,7 @@ static int open_aws(struct monitor *monitor, struct buf *error)
 {
 	const struct monitor_options *options = &monitor->options;
 	const struct config *config = options->config;
-	bool backlog = needs_load(config) || emf_interval_us(monitor) > 0;
+	bool backlog = needs_load(config) || emf_interval_us(monitor) > 0 || monitor->view;
 	bool instance = monitor_instance_is_needed(config);
 	bool control = options->reads_control;
 	int err = backlog || instance || control ? open_connect(monitor, error) : 0;
@@ -264,6 +404,8 @@ static int open_aws(struct monitor *monitor, struct buf *error)
 			options->board, &monitor->backlog);
 	if (!err && control)
 		err = open_control(monitor);
+	if (!err && monitor->view)
+		err = open_pauser(monitor);
 	if (!err && instance)
 		err = monitor_instance_open(
 			config, &monitor->connect, leave, monitor, &monitor->instance, error);
@@ -340,8 +482,12 @@ void monitor_close(struct monitor *monitor)
 		emit(monitor);
 	instance_close(monitor->instance);
 	backlog_free(monitor->backlog);
+	pauser_free(monitor->pauser);
 	control_reader_free(monitor->control);
 	connect_close(&monitor->connect);
 	admin_close(monitor->admin);
+	status_view_free(monitor->view);
+	buf_free(&monitor->pause_command);
+	buf_free(&monitor->resume_command);
 	free(monitor);
 }

@@ -4,11 +4,15 @@
  * metrics, watches for the end of the instance and holds its protection. A process of its own under
  * a supervisor; part of the worker where that runs alone.
  *
- * The backlog is needed by workers that grow in number (workers.min below max), by protection and
- * by metrics.emf. For the first two it is asked every 5 s while a worker has something to do or
- * there are more than workers.min; else every minute, or as often as metrics.emf when that is
- * shorter. A host that asks for none of the three sends no request here; one whose day is idle
- * 1,440, and one that is busy all day 17,280 (0.7 US cents).
+ * The status page (status_view.h) is sampled each second where there is an admin port, and the
+ * queue is tagged for whoever pauses or resumes it there (pauser.h).
+ *
+ * The backlog is needed by workers that grow in number (workers.min below max), by protection, by
+ * metrics.emf, and by whoever looks at the status page. For the first two it is asked every 5 s
+ * while a worker has something to do or there are more than workers.min; for the last every 5 s,
+ * until 30 s after the last look; else every minute, or as often as metrics.emf when that is
+ * shorter. A host that needs it for none of these sends no request here; one whose day is idle
+ * 1,440, and one that is busy, or looked at, all day 17,280 (0.7 US cents).
  *
  * For the workers of a supervisor it reads what the operator asks of them (control_reader.h): every
  * 5 s while any of them has work or the queue is paused, and not at all otherwise.

@@ -104,6 +104,9 @@ int monitor_metrics_collect(const struct board *board, uint64_t now_us, struct m
 	int err = board_collect(board, into);
 
 	if (!err)
+		err = set_gauge(into, "bunshin_build_info", "1; which version this is.",
+			"version=\"" BUNSHIN_VERSION "\"", 1);
+	if (!err)
 		err = collect_states(board, now_us, into);
 	if (!err)
 		err = collect_counts(board, into);

@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 /*
- * Those of all workers (board_collect()), and of what the supervisor and the monitor know: workers
- * by state, their starts and deaths, reloads, and the backlog where it is known. 0, ERR_NOMEM or
- * ERR_PENDING.
+ * Those of all workers (board_collect()), and of what the supervisor and the monitor know: the
+ * version, workers by state, their starts and deaths, reloads, and the backlog where it is known.
+ * 0, ERR_NOMEM or ERR_PENDING.
  */
 int monitor_metrics_collect(const struct board *board, uint64_t now_us, struct metrics *into);
 

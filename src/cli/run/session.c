@@ -153,7 +153,8 @@ static int open_worker(struct session *session, struct buf *error)
 		.begun = begun,
 		.arg = session,
 		.interrupts = options->interrupts,
-		.board = options->generation->workers_max > 1 ? options->board : NULL};
+		.board = options->generation->workers_max > 1 ? options->board : NULL,
+		.shown_on = options->generation->workers_max > 1 ? NULL : options->board};
 
 	return worker_new(options->loop, options->clock, options->generation->config,
 		&options->generation->host, session->metrics, &hooks, &session->worker, error);

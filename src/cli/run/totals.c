@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MESSAGES "bunshin_messages_total"
 
@@ -45,23 +46,22 @@ static uint64_t *field_of(struct run_totals *totals, size_t row)
 	return (uint64_t *)(void *)((char *)totals + rows[row].offset);
 }
 
-static int take(struct metrics *metrics, struct run_totals *totals)
+/* Labels begin with the one that is asked for; what comes behind it is added up. */
+static bool is_of(size_t row, const struct metric_series *series)
 {
-	const struct histogram *latency =
-		metrics_histogram(metrics, "bunshin_acceptance_latency_seconds", "", "");
+	return strcmp(series->name, rows[row].name) == 0 &&
+	       strncmp(series->labels, rows[row].labels, strlen(rows[row].labels)) == 0;
+}
 
-	if (!latency)
-		return ERR_NOMEM;
-	totals->latency_us = *latency;
-	for (size_t i = 0; i < ROWS; i++) {
-		const struct counter *counter =
-			metrics_counter(metrics, rows[i].name, "", rows[i].labels);
+static void take(void *arg, const struct metric_series *series)
+{
+	struct run_totals *totals = arg;
 
-		if (!counter)
-			return ERR_NOMEM;
-		*field_of(totals, i) = counter->value;
-	}
-	return 0;
+	if (series->histogram && strcmp(series->name, "bunshin_acceptance_latency_seconds") == 0)
+		histogram_merge(&totals->latency_us, series->histogram);
+	for (size_t i = 0; i < ROWS && series->counter; i++)
+		if (is_of(i, series))
+			*field_of(totals, i) += series->counter->value;
 }
 
 int run_totals_read(const struct board *board, struct run_totals *ret_totals)
@@ -71,7 +71,7 @@ int run_totals_read(const struct board *board, struct run_totals *ret_totals)
 
 	*ret_totals = (struct run_totals){.received = 0};
 	if (!err)
-		err = take(metrics, ret_totals);
+		metrics_each(metrics, take, ret_totals);
 	metrics_free(metrics);
 	return err;
 }

@@ -7,14 +7,18 @@
 #include "cli/destinations.h"
 #include "cli/queue_probe.h"
 #include "cli/run/event_log.h"
+#include "cli/run/failure_notes.h"
 #include "cli/run/outcomes.h"
 #include "cli/run/sqs_metrics.h"
+#include "cli/run/tracing.h"
 #include "cli/run/worker_control.h"
+#include "cli/run/worker_metrics.h"
 #include "http/http_target.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define TRACING_FINISH_US UINT64_C(3000000)
 #define VISIBILITY_UNKNOWN_S 60 /* for a queue whose own may not be read, or is 0 */
 
 /* Until the queue has said what it is. */
@@ -35,7 +39,11 @@ struct worker {
 	struct destinations destinations;
 	struct delivery *delivery;
 	struct event_log events;
+	struct failure_notes failures;
 	struct outcomes *outcomes; /* NULL: they are not written down */
+	struct tracing *tracing;   /* NULL: no spans are made */
+	struct counter *invalid_traces;
+	uint64_t invalid_traces_shown;
 	struct queue_call *asking;
 	struct queue_probe *probe; /* before the first receive */
 	struct clock_timer probe_again;
@@ -43,10 +51,12 @@ struct worker {
 	struct worker_control *control;
 	bool begun, stopped;
 	struct sqs_metrics sqs_metrics;
+	struct worker_metrics own_metrics;
 	void (*drain_done)(void *arg, size_t held);
 	void *drain_arg;
 	uint64_t drain_end_us;
 	size_t drain_held;
+	unsigned finishing; /* that what has drained waits for */
 	void (*left_done)(void *arg, const struct worker_left *left);
 	void *left_arg;
 };
@@ -56,14 +66,24 @@ static void observe(void *arg, const struct delivery_event *event)
 	struct worker *worker = arg;
 
 	event_log_write(&worker->events, event);
+	failure_notes_take(&worker->failures, event);
 	if (worker->outcomes)
 		outcomes_note(worker->outcomes, event);
+	if (worker->tracing)
+		tracing_note(worker->tracing, event);
 	if (!worker->hooks.receive_result)
 		return;
 	if (event->kind == DELIVERY_QUEUE_FAILED && strcmp(event->operation, "receive") == 0)
 		worker->hooks.receive_result(worker->hooks.arg, event->err, event->reason);
 	else if (event->kind == DELIVERY_QUEUE_CONNECTED)
 		worker->hooks.receive_result(worker->hooks.arg, 0, "");
+}
+
+static void left(void *arg, const struct queue_message *message, enum delivery_left how)
+{
+	const struct worker *worker = arg;
+
+	tracing_left(worker->tracing, message, how);
 }
 
 static void before_delete(void *arg)
@@ -108,6 +128,24 @@ static int open_outcomes(struct worker *worker)
 		worker->clock, worker->config, results, worker->metrics, &worker->outcomes);
 }
 
+static int open_tracing(struct worker *worker, uv_loop_t *loop)
+{
+	const struct config *config = worker->config;
+	const char *endpoint = worker->connect.endpoint.endpoint.origin;
+
+	worker->invalid_traces =
+		metrics_counter(worker->metrics, "bunshin_trace_contexts_invalid_total",
+			"Trace contexts of messages that were dropped for their form.", "");
+	if (!worker->invalid_traces)
+		return ERR_NOMEM;
+	if (!config->tracing.endpoint)
+		return 0;
+	for (size_t i = 0; i < config->destination_count; i++)
+		http_target_make_spans(worker->targets[i], (uint32_t)config->tracing.sample);
+	return tracing_new(
+		loop, worker->clock, config, endpoint, worker->metrics, &worker->tracing);
+}
+
 static int open_targets(struct worker *worker, uv_loop_t *loop)
 {
 	const struct config *config = worker->config;
@@ -143,6 +181,7 @@ static int open_control(struct worker *worker)
 		.client = worker->connect.client,
 		.queue_url = worker->config->queue.url,
 		.board = worker->hooks.board,
+		.shown_on = worker->hooks.shown_on,
 		.metrics = worker->metrics,
 		.changed = worker->outcomes ? outcomes_control_changed : NULL,
 		.arg = worker->outcomes};
@@ -172,6 +211,8 @@ static int open_delivery(struct worker *worker)
 
 	if (worker->outcomes)
 		options.observer.before_delete = before_delete;
+	if (worker->tracing)
+		options.observer.left = left;
 	if (worker->failure_queue) {
 		options.failure_queue = sqs_queue_table(worker->failure_queue);
 		options.failure_fifo = sqs_queue_url_is_fifo(config->queue.failure_url);
@@ -316,14 +357,20 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 	worker->metrics = metrics;
 	worker->hooks = *hooks;
 	event_log_init(&worker->events, clock);
+	failure_notes_init(&worker->failures, clock);
 	err = open_queues(worker, loop, error);
 	if (!err)
 		err = credentials_watch_open(
 			&worker->credentials, worker->connect.credentials, worker->metrics);
 	if (!err)
-		err = sqs_metrics_open(&worker->sqs_metrics, worker->metrics);
+		err = sqs_metrics_open(&worker->sqs_metrics, worker->metrics, "worker");
+	if (!err)
+		err = worker_metrics_open(
+			&worker->own_metrics, worker->metrics, worker->clock, &host->ledger);
 	if (!err)
 		err = open_targets(worker, loop);
+	if (!err)
+		err = open_tracing(worker, loop);
 	if (!err)
 		err = open_outcomes(worker);
 	if (!err)
@@ -352,7 +399,19 @@ static void finished(void *arg)
 {
 	struct worker *worker = arg;
 
-	worker->drain_done(worker->drain_arg, worker->drain_held);
+	if (--worker->finishing == 0)
+		worker->drain_done(worker->drain_arg, worker->drain_held);
+}
+
+/* The spans that wait are worth a moment of what is left of the grace. */
+static void finish_tracing(struct worker *worker)
+{
+	uint64_t until_us = clock_monotonic_us(worker->clock) + TRACING_FINISH_US;
+
+	if (until_us > worker->drain_end_us)
+		until_us = worker->drain_end_us;
+	worker->finishing++;
+	tracing_finish(worker->tracing, until_us, finished, worker);
 }
 
 static void drained(void *arg, size_t held)
@@ -360,10 +419,14 @@ static void drained(void *arg, size_t held)
 	struct worker *worker = arg;
 
 	worker->drain_held = held;
-	if (worker->outcomes)
+	worker->finishing = 1; /* this function */
+	if (worker->outcomes) {
+		worker->finishing++;
 		outcomes_finish(worker->outcomes, worker->drain_end_us, finished, worker);
-	else
-		finished(worker);
+	}
+	if (worker->tracing)
+		finish_tracing(worker);
+	finished(worker);
 }
 
 void worker_drain(struct worker *worker, void (*done)(void *arg, size_t held), void *arg)
@@ -385,6 +448,8 @@ void worker_close(struct worker *worker)
 		sqs_call_cancel(worker->connect.client, worker->asking);
 	worker_control_free(worker->control);
 	delivery_free(worker->delivery);
+	event_log_close(&worker->events);
+	tracing_free(worker->tracing);
 	outcomes_free(worker->outcomes);
 	for (size_t i = 0; worker->targets && i < worker->config->destination_count; i++)
 		http_target_close(worker->targets[i]);
@@ -407,12 +472,24 @@ void worker_get_work(struct worker *worker, struct delivery_work *ret_work)
 	delivery_get_work(worker->delivery, ret_work);
 }
 
+static void show_traces(struct worker *worker)
+{
+	uint64_t invalid = 0;
+
+	for (size_t i = 0; i < worker->config->destination_count; i++)
+		invalid += http_target_invalid_traces(worker->targets[i]);
+	counter_add(worker->invalid_traces, invalid - worker->invalid_traces_shown);
+	worker->invalid_traces_shown = invalid;
+}
+
 void worker_show(struct worker *worker)
 {
 	delivery_show(worker->delivery);
 	worker_control_show(worker->control);
 	credentials_watch_show(&worker->credentials);
 	sqs_metrics_show(&worker->sqs_metrics, worker->connect.client);
+	worker_metrics_show(&worker->own_metrics);
+	show_traces(worker);
 	if (worker->outcomes)
 		outcomes_show(worker->outcomes);
 }
@@ -420,6 +497,14 @@ void worker_show(struct worker *worker)
 const struct credentials_watch *worker_credentials(const struct worker *worker)
 {
 	return &worker->credentials;
+}
+
+const struct failures *worker_new_failures(struct worker *worker)
+{
+	bool changed = worker->failures.changed;
+
+	worker->failures.changed = false;
+	return changed ? &worker->failures.failures : NULL;
 }
 
 bool worker_has_begun(const struct worker *worker)

@@ -31,6 +31,8 @@ struct worker_hooks {
 	const unsigned *interrupts; /* of struct runtime; for worker_new() */
 	/* Where a monitor puts the control that it reads; NULL: the worker reads it itself. */
 	const struct board *board;
+	/* Where it then puts what it has read; NULL: nowhere. */
+	struct board *shown_on;
 };
 
 /*
@@ -62,6 +64,8 @@ void worker_get_work(struct worker *worker, struct delivery_work *ret_work);
 /* Brings those of them up to date that are not kept so. */
 void worker_show(struct worker *worker);
 const struct credentials_watch *worker_credentials(const struct worker *worker);
+/* What went wrong so far; NULL: nothing since it was asked last. Borrowed until the next event. */
+const struct failures *worker_new_failures(struct worker *worker);
 /* The queue has been asked, and receiving has begun. */
 bool worker_has_begun(const struct worker *worker);
 /* Appends the names of the destinations whose breaker is open, "a, b"; returns how many. */

@@ -69,6 +69,8 @@ static void told(void *arg, int err, const struct control_news *news, const char
 	struct worker_control *control = arg;
 
 	clock_timer_clear(control->options.clock, &control->patience);
+	if (control->options.shown_on)
+		control_board_update(control->options.shown_on, control->options.queue_url, news);
 	/* What may not be read asks nothing, or what it asked last. */
 	if (!err || !news->readable) {
 		take(control, news);
@@ -95,16 +97,20 @@ static void patience_over(struct clock_timer *timer)
 }
 
 /* What is on the board, if it is news. */
-static void look_at_board(struct worker_control *control)
+static void look_at(struct worker_control *control, const struct board *board)
 {
 	struct control_news news;
 
-	if (!control->options.board ||
-		!control_board_get(control->options.board, control->options.queue_url, &news))
+	if (!board || !control_board_get(board, control->options.queue_url, &news))
 		return;
 	if (news.read_us > control->news.read_us)
 		take(control, &news);
 	control->news.readable = news.readable;
+}
+
+static void look_at_board(struct worker_control *control)
+{
+	look_at(control, control->options.board);
 }
 
 void worker_control_wanted(void *arg)
@@ -155,6 +161,7 @@ static void follow(struct clock_timer *timer)
 
 	clock_timer_after(control->options.clock, timer, FOLLOW_US);
 	look_at_board(control);
+	look_at(control, control->options.shown_on);
 	if (now_us(control) - control->ticked_us < TICK_US)
 		return;
 	control->ticked_us = now_us(control);

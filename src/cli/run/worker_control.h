@@ -30,6 +30,11 @@ struct worker_control_options {
 	struct sqs_client *client;
 	const char *queue_url;
 	const struct board *board; /* where the monitor puts what it has read; NULL: alone */
+	/*
+	 * Of a worker alone: where it puts what it has read itself, for the monitor to show, and
+	 * finds what that has just set over the admin port; NULL: nowhere.
+	 */
+	struct board *shown_on;
 	struct metrics *metrics;
 	/* The delivery acts by another control, or begins paused; NULL: nobody asks. */
 	void (*changed)(void *arg);

@@ -23,7 +23,10 @@ void worker_report_now(struct worker_report *report)
 	struct delivery_health health;
 	struct delivery_stats stats;
 	struct delivery_work work;
+	const struct failures *failures = worker_new_failures(worker);
 
+	if (failures)
+		board_failures_set(report->board, report->place, failures);
 	worker_show(worker);
 	worker_get_work(worker, &work);
 	delivery_get_health(worker_delivery(worker), &health);

@@ -85,13 +85,14 @@ static int log_events(const void *arg)
 	event_log_init(&log, loop_clock_table(clock));
 	sweep_on();
 	for (int kind = 0; kind < EVENT_LOG_KINDS; kind++)
-		for (int i = 0; i < 2 * EVENT_LOG_PER_SECOND; i++)
+		for (int i = 0; i < 2 * EVENT_LOG_FIRST; i++)
 			event_log_write(&log, &(struct delivery_event){.kind = kind,
 						      .message = &message,
 						      .destination = "line",
 						      .result = &result,
 						      .reason = "refused by the provider",
 						      .operation = ""});
+	event_log_close(&log);
 	sweep_off();
 	loop_clock_close(clock);
 	uv_run(&loop, UV_RUN_DEFAULT);

@@ -107,11 +107,17 @@ static void assert_answer(struct stage *stage, const char *request_line, int sta
 }
 
 #define TEXT "text/plain; charset=utf-8"
-#define INDEX                                           \
-	"bunshin " BUNSHIN_VERSION "\n\n"               \
-	"/metrics  for Prometheus\n"                    \
-	"/healthz  whether the workers make progress\n" \
-	"/readyz   whether they can deliver, and what keeps them from it\n"
+#define JSON "application/json"
+#define HEALTHY \
+	"{\"ok\":true,\"checks\":[{\"name\":\"progress\",\"health\":\"ok\",\"detail\":\"\"}]}\n"
+#define INDEX                                                                        \
+	"bunshin " BUNSHIN_VERSION "\n\n"                                            \
+	"/metrics  for Prometheus\n"                                                 \
+	"/healthz  whether the workers make progress\n"                              \
+	"/readyz   whether they can deliver, and what keeps them from it\n"          \
+	"/status.json   what is now: verdict, rates, failures, campaigns, workers\n" \
+	"/history.json  what was, a sample a second (?since=EPOCH_MS)\n"             \
+	"/control/pause, /control/resume  POST with the token (admin.token)\n"
 
 static void pages(void **state)
 {
@@ -119,7 +125,7 @@ static void pages(void **state)
 
 	stage_open(&stage);
 	assert_answer(&stage, "GET /", 200, TEXT, INDEX);
-	assert_answer(&stage, "GET /healthz", 200, TEXT, "ok\n");
+	assert_answer(&stage, "GET /healthz", 200, JSON, HEALTHY);
 	for (int i = 1; i <= 2; i++) {
 		char body[128];
 
@@ -135,13 +141,14 @@ static void pages(void **state)
 
 static void head(void **state)
 {
-	char answer[4096];
+	char answer[4096], length[64];
 	struct stage stage;
 
 	stage_open(&stage);
-	assert_answer(&stage, "HEAD /healthz", 200, TEXT, "");
+	assert_answer(&stage, "HEAD /healthz", 200, JSON, "");
 	ask(&stage, "HEAD /healthz", answer);
-	assert_non_null(strstr(answer, "\r\nContent-Length: 3\r\n"));
+	snprintf(length, sizeof(length), "\r\nContent-Length: %zu\r\n", strlen(HEALTHY));
+	assert_non_null(strstr(answer, length));
 	assert_answer(&stage, "HEAD /nothing", 404, TEXT, "");
 	stage_close(&stage);
 }
@@ -172,13 +179,13 @@ static void readiness(void **state)
 	struct stage stage;
 
 	stage_open(&stage);
-	assert_answer(
-		&stage, "GET /readyz", 200, "application/json", "{\"ready\":true,\"checks\":[]}\n");
+	assert_answer(&stage, "GET /readyz", 200, "application/json",
+		"{\"ready\":true,\"ok\":true,\"checks\":[]}\n");
 	stage.checks[0] = (struct admin_check){"draining", ADMIN_OK, ""};
 	stage.checks[1] = (struct admin_check){"destinations", ADMIN_DEGRADED, "line, \"sms\"\n"};
 	stage.check_count = 2;
 	assert_answer(&stage, "GET /readyz", 200, "application/json",
-		"{\"ready\":true,\"checks\":["
+		"{\"ready\":true,\"ok\":true,\"checks\":["
 		"{\"name\":\"draining\",\"health\":\"ok\",\"detail\":\"\"},"
 		"{\"name\":\"destinations\",\"health\":\"degraded\","
 		"\"detail\":\"line, \\\"sms\\\"\\n\"}]}\n");
@@ -186,7 +193,7 @@ static void readiness(void **state)
 		(struct admin_check){"queue", ADMIN_FAILED, "[{gone \xe5\x88\x86\xe5\x88"};
 	stage.check_count = 3;
 	assert_answer(&stage, "GET /readyz", 503, "application/json",
-		"{\"ready\":false,\"checks\":["
+		"{\"ready\":false,\"ok\":false,\"checks\":["
 		"{\"name\":\"draining\",\"health\":\"ok\",\"detail\":\"\"},"
 		"{\"name\":\"destinations\",\"health\":\"degraded\","
 		"\"detail\":\"line, \\\"sms\\\"\\n\"},"
@@ -194,7 +201,7 @@ static void readiness(void **state)
 		"\xe5\x88\x86??\"}]}\n");
 	assert_int_equal(stage.asked, 3);
 	/* Alive all the same. */
-	assert_answer(&stage, "GET /healthz", 200, TEXT, "ok\n");
+	assert_answer(&stage, "GET /healthz", 200, JSON, HEALTHY);
 	stage_close(&stage);
 }
 
@@ -203,11 +210,13 @@ static void not_alive(void **state)
 	struct stage stage;
 
 	stage_open(&stage);
-	stage.dead = "no worker makes progress";
-	assert_answer(&stage, "GET /healthz", 503, TEXT, "no worker makes progress\n");
-	assert_answer(&stage, "HEAD /healthz", 503, TEXT, "");
+	stage.dead = "none \"makes\" progress\xff";
+	assert_answer(&stage, "GET /healthz", 503, JSON,
+		"{\"ok\":false,\"checks\":[{\"name\":\"progress\",\"health\":\"failed\","
+		"\"detail\":\"none \\\"makes\\\" progress?\"}]}\n");
+	assert_answer(&stage, "HEAD /healthz", 503, JSON, "");
 	stage.dead = NULL;
-	assert_answer(&stage, "GET /healthz", 200, TEXT, "ok\n");
+	assert_answer(&stage, "GET /healthz", 200, JSON, HEALTHY);
 	stage_close(&stage);
 }
 

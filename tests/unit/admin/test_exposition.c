@@ -45,6 +45,38 @@ static void counters_and_gauges(void **state)
 	metrics_free(metrics);
 }
 
+/* What is counted in parts of the unit comes out exact, however large it is. */
+static void fractions(void **state)
+{
+	struct metrics *metrics = metrics_new();
+
+	counter_add(metrics_counter_scaled(metrics, "a_dollars_total", "A.", "", 9), 400);
+	counter_add(metrics_counter_scaled(metrics, "b_total", "B.", "", 9), UINT64_MAX);
+	counter_add(metrics_counter_scaled(metrics, "c_total", "C.", "", 3), 17000);
+	gauge_set(metrics_gauge_scaled(metrics, "d_ratio", "D.", "", METRIC_MAX, 3), 1);
+	gauge_set(metrics_gauge_scaled(metrics, "e", "E.", "", METRIC_SUM, 3), -2500);
+	gauge_set(metrics_gauge_scaled(metrics, "f", "F.", "", METRIC_SUM, 1), INT64_MIN);
+	assert_exposed(metrics, "# HELP a_dollars_total A.\n"
+				"# TYPE a_dollars_total counter\n"
+				"a_dollars_total 0.0000004\n"
+				"# HELP b_total B.\n"
+				"# TYPE b_total counter\n"
+				"b_total 18446744073.709551615\n"
+				"# HELP c_total C.\n"
+				"# TYPE c_total counter\n"
+				"c_total 17\n"
+				"# HELP d_ratio D.\n"
+				"# TYPE d_ratio gauge\n"
+				"d_ratio 0.001\n"
+				"# HELP e E.\n"
+				"# TYPE e gauge\n"
+				"e -2.5\n"
+				"# HELP f F.\n"
+				"# TYPE f gauge\n"
+				"f -922337203685477580.8\n");
+	metrics_free(metrics);
+}
+
 /* However they were registered: one HELP and TYPE, and all of a name below it. */
 static void series_of_one_name_stand_together(void **state)
 {
@@ -183,6 +215,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing),
 		cmocka_unit_test(counters_and_gauges),
+		cmocka_unit_test(fractions),
 		cmocka_unit_test(series_of_one_name_stand_together),
 		cmocka_unit_test(what_is_escaped),
 		cmocka_unit_test(histograms),

@@ -650,6 +650,51 @@ static void wrong_arguments_send_nothing(void **state)
 	assert_false(told.done);
 }
 
+/* Each 64 KiB of a payload that are begun are a request on the bill. */
+static void requests_as_they_are_billed(void **state)
+{
+	struct world *world = world_open(&defaults, NULL);
+	static char body[200001], answer[131073 + 1];
+	const struct queue_send large = {.body = body, .body_bytes = 200000};
+	const struct sqs_client_stats *stats = sqs_client_stats(world->client);
+	struct told told = {0};
+	struct queue_call *call;
+	char fifo[256];
+
+	memset(body, 'x', sizeof(body) - 1);
+	memset(answer, ' ', sizeof(answer) - 1);
+	answer[0] = '{';
+	answer[sizeof(answer) - 2] = '}';
+	snprintf(fifo, sizeof(fifo), "%s.fifo", world->queue_url);
+	fake_answer(&world->fake, 200, "", "{}");
+	fake_answer(&world->fake, 200, "", answer); /* 131,073 bytes: 3 */
+	fake_answer(&world->fake, 400, "", "{}");
+	assert_int_equal(
+		sqs_receive(world->client, world->queue_url, &short_poll, on_receive, &told, &call),
+		0);
+	world_run(world, &told.done);
+	assert_int_equal(stats->billed, 1);
+	queue_batch_unref(told.batch);
+	told = (struct told){0};
+	assert_int_equal(
+		sqs_receive(world->client, fifo, &short_poll, on_receive, &told, &call), 0);
+	assert_int_equal(stats->billed_fifo, 1);
+	world_run(world, &told.done);
+	assert_int_equal(stats->billed_fifo, 3);
+	queue_batch_unref(told.batch);
+	told = (struct told){0};
+	assert_int_equal(
+		sqs_send_batch(world->client, world->queue_url, &large, 1, on_batch, &told, &call),
+		0);
+	assert_int_equal(stats->billed, 1 + 4);
+	world_run(world, &told.done);
+	assert_int_equal(stats->billed, 1 + 4);
+	assert_int_equal(stats->by_operation[SQS_RECEIVE], 2);
+	assert_int_equal(stats->by_operation[SQS_SEND_BATCH], 1);
+	assert_int_equal(stats->requests, 3);
+	world_close(world);
+}
+
 static void no_credentials_send_nothing(void **state)
 {
 	struct world *world = world_open(&defaults, NULL);
@@ -710,6 +755,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(receive_on_the_wire),
+		cmocka_unit_test(requests_as_they_are_billed),
 		cmocka_unit_test(batches_on_the_wire),
 		cmocka_unit_test(queues_on_the_wire),
 		cmocka_unit_test(session_token_goes_along),

@@ -179,6 +179,15 @@ static void sends(void **state)
 			&md5, &sent),
 		"{\"QueueUrl\":\"q\",\"Entries\":[{\"Id\":\"0\",\"MessageBody\":\"x\","
 		"\"DelaySeconds\":0}]}");
+	assert_encodes(sqs_encode_send_batch(&body, "q",
+			       (struct queue_send[]){{.body = "x",
+				       .body_bytes = 1,
+				       .group_id = "g",
+				       .trace_header = "Root=1-5759e988;\"x\""}},
+			       1, &md5, &sent),
+		"{\"QueueUrl\":\"q\",\"Entries\":[{\"Id\":\"0\",\"MessageBody\":\"x\","
+		"\"MessageSystemAttributes\":{\"AWSTraceHeader\":{\"DataType\":\"String\","
+		"\"StringValue\":\"Root=1-5759e988;\\\"x\\\"\"}},\"MessageGroupId\":\"g\"}]}");
 }
 
 static struct queue_send send_of(const struct queue_attribute *attributes, size_t count)
@@ -204,6 +213,9 @@ static void wrong_sends(void **state)
 		{.body = "\0", .body_bytes = 1},
 		{.body = "\xef\xbf\xbf", .body_bytes = 3},
 		{.body = "x", .body_bytes = 1, .delay_s = 901},
+		{.body = "x", .body_bytes = 1, .trace_header = ""},
+		{.body = "x", .body_bytes = 1, .trace_header = "a b"},
+		{.body = "x", .body_bytes = 1, .trace_header = "a\r\nb"},
 		{.body = "x", .body_bytes = 1, .group_id = ""},
 		{.body = "x", .body_bytes = 1, .group_id = "a b"},
 		{.body = "x", .body_bytes = 1, .deduplication_id = "\n"},

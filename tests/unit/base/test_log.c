@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "base/log.h"
+#include "base/log_journal.h"
 #include "base/log_secrets.h"
 #include "base/manual_clock.h"
 #include "base/units.h"
@@ -15,6 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -591,6 +595,161 @@ static void real_time_without_a_clock(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
+/* ---- the journal */
+
+static int journal_fd = -1;
+static char journal_directory[] = "/tmp/bunshin-journal-XXXXXX";
+static char journal_path[64];
+
+static void open_journal(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", journal_path);
+	journal_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_true(journal_fd >= 0);
+	assert_int_equal(bind(journal_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+static void close_journal(void)
+{
+	close(journal_fd);
+	journal_fd = -1;
+	unlink(journal_path);
+}
+
+/* stderr is the pipe, and JOURNAL_STREAM names it. */
+static int setup_journal(void **state)
+{
+	char stream[64];
+	struct stat stat;
+
+	strcpy(journal_directory + strlen(journal_directory) - 6, "XXXXXX");
+	assert_non_null(mkdtemp(journal_directory));
+	snprintf(journal_path, sizeof(journal_path), "%s/socket", journal_directory);
+	log_journal_set_path(journal_path);
+	open_journal();
+	setup(state);
+	assert_int_equal(fstat(ends[1], &stat), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)stat.st_dev, (uintmax_t)stat.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	configure(LOG_LEVEL_DEBUG, LOG_FORMAT_AUTO);
+	return 0;
+}
+
+static int teardown_journal(void **state)
+{
+	unsetenv("JOURNAL_STREAM");
+	close_journal();
+	rmdir(journal_directory);
+	log_journal_set_path(NULL);
+	return teardown(state);
+}
+
+static const char *entry(void)
+{
+	ssize_t n = recv(journal_fd, got, sizeof(got) - 1, 0);
+
+	got[n > 0 ? n : 0] = '\0';
+	return got;
+}
+
+/* What went to the descriptor all the same. */
+static const char *on_descriptor(void)
+{
+	ssize_t n = read(ends[0], got, sizeof(got) - 1);
+
+	got[n > 0 ? n : 0] = '\0';
+	return got;
+}
+
+static void journal_entries(void **state)
+{
+	log_set_worker(3);
+	log_warn("failed", LOG_ID("0123456789abcdef0123456789abcdef"), LOG_STR("message_id", "m 1"),
+		LOG_INT("status", -4), LOG_STR("absent", NULL), LOG_STR("empty", ""));
+	log_set_worker(0);
+	assert_string_equal(entry(),
+		"PRIORITY=4\nSYSLOG_IDENTIFIER=bunshin\n"
+		"MESSAGE=failed worker=3 message_id=\"m 1\" status=-4 empty=\"\"\n"
+		"BUNSHIN_WORKER=3\nMESSAGE_ID=0123456789abcdef0123456789abcdef\n"
+		"BUNSHIN_MESSAGE_ID=m 1\nBUNSHIN_STATUS=-4\nBUNSHIN_EMPTY=\n");
+	log_debug("d");
+	assert_string_equal(entry(), "PRIORITY=7\nSYSLOG_IDENTIFIER=bunshin\nMESSAGE=d\n");
+	log_info("i");
+	assert_non_null(strstr(entry(), "PRIORITY=6\n"));
+	log_error("e");
+	assert_non_null(strstr(entry(), "PRIORITY=3\n"));
+	assert_string_equal(on_descriptor(), "");
+}
+
+/* A value can neither begin a field of its own, nor show a secret. */
+static void journal_values_are_escaped(void **state)
+{
+	assert_int_equal(log_add_secret("s3cret"), 0);
+	log_info("a\nPRIORITY=0", LOG_STR("b", "c\n\nBUNSHIN_X=s3cret\x01"));
+	assert_string_equal(entry(),
+		"PRIORITY=6\nSYSLOG_IDENTIFIER=bunshin\n"
+		"MESSAGE=a\\nPRIORITY=0 b=\"c\\n\\nBUNSHIN_X=[redacted]\\u0001\"\n"
+		"BUNSHIN_B=c\\n\\nBUNSHIN_X=[redacted]\\u0001\n");
+}
+
+/* The journal is started again, or has no room: nothing is lost, and nothing waits. */
+static void journal_away(void **state)
+{
+	unsigned taken = 0;
+
+	close_journal();
+	log_warn("away", LOG_INT("n", 1));
+	assert_string_equal(on_descriptor(), "<4>away n=1\n");
+	open_journal();
+	log_warn("back", LOG_INT("n", 2));
+	assert_non_null(strstr(entry(), "MESSAGE=back n=2\n"));
+	do
+		log_info("many");
+	while (taken++ < 100000 && *on_descriptor() == '\0');
+	assert_string_equal(got, "<6>many\n");
+	while (*entry() != '\0')
+		taken--;
+	assert_int_equal(taken, 1);
+}
+
+static void journal_long_values(void **state)
+{
+	static char text[4 * LOG_LINE_MAX];
+	size_t len;
+
+	memset(text, 'x', sizeof(text));
+	log_info("long", LOG_BYTES("a", text, sizeof(text)), LOG_BYTES("b", text, sizeof(text)),
+		LOG_BYTES("c", text, sizeof(text)), LOG_INT("d", 1));
+	len = strlen(entry());
+	assert_true(len > LOG_LINE_MAX && len <= 3 * LOG_LINE_MAX);
+	assert_int_equal(got[len - 1], '\n');
+	assert_non_null(strstr(got, " truncated=true\nBUNSHIN_A=xxx"));
+}
+
+/* An inherited variable, a format that was asked for. */
+static void journal_not_wanted(void **state)
+{
+	static const char *const others[] = {"", "1:2", "x", "8:123456789012345678901234567890"};
+
+	configure(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_info("json");
+	assert_non_null(strstr(on_descriptor(), "\"message\":\"json\""));
+	configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	log_info("text");
+	assert_non_null(strstr(on_descriptor(), "INFO  text\n"));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		setenv("JOURNAL_STREAM", others[i], 1);
+		configure(LOG_LEVEL_INFO, LOG_FORMAT_AUTO);
+		log_info("other");
+		assert_non_null(strstr(on_descriptor(), "\"message\":\"other\""));
+	}
+	assert_string_equal(entry(), "");
+}
+
+#define JOURNAL_TEST(name) cmocka_unit_test_setup_teardown(name, setup_journal, teardown_journal)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -619,6 +778,11 @@ int main(void)
 		TEST(a_full_pipe_does_not_block),
 		TEST(a_closed_descriptor_is_harmless),
 		TEST(real_time_without_a_clock),
+		JOURNAL_TEST(journal_entries),
+		JOURNAL_TEST(journal_values_are_escaped),
+		JOURNAL_TEST(journal_away),
+		JOURNAL_TEST(journal_long_values),
+		JOURNAL_TEST(journal_not_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

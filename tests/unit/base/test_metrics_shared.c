@@ -16,7 +16,7 @@
 
 #define BYTES (1 << 17)
 #define HEAD 64	      /* of the arena: bytes in use */
-#define ENTRY_HEAD 16 /* bytes, kind, rule, lengths of name, labels, help */
+#define ENTRY_HEAD 16 /* bytes, kind, rule, lengths of name, labels, help; decimals */
 #define LABEL "k=\"v\""
 
 static struct metrics *mine; /* in the memory */
@@ -177,8 +177,33 @@ static void of_another_kind_is_left_out(void **state)
 	metrics_gauge(sum, "x", "X.", "");
 	counter_add(metrics_counter(mine, "x", "", ""), 5);
 	counter_add(metrics_counter(mine, "y", "Y.", ""), 6);
+	/* Thousandths and units do not add up. */
+	metrics_counter_scaled(sum, "z", "Z.", "", 3);
+	counter_add(metrics_counter(mine, "z", "", ""), 7);
 	assert_int_equal(metrics_collect(sum, memory, BYTES, true), 0);
-	assert_series(sum, "x{} 0 X.\ny{} 6 Y.\n");
+	assert_series(sum, "x{} 0 X.\nz{} 0 Z.\ny{} 6 Y.\n");
+	metrics_free(sum);
+}
+
+static void decimals(void *arg, const struct metric_series *series)
+{
+	unsigned *seen = arg;
+
+	*seen = *seen * 10 + series->decimals;
+}
+
+static void fractions_are_added(void **state)
+{
+	struct metrics *sum = metrics_new();
+	unsigned seen = 0;
+
+	counter_add(metrics_counter_scaled(mine, "c", "C.", "", 9), 400);
+	gauge_set(metrics_gauge_scaled(mine, "g", "G.", "", METRIC_MAX, 3), 5);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(metrics_collect(sum, memory, BYTES, true), 0);
+	assert_series(sum, "c{} 800 C.\ng{} 5 G.\n");
+	metrics_each(sum, decimals, &seen);
+	assert_int_equal(seen, 93);
 	metrics_free(sum);
 }
 
@@ -352,7 +377,7 @@ static void heads_that_are_damaged(void **state)
 	counter_add(metrics_counter(mine, "c", "", ""), 3);
 	memcpy(good, memory, sizeof(good));
 	assert_read("a{} 1 \nb{} 2 \nc{} 3 \n");
-	for (int damage = 0; damage < 12; damage++) {
+	for (int damage = 0; damage < 13; damage++) {
 		memcpy(memory, good, sizeof(good));
 		switch (damage) {
 		case 0:
@@ -372,6 +397,9 @@ static void heads_that_are_damaged(void **state)
 			break;
 		case 5:
 			put16(SECOND + 6, METRIC_MIN + 1);
+			break;
+		case 12:
+			put16(SECOND + 14, METRICS_DECIMALS_MAX + 1);
 			break;
 		case 6:
 			put16(SECOND + 8, 1000);
@@ -507,6 +535,7 @@ int main(void)
 		TEST(without_gauges),
 		TEST(orders_that_differ),
 		TEST(of_another_kind_is_left_out),
+		TEST(fractions_are_added),
 		TEST(registries_are_added),
 		TEST(a_histogram_agrees_with_itself),
 		TEST(no_room),

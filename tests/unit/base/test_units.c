@@ -332,6 +332,59 @@ static void rates(void **state)
 	}
 }
 
+static void shares(void **state)
+{
+	static const struct {
+		const char *text;
+		int err;
+		int64_t millionths;
+	} rows[] = {
+		{"0", 0, 0},
+		{"1", 0, 1000000},
+		{"0.01", 0, 10000},
+		{"0.5", 0, 500000},
+		{"1.0", 0, 1000000},
+		{"0.000001", 0, 1},
+		{"0.999999", 0, 999999},
+		{"0.0000001", ERR_SYNTAX, 0},
+		{"1.000001", ERR_LIMIT, 0},
+		{"1.5", ERR_LIMIT, 0},
+		{"2", ERR_SYNTAX, 0},
+		{"", ERR_SYNTAX, 0},
+		{".5", ERR_SYNTAX, 0},
+		{"0.", ERR_SYNTAX, 0},
+		{"00.5", ERR_SYNTAX, 0},
+		{"-0.1", ERR_SYNTAX, 0},
+		{"0.1x", ERR_SYNTAX, 0},
+		{"0,1", ERR_SYNTAX, 0},
+		{"50%", ERR_SYNTAX, 0},
+		{"1e-2", ERR_SYNTAX, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t millionths = UNTOUCHED;
+
+		assert_int_equal(units_parse_share(rows[i].text, &millionths), rows[i].err);
+		assert_int_equal(millionths, rows[i].err ? UNTOUCHED : rows[i].millionths);
+	}
+}
+
+/* What is formatted is the shortest that parses to the same. */
+static void formatted_shares(void **state)
+{
+	char text[UNITS_TEXT_MAX];
+	int64_t back;
+
+	assert_string_equal(units_format_share(0, text), "0");
+	assert_string_equal(units_format_share(1000000, text), "1");
+	assert_string_equal(units_format_share(10000, text), "0.01");
+	assert_string_equal(units_format_share(123456, text), "0.123456");
+	for (int64_t i = 0; i <= 1000000; i += 7) {
+		assert_int_equal(units_parse_share(units_format_share(i, text), &back), 0);
+		assert_int_equal(back, i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +392,8 @@ int main(void)
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(integers),
 		cmocka_unit_test(rates),
+		cmocka_unit_test(shares),
+		cmocka_unit_test(formatted_shares),
 		cmocka_unit_test(instants),
 		cmocka_unit_test(instants_are_read_whole),
 		cmocka_unit_test(formatted_durations),

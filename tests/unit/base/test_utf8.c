@@ -21,6 +21,8 @@ static void every_code_point_encodes(void **state)
 			fail_msg("U+%04X: %zu bytes", c, len);
 		if (utf8_sequence(text, len) != len || utf8_sequence(text, len - 1) != 0)
 			fail_msg("U+%04X is not read back", c);
+		if (utf8_decode(text, len) != c)
+			fail_msg("U+%04X is decoded as U+%04X", c, utf8_decode(text, len));
 	}
 }
 

@@ -29,6 +29,7 @@ static void prepare(const struct queue_message *message, const struct redrive_op
 	assert_ptr_equal(outgoing.send.body, message->body);
 	assert_int_equal(outgoing.send.body_bytes, message->body_bytes);
 	assert_int_equal(outgoing.send.delay_s, 0);
+	assert_ptr_equal(outgoing.send.trace_header, message->trace_header);
 }
 
 /* "Name=value Name=value" */
@@ -58,6 +59,7 @@ static struct queue_message message_with(const struct queue_attribute list[], si
 	return (struct queue_message){.message_id = "m-1",
 		.body = "hello",
 		.body_bytes = 5,
+		.trace_header = "Root=1",
 		.attributes = list,
 		.attribute_count = count,
 		.receive_count = 3};

@@ -149,6 +149,7 @@ static void numbers_that_somebody_has_made_up(void **state)
 static void collects(void **state)
 {
 	static const char *const expected[] = {
+		"\nbunshin_build_info{version=\"" BUNSHIN_VERSION "\"} 1\n",
 		"\nbunshin_workers{state=\"starting\"} 0\n",
 		"\nbunshin_workers{state=\"running\"} 2\n",
 		"\nbunshin_workers{state=\"stopping\"} 0\n",

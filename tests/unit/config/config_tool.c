@@ -30,6 +30,8 @@ static void print_number(const struct option *option, const char *name, int64_t 
 		print_string(name, units_format_duration_ms(number, text));
 	else if (option->type == OPTION_BYTES)
 		print_string(name, units_format_bytes((uint64_t)number, text));
+	else if (option->type == OPTION_SHARE)
+		print_string(name, units_format_share(number, text));
 	else
 		printf(", \"%s\": \"%lld\"", name, (long long)number);
 }

@@ -19,7 +19,7 @@
 
 #define TOP_KEYS                                                                                   \
 	"queue, destinations, retry, workers, watchdog, instance, fleet_hosts, ledger, outcomes, " \
-	"admin, metrics, log, drain"
+	"admin, metrics, log, tracing, drain"
 
 /* The smallest destination, on one line. */
 #define DESTINATION(more) "destinations: [{name: d, request: {url: 'http://h/'" more "}}]\n"
@@ -69,7 +69,7 @@ static const struct fixture_bad_case bad_keys[] = {
 	{"destinations:\n  - {name: a, verify: no, request: {url: 'http://h/'}}\n",
 		"t.yaml:2:15: destinations[0].verify: unknown key; expected one of name, when, "
 		"request, timeout, connect_timeout, concurrency, adaptive, rate, breaker, accept, "
-		"outcomes, retry, http_version, ca_file\n"},
+		"outcomes, retry, http_version, trace, ca_file\n"},
 	{"queue.url: x\n",
 		"t.yaml:1:1: \"queue.url\": unknown key; expected one of " TOP_KEYS "\n"},
 	{"destinations[]: {name: x}\n",
@@ -226,6 +226,65 @@ static const struct fixture_bad_case bad_workers[] = {
 	{"watchdog: 0s\n",
 		"t.yaml:1:11: watchdog: expected off or a duration from 5s to 1h (like 1m), got "
 		"\"0s\"\n"},
+};
+
+static const struct fixture_bad_case bad_tracing[] = {
+	{"tracing: {endpoint: 'http://h/v1?x', sample: 1.5}\n",
+		"t.yaml:1:21: tracing.endpoint: expected an http or https URL without a query "
+		"(like http://127.0.0.1:4318), got \"http://h/v1?x\"\n"
+		"t.yaml:1:46: tracing.sample: expected a share from 0 to 1 (like 0.01), got "
+		"\"1.5\"\n"},
+	{"tracing: {endpoint: 'ftp://h', sample: 0.0000001}\n",
+		"t.yaml:1:21: tracing.endpoint: expected an http or https URL without a query "
+		"(like http://127.0.0.1:4318), got \"ftp://h\"\n"
+		"t.yaml:1:40: tracing.sample: expected a share from 0 to 1 (like 0.01), got "
+		"\"0.0000001\"\n"},
+	{"tracing: {endpoint: 'http://u:p@h/', sample: 50%}\n",
+		"t.yaml:1:21: tracing.endpoint: expected an http or https URL without a query "
+		"(like http://127.0.0.1:4318), got \"http://u:p@h/\"\n"
+		"t.yaml:1:46: tracing.sample: expected a share from 0 to 1 (like 0.01), got "
+		"\"50%\"\n"},
+	{"tracing: {endpoint: 'http://h/a/../b', sample: -0.1}\n",
+		"t.yaml:1:21: tracing.endpoint: expected an http or https URL without a query "
+		"(like http://127.0.0.1:4318), got \"http://h/a/../b\"\n"
+		"t.yaml:1:48: tracing.sample: expected a share from 0 to 1 (like 0.01), got "
+		"\"-0.1\"\n"},
+	{"tracing: {headers: [a], resource: x}\n",
+		"t.yaml:1:20: tracing.headers: expected a map of names to texts, got a list\n"
+		"t.yaml:1:35: tracing.resource: expected a map of names to texts, got a text\n"},
+	{"tracing: {headers: {'a b': x, Host: h, HOST: i, Content-Type: x, B: \"x\\ny\", C: [], "
+	 "D: \"\xc3\xa9\"}}\n",
+		"t.yaml:1:21: tracing.headers.\"a b\": not a header's name\n"
+		"t.yaml:1:40: tracing.headers.HOST: given twice\n"
+		"t.yaml:1:49: tracing.headers.Content-Type: always application/json\n"
+		"t.yaml:1:69: tracing.headers.B: expected a text, got a text with a control "
+		"character\n"
+		"t.yaml:1:80: tracing.headers.C: expected a text, got a list\n"
+		"t.yaml:1:87: tracing.headers.D: expected a text, got a text that is not ASCII\n"},
+	{"tracing: {headers: {A: '${file:gone}', B: '${file:secret}\\n'}}\n",
+		"t.yaml:1:24: tracing.headers.A: file \"gone\" cannot be read: No such file or "
+		"directory\n"},
+	{"tracing: {resource: {'': x, 'a b': y, c: \"\\t\", d: 1, d: 2}}\n",
+		"t.yaml:1:22: tracing.resource.\"\": not a name of 1 to 255 bytes\n"
+		"t.yaml:1:29: tracing.resource.\"a b\": not a name of printable ASCII without "
+		"blanks\n"
+		"t.yaml:1:42: tracing.resource.c: expected a text, got a text with a control "
+		"character\n"
+		"t.yaml:1:54: tracing.resource.d: given twice\n"},
+	{"tracing: {resource: {service.name: x}}\n",
+		"t.yaml:1:21: tracing.resource: service.name is set by tracing.service_name\n"},
+	{"tracing: {batch: 0, interval: 50ms, queue: 1KiB, timeout: 2m, service_name: ''}\n",
+		"t.yaml:1:18: tracing.batch: expected an integer from 1 to 10000 (like 512), got "
+		"\"0\"\n"
+		"t.yaml:1:31: tracing.interval: expected a duration from 100ms to 10m (like 5s), "
+		"got \"50ms\"\n"
+		"t.yaml:1:44: tracing.queue: expected a size from 64KiB to 1GiB (like 4MiB), got "
+		"\"1KiB\"\n"
+		"t.yaml:1:59: tracing.timeout: expected a duration from 100ms to 1m (like 10s), "
+		"got \"2m\"\n"
+		"t.yaml:1:77: tracing.service_name: expected a text of 1 to 255 bytes, got \"\"\n"},
+	{"destinations: [{name: d, trace: yes, request: {url: 'http://h/'}}]\n",
+		"t.yaml:1:33: destinations[0].trace: expected one of pass or none, got \"yes\"\n"},
 };
 
 static const struct fixture_bad_case bad_instances[] = {
@@ -448,6 +507,7 @@ static void test_bad_input(void **state)
 	different += fixture_check_bad(bad_keys, COUNT(bad_keys));
 	different += fixture_check_bad(bad_values, COUNT(bad_values));
 	different += fixture_check_bad(bad_workers, COUNT(bad_workers));
+	different += fixture_check_bad(bad_tracing, COUNT(bad_tracing));
 	different += fixture_check_bad(bad_instances, COUNT(bad_instances));
 	different += fixture_check_bad(bad_destinations, COUNT(bad_destinations));
 	different += fixture_check_bad(bad_requests, COUNT(bad_requests));
@@ -517,6 +577,42 @@ static void test_errors_are_bounded(void **state)
 		lines += errors.data[i] == '\n';
 	assert_int_equal(lines, 101);
 	assert_non_null(strstr(errors.data, "\nt.yaml: too many errors, stopped here\n"));
+	buf_free(&errors);
+	buf_free(&yaml);
+}
+
+/* What admin.token is not is not shown. */
+static void test_token(void **state)
+{
+	static const char *const bad[] = {"0123456789abcde", "0123456789abcdef ",
+		"0123456789abcd:f", "0123456789abcdef\xe5\x88\x86", ""};
+	struct buf errors = BUF_INIT(1 << 16), yaml = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+	char secret[] = "0123456789-._~+/=aZ";
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		buf_clear(&yaml);
+		buf_appendf(&yaml, "admin: {token: '%s'}", bad[i]);
+		assert_int_equal(fixture_load(yaml.data, &config, &errors), ERR_CONFIG);
+		assert_string_equal(buf_string(&errors),
+			"t.yaml:1:16: admin.token: expected a name of 16 to 256 letters, digits, - "
+			". _ ~ + / or =, got \"[hidden]\"\n");
+	}
+	assert_int_equal(
+		fixture_load("admin: {token: '0123456789-._~+/=aZ'}", &config, &errors), 0);
+	assert_string_equal(config->admin.token, secret);
+	config_free(config);
+	log_redact(secret);
+	assert_string_equal(secret, "[redacted]");
+	/* What config_print() wrote instead of one lets nobody in. */
+	assert_int_equal(fixture_load("admin: {token: '[hidden]'}", &config, &errors), 0);
+	assert_null(config->admin.token);
+	config_free(config);
+	assert_int_equal(fixture_load("admin: {token: null}", &config, &errors), 0);
+	assert_null(config->admin.token);
+	config_free(config);
+	log_clear_secrets();
 	buf_free(&errors);
 	buf_free(&yaml);
 }
@@ -614,6 +710,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad_input),
+		cmocka_unit_test(test_token),
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_workers_override),

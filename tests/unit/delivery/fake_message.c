@@ -119,6 +119,7 @@ static void describe(const struct fake_message *message, struct queue_message *o
 		.attributes = attributes,
 		.attribute_count = message->attribute_count,
 		.idempotency_key = bump(at, message->key, strlen(message->key)),
+		.trace_header = FAKE_TRACE_HEADER,
 		.group_id = message->group_id
 				    ? bump(at, message->group_id, strlen(message->group_id))
 				    : NULL,

@@ -4,6 +4,8 @@
 
 #include "fake_queue.h"
 
+#define FAKE_TRACE_HEADER "Root=1-5759e988-bd862e3fe1be46a994272793" /* of every message */
+
 /* Copies of everything; in no queue yet. */
 struct fake_message *fake_message_make(struct fake_queue *queue, const char *body,
 	size_t body_bytes, const struct queue_attribute attributes[], size_t attribute_count);

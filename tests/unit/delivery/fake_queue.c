@@ -621,7 +621,8 @@ static bool is_copy_of(const struct queue_send *entry, const struct fake_message
 
 	return message->body_bytes == entry->body_bytes &&
 	       memcmp(message->body, entry->body, entry->body_bytes) == 0 &&
-	       (!message->group_id || strcmp(group, copied_to) == 0);
+	       (!message->group_id || strcmp(group, copied_to) == 0) && entry->trace_header &&
+	       strcmp(entry->trace_header, FAKE_TRACE_HEADER) == 0;
 }
 
 /* What a copy is a copy of: by body and group, rather one that has no copy yet. NULL: none. */

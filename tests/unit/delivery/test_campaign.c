@@ -40,7 +40,7 @@ static void count_bytes(const char *name, size_t bytes, enum campaign_outcome ou
 	};
 	struct queue_message message = {.attributes = attributes, .attribute_count = 2};
 
-	campaign_count(campaigns, &message, outcome);
+	campaign_count(campaigns, &message, INT64_MAX, outcome);
 }
 
 static void count(const char *name, enum campaign_outcome outcome)
@@ -86,7 +86,7 @@ static size_t series(void)
 static void each_outcome(void **state)
 {
 	static const char *const names[] = {
-		"accepted", "suppressed", "failed", "expired", "cancelled"};
+		"accepted", "suppressed", "failed", "expired", "cancelled", "retried"};
 
 	for (int outcome = 0; outcome < CAMPAIGN_OUTCOMES; outcome++)
 		for (int n = 0; n <= outcome; n++)
@@ -101,12 +101,59 @@ static void each_outcome(void **state)
 	assert_int_equal(series(), CAMPAIGN_OUTCOMES);
 }
 
+static void with_deadline(const char *name, int64_t deadline_epoch_ms)
+{
+	struct queue_attribute attribute = {
+		.name = "Campaign", .type = "String", .value = name, .value_bytes = strlen(name)};
+	struct queue_message message = {.attributes = &attribute, .attribute_count = 1};
+
+	campaign_count(campaigns, &message, deadline_epoch_ms, CAMPAIGN_ACCEPTED);
+}
+
+struct deadline_search {
+	const char *labels;
+	int64_t value;
+};
+
+static void look_for_deadline(void *arg, const struct metric_series *series)
+{
+	struct deadline_search *search = arg;
+
+	if (strcmp(series->name, CAMPAIGN_DEADLINE_METRIC) == 0 &&
+		strcmp(series->labels, search->labels) == 0)
+		search->value = series->gauge->value;
+}
+
+/* -1: no such series. */
+static int64_t deadline_of(const char *labels)
+{
+	struct deadline_search search = {.labels = labels, .value = -1};
+
+	metrics_each(metrics, look_for_deadline, &search);
+	return search.value;
+}
+
+/* The latest, whichever comes last, in whole seconds. */
+static void deadline(void **state)
+{
+	with_deadline("a", INT64_MAX);
+	assert_int_equal(deadline_of("campaign=\"a\""), -1);
+	with_deadline("a", 1764147600000);
+	assert_int_equal(deadline_of("campaign=\"a\""), 1764147600);
+	with_deadline("a", 1764147600001);
+	with_deadline("a", 1764140000000);
+	assert_int_equal(deadline_of("campaign=\"a\""), 1764147601);
+	with_deadline("b", 1000);
+	assert_int_equal(deadline_of("campaign=\"b\""), 1);
+	assert_int_equal(deadline_of("campaign=\"a\""), 1764147601);
+}
+
 static void absent_and_empty(void **state)
 {
 	struct queue_message message = {0};
 
 	for (int outcome = 0; outcome < CAMPAIGN_OUTCOMES; outcome++) {
-		campaign_count(campaigns, &message, outcome);
+		campaign_count(campaigns, &message, INT64_MAX, outcome);
 		count("", outcome);
 	}
 	assert_int_equal(series(), 0);
@@ -299,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_outcome, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(deadline, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(absent_and_empty, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sixty_four_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(called_other, set_up, tear_down),

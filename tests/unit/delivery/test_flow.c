@@ -287,22 +287,22 @@ static void check_gauge(void)
 {
 	const struct lane *lane = first_lane();
 
-	assert_int_equal(lane->limit_gauge->value, (int64_t)(lane->limiter.limit + 0.5));
+	assert_int_equal(lane->counts.limit->value, (int64_t)(lane->limiter.limit + 0.5));
 }
 
 static void the_gauge_at_the_start(void **state)
 {
 	be_plain();
 	open_world(&(struct world_options){.concurrency = 100});
-	assert_int_equal(first_lane()->limit_gauge->value, 100);
+	assert_int_equal(first_lane()->counts.limit->value, 100);
 	world_end(&world);
 	like.adaptive = true;
 	open_world(&(struct world_options){.concurrency = 100});
-	assert_int_equal(first_lane()->limit_gauge->value, 16);
+	assert_int_equal(first_lane()->counts.limit->value, 16);
 	check_gauge();
 	world_end(&world);
 	open_world(&(struct world_options){.concurrency = 5});
-	assert_int_equal(first_lane()->limit_gauge->value, 5);
+	assert_int_equal(first_lane()->counts.limit->value, 5);
 	world_end(&world);
 }
 
@@ -342,9 +342,9 @@ static void what_lowers_the_limit(void **state)
 		world_run_to(&world, 2 * S);
 		check_gauge();
 		if (rows[i].lowers)
-			assert_in_range(first_lane()->limit_gauge->value, 0, 12);
+			assert_in_range(first_lane()->counts.limit->value, 0, 12);
 		else
-			assert_int_equal(first_lane()->limit_gauge->value, 16);
+			assert_int_equal(first_lane()->counts.limit->value, 16);
 		/* And no more than that are out. */
 		assert_true(world.targets[0].out <= 16);
 		if (rows[i].lowers)
@@ -387,14 +387,14 @@ static void finds_the_capacity(void **state)
 	attempts = world_stats(&world).attempts - attempts;
 	accepted = world_stats(&world).accepted - accepted;
 	check_gauge();
-	assert_in_range(first_lane()->limit_gauge->value, 5, 14);
+	assert_in_range(first_lane()->counts.limit->value, 5, 14);
 	/* 200 a second are what it takes; few are refused. */
 	assert_true(accepted >= 20 * 200 * 8 / 10);
 	assert_true(attempts - accepted <= attempts / 8);
 	capacity = 1000;
 	world_run_to(&world, 70 * S);
 	check_gauge();
-	assert_int_equal(first_lane()->limit_gauge->value, 40);
+	assert_int_equal(first_lane()->counts.limit->value, 40);
 	assert_int_equal(world.targets[0].out_most, 40);
 	world_end(&world);
 }
@@ -511,12 +511,12 @@ static void failures_in_a_row_open(void **state)
 		assert_int_equal(opened(0)->at_us, world.targets[0].log[4].ended_us);
 		assert_int_equal(opened(0)->delay_ms, 1000);
 		assert_string_equal(opened(0)->reason, "it fails again and again");
-		assert_int_equal(first_lane()->open_gauge->value, 1);
+		assert_int_equal(first_lane()->counts.open->value, 1);
 		assert_int_equal(world.targets[0].log_count, 5);
 		world_run_until_done(&world, 100 * S);
 		assert_int_equal(world_stats(&world).accepted, 8);
 		assert_int_equal(world.event_totals[DELIVERY_BREAKER_CLOSED], 1);
-		assert_int_equal(first_lane()->open_gauge->value, 0);
+		assert_int_equal(first_lane()->counts.open->value, 0);
 		world_end(&world);
 	}
 }
@@ -718,7 +718,7 @@ static void closed_again_gently(void **state)
 	world_add(&world, 2000);
 	world_start(&world);
 	world_run_to(&world, 500 * MS);
-	assert_true(first_lane()->limit_gauge->value > 16);
+	assert_true(first_lane()->counts.limit->value > 16);
 	world.targets[0].otherwise.status = 500;
 	world_run_to(&world, 700 * MS);
 	assert_int_equal(world.event_totals[DELIVERY_BREAKER_OPENED], 1);
@@ -726,7 +726,7 @@ static void closed_again_gently(void **state)
 	while (!world.event_totals[DELIVERY_BREAKER_CLOSED])
 		world_step(&world);
 	closed_us = world_event(&world, DELIVERY_BREAKER_CLOSED, 0)->at_us;
-	limit = first_lane()->limit_gauge->value;
+	limit = first_lane()->counts.limit->value;
 	world.targets[0].out_most = world.targets[0].out;
 	world_run_to(&world, closed_us + 40 * MS);
 	assert_int_equal(world.targets[0].out_most, 1);

@@ -25,8 +25,8 @@ static void one_message(void **state)
 	assert_int_equal(world.queue.messages[0]->deleted_us, 63 * MS);
 	assert_int_equal(world_stats(&world).deleted, 1);
 	assert_int_equal(world.event_totals[DELIVERY_ACCEPTED], 1);
-	assert_int_equal(delivery_latency(world.delivery)->count, 1);
-	assert_int_equal(delivery_latency(world.delivery)->sum, 12 * MS);
+	assert_int_equal(delivery_latency(world.delivery, 0)->count, 1);
+	assert_int_equal(delivery_latency(world.delivery, 0)->sum, 12 * MS);
 	world_end(&world);
 }
 

@@ -123,7 +123,7 @@ static void redelivered_to_another_core(void **state)
 	assert_int_equal(world_stats(&second).accepted, 0);
 	assert_int_equal(world_stats(&second).deleted, 1);
 	/* It does not count as delivered by it, nor as late. */
-	assert_int_equal(delivery_latency(second.delivery)->count, 0);
+	assert_int_equal(delivery_latency(second.delivery, 0)->count, 0);
 	world_end(&world);
 	world_end(&second);
 	close_ledger();

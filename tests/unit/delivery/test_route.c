@@ -1,5 +1,6 @@
 /* Routes: which destination a message goes to, by its body or by its attribute. */
 #include "bunshin/error.h"
+#include "delivery/core.h"
 #include "delivery/route.h"
 #include "failmalloc.h"
 #include "world.h"
@@ -282,6 +283,9 @@ static void the_attribute_wins(void **state)
 	assert_int_equal(world_stats(&world).failed, 5);
 	assert_string_equal(world_event(&world, DELIVERY_FAILED, 0)->reason,
 		"attribute Destination: no destination \"lane4\"");
+	/* Of no destination, and so not counted with the first. */
+	assert_int_equal(world.delivery->metrics.unrouted.messages[COUNT_FAILED]->value, 5);
+	assert_int_equal(world.delivery->lanes[0].counts.messages[COUNT_FAILED]->value, 0);
 	world_end(&world);
 }
 

@@ -197,6 +197,15 @@ static void keep(void *arg)
 	world->kept = world->told;
 }
 
+static void left(void *arg, const struct queue_message *message, enum delivery_left how)
+{
+	struct world *world = arg;
+
+	if (!fake_queue_find(&world->queue, message->message_id))
+		world_fail(world, "a message left that is none");
+	world->left[how]++;
+}
+
 static void observe(void *arg, const struct delivery_event *event)
 {
 	struct world *world = arg;
@@ -311,7 +320,7 @@ int world_init_core(struct world *world)
 		.ledger = o->ledger,
 		.grace_ms = o->grace_ms,
 		.metrics = world->metrics,
-		.observer = {.notify = observe, .before_delete = keep, .arg = world},
+		.observer = {.notify = observe, .before_delete = keep, .left = left, .arg = world},
 		.fleet_hosts = o->fleet_hosts,
 		.wants_control = o->doubts ? wants_control : NULL,
 		.wants_control_arg = world,
@@ -342,8 +351,12 @@ void world_init(struct world *world, const struct world_options *options)
 
 void world_free_delivery(struct world *world)
 {
+	uint64_t held = world->delivery ? delivery_held(world->delivery) : 0;
+
 	delivery_free(world->delivery);
 	world->delivery = NULL;
+	if (world->left[DELIVERY_LEFT_DROPPED] != held)
+		world_fail(world, "not each message that was held has left");
 	world_check_gone(world);
 }
 
@@ -356,6 +369,7 @@ void world_restart(struct world *world)
 	world->drained = 0;
 	world->restarts++;
 	world->attempts_before = 0;
+	memset(world->left, 0, sizeof(world->left));
 	for (unsigned i = 0; i < world->options.lanes; i++)
 		world->attempts_before += world->targets[i].log_count;
 	assert_int_equal(world_init_core(world), 0);

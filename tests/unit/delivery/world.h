@@ -80,6 +80,7 @@ struct world {
 	struct world_event events[WORLD_EVENTS_MAX];
 	size_t event_count;
 	size_t event_totals[DELIVERY_QUEUE_CONNECTED + 1];
+	uint64_t left[DELIVERY_LEFT_DROPPED + 1]; /* of this core's messages, how they left */
 	uint64_t told, kept; /* events; those that had been told at the latest before_delete */
 	size_t world_timers; /* timers in the heap that are not the core's */
 	size_t live_batches;

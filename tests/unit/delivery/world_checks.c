@@ -139,6 +139,18 @@ static void check_stats(struct world *world)
 			(unsigned long long)stats.attempts);
 }
 
+/* Whoever listens to `left` is told of each message once, and how it was. */
+static void check_left(struct world *world)
+{
+	const struct core_metrics *m = &world->delivery->metrics;
+	uint64_t lost = core_counted(world->delivery, COUNT_LOST);
+
+	if (world->left[DELIVERY_LEFT_DELETED] != m->deleted->value ||
+		world->left[DELIVERY_LEFT_RETURNED] != m->returned->value ||
+		world->left[DELIVERY_LEFT_LOST] != lost || world->left[DELIVERY_LEFT_DROPPED] != 0)
+		world_fail(world, "what left is not what was counted");
+}
+
 void world_check(struct world *world)
 {
 	struct delivery *delivery = world->delivery;
@@ -147,6 +159,7 @@ void world_check(struct world *world)
 		return;
 	check_counts(world);
 	check_stats(world);
+	check_left(world);
 	check_batcher(world, &delivery->deleter);
 	check_batcher(world, &delivery->returner);
 	check_batcher(world, &delivery->extender);

@@ -4,7 +4,6 @@
 #include "base/manual_clock.h"
 #include "bunshin/error.h"
 #include "http/http_target.h"
-#include "http/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -496,6 +495,7 @@ static void test_preview(void **state)
 }
 
 #define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+#define SPAN_ID "9378c35b597656fe" /* of receipt-1 */
 #define AMZN "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 #define TEXT(literal) literal, sizeof(literal) - 1
 
@@ -533,14 +533,14 @@ static void test_trace(void **state)
 	start(&stage, &message);
 	world_until(&stage.world, &stage.attempt.calls, 1);
 	sent_trace(&stage, lines);
-	assert_string_equal(lines, "X-Amzn-Trace-Id: " AMZN "\r\n"
+	assert_string_equal(lines, "traceparent: " TRACEPARENT "\r\n"
 				   "tracestate: rojo=00f067aa0ba902b7, congo=t61rcWkgMzE\r\n"
-				   "traceparent: " TRACEPARENT "\r\n");
+				   "X-Amzn-Trace-Id: " AMZN "\r\n");
 	assert_int_equal(http_target_preview(stage.target, &message, &out, &reason), 0);
 	snprintf(expected, sizeof(expected),
-		"POST http://%s/\nX-Own: 1\nX-Amzn-Trace-Id: " AMZN "\n"
+		"POST http://%s/\nX-Own: 1\ntraceparent: " TRACEPARENT "\n"
 		"tracestate: rojo=00f067aa0ba902b7, congo=t61rcWkgMzE\n"
-		"traceparent: " TRACEPARENT "\n\n{}",
+		"X-Amzn-Trace-Id: " AMZN "\n\n{}",
 		stage.peer.address);
 	assert_string_equal(buf_string(&out), expected);
 	buf_free(&out);
@@ -567,70 +567,64 @@ static void test_trace_of_the_destination(void **state)
 	start(&stage, &message);
 	world_until(&stage.world, &stage.attempt.calls, 1);
 	sent_trace(&stage, lines);
-	assert_string_equal(
-		lines, "x-amzn-trace-id: own\r\nTraceParent: own\r\ntracestate: a=1\r\n");
+	assert_string_equal(lines, "x-amzn-trace-id: own\r\nTraceParent: own\r\n");
 	stage_close(&stage);
 }
 
-static size_t traced(const char *name, const char *type, const char *value, size_t value_bytes)
+/* What a provider is told when spans are made: of a sampled message, our span is the parent. */
+static void test_trace_with_spans(void **state)
 {
-	static const struct config_destination destination = {0};
-	const struct queue_attribute attribute = {name, type, value, value_bytes};
-	const struct queue_message message = {.attributes = &attribute, .attribute_count = 1};
-	struct trace_header headers[TRACE_HEADERS_MAX];
+	static const struct queue_attribute attributes[] = {
+		{"traceparent", "String", TEXT(TRACEPARENT)}};
+	static const struct queue_attribute unsampled[] = {{"traceparent", "String",
+		TEXT("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")}};
+	struct queue_message message = message_of("{}");
+	struct stage stage;
+	char lines[2048];
 
-	return trace_headers(&destination, &message, headers);
+	message.attributes = attributes;
+	message.attribute_count = 1;
+	message.receipt_handle = "receipt-1";
+	stage_open(&stage, "/", "{}", TEMPLATE_JSON, &ok, 1);
+	http_target_make_spans(stage.target, 0);
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 1);
+	sent_trace(&stage, lines);
+	assert_string_equal(
+		lines, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-" SPAN_ID "-01\r\n");
+	message.attributes = unsampled;
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 2);
+	sent_trace(&stage, lines);
+	assert_non_null(strstr(lines, "-b7ad6b7169203331-00\r\n"));
+	stage_close(&stage);
 }
 
-static size_t traced_amzn(const char *value)
+/* A provider that is to know nothing of it is told nothing; what is not of its form is counted. */
+static void test_trace_none_and_invalid(void **state)
 {
-	static const struct config_destination destination = {0};
-	const struct queue_message message = {.trace_header = value};
-	struct trace_header headers[TRACE_HEADERS_MAX];
+	static const struct queue_attribute attributes[] = {
+		{"traceparent", "String", TEXT("00-bad")}, {"tracestate", "String", TEXT("a=1")}};
+	struct queue_message message = message_of("{}");
+	struct stage stage;
+	char lines[2048];
 
-	return trace_headers(&destination, &message, headers);
-}
-
-/* A value of another form is left out. */
-static void test_trace_values(void **state)
-{
-	static const char *const bad[] = {"", "0", "00",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-011",
-		"00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-		"00-00000000000000000000000000000000-b7ad6b7169203331-01",
-		"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-		"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-		"00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-		"00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331_01",
-		"0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333\n-01",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0g"};
-	char text[514];
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(traced("traceparent", "String", bad[i], strlen(bad[i])), 0);
-	assert_int_equal(traced("traceparent", "String", TEXT(TRACEPARENT)), 1);
-	assert_int_equal(traced("traceparent", "Binary", TEXT(TRACEPARENT)), 0);
-	assert_int_equal(traced("Traceparent", "String", TEXT(TRACEPARENT)), 0);
-	assert_int_equal(traced("tracestate", "Number", "1", 1), 0);
-	assert_int_equal(traced("tracestate", "String", "", 0), 0);
-	assert_int_equal(traced("tracestate", "String", TEXT("a=1\r\nX: y")), 0);
-	assert_int_equal(traced("tracestate", "String", TEXT("a=1\0")), 0);
-	assert_int_equal(traced("tracestate", "String", TEXT("a=\xc3\xa9")), 0);
-	memset(text, 'a', sizeof(text));
-	assert_int_equal(traced("tracestate", "String", text, 512), 1);
-	assert_int_equal(traced("tracestate", "String", text, 513), 0);
-	text[256] = '\0';
-	assert_int_equal(traced_amzn(text), 1);
-	text[256] = 'a';
-	text[257] = '\0';
-	assert_int_equal(traced_amzn(text), 0);
-	assert_int_equal(traced_amzn(""), 0);
-	assert_int_equal(traced_amzn("Root=1 2"), 0);
-	assert_int_equal(traced_amzn("Root=1\nX: y"), 0);
-	assert_int_equal(traced_amzn(NULL), 0);
+	message.attributes = attributes;
+	message.attribute_count = 2;
+	message.trace_header = "Root=1;nothing";
+	stage_open(&stage, "/", "{}", TEMPLATE_JSON, &ok, 1);
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 1);
+	sent_trace(&stage, lines);
+	assert_string_equal(lines, "");
+	assert_int_equal(http_target_invalid_traces(stage.target), 2);
+	message.trace_header = AMZN;
+	stage.destination.trace = CONFIG_TRACE_NONE;
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 2);
+	sent_trace(&stage, lines);
+	assert_string_equal(lines, "");
+	stage_close(&stage);
 }
 
 int main(void)
@@ -650,7 +644,8 @@ int main(void)
 		cmocka_unit_test(test_preview),
 		cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_trace_of_the_destination),
-		cmocka_unit_test(test_trace_values),
+		cmocka_unit_test(test_trace_with_spans),
+		cmocka_unit_test(test_trace_none_and_invalid),
 	};
 
 	return cmocka_run_group_tests_name("http/target", tests, NULL, NULL);

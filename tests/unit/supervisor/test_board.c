@@ -308,14 +308,14 @@ static void an_arena_that_is_full(void **state)
 	char labels[32];
 
 	counter_add(metrics_counter(metrics, "first_total", "", ""), 1);
-	for (unsigned i = 0; i < 12000; i++) {
+	for (unsigned i = 0; i < 24000; i++) {
 		snprintf(labels, sizeof(labels), "campaign=\"%u\"", i);
 		counter_add(metrics_counter(metrics, "c_total", "C.", labels), 1);
 	}
-	assert_int_equal(metrics_counter(metrics, "c_total", "", "campaign=\"11999\"")->value, 1);
+	assert_int_equal(metrics_counter(metrics, "c_total", "", "campaign=\"23999\"")->value, 1);
 	metrics_free(metrics);
 	assert_int_equal(sum_of("first_total", ""), 1);
-	assert_int_equal(sum_of("c_total", "campaign=\"11999\""), 0);
+	assert_int_equal(sum_of("c_total", "campaign=\"23999\""), 0);
 	board_clear(board, 0);
 	assert_int_equal(sum_of("first_total", ""), 1);
 	assert_int_equal(sum_of("c_total", "campaign=\"1000\""), 1);
