@@ -271,7 +271,7 @@ static void tell_all(struct event_log *log)
 
 static void on_timer(struct clock_timer *timer)
 {
-	tell_all((struct event_log *)((char *)timer - offsetof(struct event_log, timer)));
+	tell_all((struct event_log *)(void *)((char *)timer - offsetof(struct event_log, timer)));
 }
 
 void event_log_init(struct event_log *log, struct clock clock)
