@@ -51,11 +51,12 @@ static bool take_text(const char **at, size_t bytes, const char **ret)
 bool store_content_read(const void *content, size_t bytes, struct store_message *ret)
 {
 	const uint8_t *head = content;
-	const char *at = (const char *)content + PARTS_AT;
+	const char *at = content;
 	size_t texts[3], used = PARTS_AT;
 
 	if (content == NULL || bytes < PARTS_AT || head[0] != FORM)
 		return false;
+	at += PARTS_AT;
 	for (size_t i = 0; i < 3; i++) {
 		texts[i] = store_get(head + LENGTHS_AT + 2 * i, 2);
 		used += texts[i];
