@@ -1,6 +1,5 @@
 """Fair queues, MessageGroupId on standard queues, through clients that are not ours (clients.py)."""
 
-
 INVALID_VALUE = (400, "InvalidParameterValue")
 
 
