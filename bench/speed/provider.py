@@ -151,7 +151,8 @@ class Provider:
         answer = "return 200;" if delay is None else (
             "content_by_lua_block { ngx.sleep(%s) ngx.exit(200) }" % delay.lua)
         if not (rig.directory / "leaf.pem").exists():
-            fake_tls.make_authority(rig.directory, "localhost")
+            # By its address: a name would be tried over IPv6 first.
+            fake_tls.make_authority(rig.directory, "localhost,IP:127.0.0.1")
         self.ca = rig.directory / "ca.pem"
         self.delay = delay
         text = SINK.replace("{directory}/leaf", f"{rig.directory}/leaf")
@@ -165,7 +166,7 @@ class Provider:
 
     def url(self, version="1.1", tls=False):
         port = self._ports[(version == "2") + 2 * tls]
-        return f"https://localhost:{port}/push" if tls else f"http://127.0.0.1:{port}/push"
+        return f"http{'s' * tls}://127.0.0.1:{port}/push"
 
 
 def farther(rig, url, seconds):

@@ -23,6 +23,10 @@ class Limits:
         if not value <= limit:
             self.broken.append(f"{what}: {form.format(value)}, limit {form.format(limit)}")
 
+    def below(self, what, value, limit, form="{:.2f}"):
+        if not value < limit:
+            self.broken.append(f"{what}: {form.format(value)}, must be under {limit}")
+
     def at_least(self, what, value, limit, form="{:.2f}"):
         if not value >= limit:
             self.broken.append(f"{what}: {form.format(value)}, at least {form.format(limit)}")

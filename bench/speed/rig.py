@@ -70,30 +70,47 @@ def clock_of(pid):
     return time.clock_gettime_ns(~pid << 3 | 2)  # clock_getcpuclockid(3)
 
 
-def memory_kib(pid):
-    """Proportional set size: pages that processes share count once."""
+def _rollup_kib(pid, name):
     try:
         text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name}:"))
+
+
+def memory_kib(pid):
+    """Proportional set size: pages that processes share count once."""
+    return _rollup_kib(pid, "Pss")
+
+
+def heap_kib(pid):
+    """Memory that belongs to no file: heap, stack and what libraries have written to."""
+    return _rollup_kib(pid, "Pss_Anon")
+
+
+def machine_s():
+    """(seconds of CPU that were used, all that there were) since the machine was started"""
+    numbers = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return sum(numbers) - numbers[3] - numbers[4], sum(numbers)
 
 
 class Process:
     """
     A process in a session of its own, so that a Ctrl-C comes here alone and leaving the `with` ends
-    it. Output goes to files. cpu_s and exit are there once it has ended.
+    it. Output goes to files. cpu_s and exit are there once it has ended. One that `waits` is told to
+    go_on() by a line on its standard input.
     """
 
-    def __init__(self, command, directory, name, cwd=None):
+    def __init__(self, command, directory, name, cwd=None, waits=False):
         self.command = [str(word) for word in command]
         self.out_path = directory / f"{name}.out"
         self.err_path = directory / f"{name}.err"
         self.exit = self.cpu_s = None
         with self.out_path.open("wb") as out, self.err_path.open("wb") as err:
             self._popen = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
-                env=ENVIRONMENT, start_new_session=True, preexec_fn=_prepare_child)
+                self.command, stdin=subprocess.PIPE if waits else subprocess.DEVNULL, stdout=out,
+                stderr=err, cwd=cwd, env=ENVIRONMENT, start_new_session=True,
+                preexec_fn=_prepare_child)
         self.pid = self._popen.pid
 
     def __enter__(self):
@@ -106,6 +123,10 @@ class Process:
             self.stop()
         else:
             self.kill()
+
+    def go_on(self):
+        self._popen.stdin.write(b"\n")
+        self._popen.stdin.close()
 
     def is_over(self):
         if self.exit is None:
@@ -215,8 +236,8 @@ class Rig:
         """To be left when the rig is."""
         return self._stack.enter_context(thing)
 
-    def start(self, stem, *command, cwd=None):
-        return self.enter(Process(command, self.directory, self.name(stem), cwd))
+    def start(self, stem, *command, cwd=None, waits=False):
+        return self.enter(Process(command, self.directory, self.name(stem), cwd, waits))
 
     def queue(self, kind):
         """(process, endpoint) of one of QUEUES."""
@@ -263,7 +284,7 @@ class Rig:
             **sections, "queue": {"url": queue_url, **sections.get("queue", {})},
             "destinations": [{
                 "name": "sink", "concurrency": concurrency, "adaptive": False, "timeout": "60s",
-                "request": {"url": sink_url, "headers": HEADERS}, **(destination or {})}],
+                "connect_timeout": "60s", "request": {"url": sink_url, "headers": HEADERS}, **(destination or {})}],
         }
         path = self.directory / f"{self.name('config')}.yaml"
         path.write_text(yaml.safe_dump(values))
@@ -280,13 +301,13 @@ def drain(endpoint, queue_url, process, begin, end, timeout=1200):
     """
     Looks at the queue while it is drained. CPU, time and messages between the moment when at most
     `begin` of them were left and that when at most `end` were, so that neither start-up nor the last
-    ones are in it.
+    ones are in it; what part of the machine was busy meanwhile; and the heap at the end of it.
     """
     def look_until(count):
         limit = time.monotonic() + timeout
         while True:
             left = endpoint.left(queue_url)
-            now = time.monotonic(), process.cpu_ns(), left
+            now = time.monotonic(), process.cpu_ns(), left, *machine_s()
             if left <= count:
                 return now
             if process.is_over() or time.monotonic() > limit:
@@ -294,13 +315,15 @@ def drain(endpoint, queue_url, process, begin, end, timeout=1200):
                          f"{process.exit}\n{process.err()[-2000:]}")
             time.sleep(0.02)
 
-    time_a, cpu_a, left_a = look_until(begin)
-    time_b, cpu_b, left_b = look_until(end)
+    time_a, cpu_a, left_a, used_a, all_a = look_until(begin)
+    time_b, cpu_b, left_b, used_b, all_b = look_until(end)
+    heap = heap_kib(process.pid)
     messages = left_a - left_b
     if messages <= 0:
         sys.exit("bench: drained faster than it could be watched; take more --messages")
     return {"messages": messages, "seconds": time_b - time_a, "us": (cpu_b - cpu_a) / 1e3 / messages,
-            "rate": messages / (time_b - time_a), "busy": (cpu_b - cpu_a) / 1e9 / (time_b - time_a)}
+            "rate": messages / (time_b - time_a), "heap_kib": heap,
+            "machine": (used_b - used_a) / max(1, all_b - all_a)}
 
 
 def totals(process, messages):
@@ -317,20 +340,22 @@ def totals(process, messages):
 class Programs:
     """What is measured and measured with; built in `directory` when not there."""
 
-    TARGETS = ("floor", "client", "queue_load", "health_probe")
+    TARGETS = ("floor", "client", "queue_load", "idle_probe")
 
     def __init__(self, directory, bunshin=None):
         self.directory = directory
         self.bunshin = bunshin or directory / "src/cli/bunshin"
-        self.floor, self.client, self.load, _ = (directory / "bench" / name for name in self.TARGETS)
+        self.floor, self.client, self.load, self.probe = (directory / "bench" / name for name in self.TARGETS)
 
     def build(self):
         if not (self.directory / "build.ninja").exists():
             subprocess.run(["meson", "setup", self.directory, ROOT, "--buildtype=release",
                             "-Dtests=disabled"], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["ninja", "-C", self.directory, "--quiet", "src/cli/bunshin",
-                        *(f"bench/{name}" for name in self.TARGETS)], check=True,
-                       stdout=sys.stderr)
+        done = subprocess.run(["ninja", "-C", self.directory, "src/cli/bunshin",
+                               *(f"bench/{name}" for name in self.TARGETS)], check=False,
+                              stdout=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            sys.exit(f"bench: ninja failed:\n{done.stdout[-4000:]}")
         return self
 
 
