@@ -10,6 +10,9 @@
 #define ANSWER_HEADERS_MAX_BYTES ((size_t)64 << 10)
 /* No version of curl asks to be expected for so little; 7.88 begins at 1 MiB. */
 #define EXPECT_BODY_BYTES 1024
+/* curl's own are 16 and 64 KiB; 16 is the least that it takes for the second. */
+#define CUT_ANSWER_BUFFER_BYTES ((long)2 << 10)
+#define CUT_ANSWER_UPLOAD_BYTES ((long)16 << 10)
 /* Of a truncated answer so much is read and dropped to save the connection; then it is cut. */
 #define ANSWER_DRAIN_MAX_BYTES ((size_t)256 << 10)
 
@@ -94,6 +97,17 @@ static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
 	return CURL_PREREQFUNC_OK;
 }
 
+/*
+ * curl has a buffer for each transfer that waits for its answer, and over TLS another for the
+ * request. Where answers are cut anyway, the smaller ones hold most of them in one piece.
+ */
+static int set_buffers(CURL *easy)
+{
+	SET(easy, CURLOPT_BUFFERSIZE, CUT_ANSWER_BUFFER_BYTES);
+	SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, CUT_ANSWER_UPLOAD_BYTES);
+	return 0;
+}
+
 static int set_transport(CURL *easy, const struct http_client *client)
 {
 	const struct http_client_options *options = &client->options;
@@ -143,6 +157,8 @@ int easy_set_up(struct http_exchange *exchange)
 	/* Else it is one of the request's own headers, which curl writes once, not twice. */
 	if (client->may_proxy)
 		SET(easy, CURLOPT_USERAGENT, client->options.user_agent);
+	if (client->options.truncate_answer && set_buffers(easy) != 0)
+		return ERR_NOMEM;
 	return set_transport(easy, client);
 }
 
