@@ -46,7 +46,8 @@ struct http_client {
 	uv_loop_t *loop;
 	struct http_client_options options; /* defaults filled in; strings owned */
 	char *ca_file, *user_agent, *unix_path;
-	bool may_proxy; /* the environment names a proxy, and it may be used */
+	char *user_agent_line; /* the header of a request */
+	bool may_proxy;	       /* the environment names a proxy, and it may be used */
 	bool reuses_plain_http2;
 	CURLSH *share; /* DNS cache and TLS sessions of all shards */
 
@@ -81,12 +82,14 @@ struct http_exchange {
 	struct buf url, body, answer;
 	struct buf headers; /* "Name: value" NUL ... */
 	size_t header_count;
-	bool has_content_type;
+	bool has_content_type, has_user_agent;
 	struct curl_slist *nodes; /* the list that curl reads, in memory of the exchange's own */
 	size_t node_capacity;
 	const char *method, *set_method; /* wanted now; what the easy handle is set to */
 	bool set_with_body;
-	int64_t timeout_ms;
+	struct buf set_url; /* what the easy handle is set to; empty: not known */
+	CURLU *parsed;	    /* its parts; the easy handle borrows it */
+	int64_t timeout_ms, set_timeout_ms;
 	http_done *done;
 	void *arg;
 	uint64_t started_ns;
@@ -128,9 +131,18 @@ void sockets_close_unseen(struct http_client *client);
 void exchange_finish(struct http_exchange *exchange, CURLcode code);
 void exchange_free(struct http_exchange *exchange);
 
+/* Sets one option or leaves with ERR_NOMEM, all that can go wrong with a valid constant option. */
+#define SET(easy, option, value)                                       \
+	do {                                                           \
+		if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
+			return ERR_NOMEM;                              \
+	} while (0)
+
 /* easy.c: the part of an exchange that is curl's options. */
 int easy_set_up(struct http_exchange *exchange);      /* once for each easy handle */
 int easy_set_request(struct http_exchange *exchange); /* for each request; 0 or ERR_ */
 int easy_error(CURLcode code);
+/* easy_url.c: of these, what follows from the URL; nothing when it is the last request's. */
+int easy_set_url(struct http_exchange *exchange); /* 0 or ERR_ */
 
 #endif
