@@ -164,7 +164,7 @@ struct worker {
 	struct metrics *metrics;
 	struct ledger ledger;
 	uint64_t random;
-	bool drained;
+	uint64_t phase_us; /* of its loop's milliseconds */
 };
 
 void workers_open(struct world *world);

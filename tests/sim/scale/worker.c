@@ -29,9 +29,14 @@ static uint64_t next_random(void *impl)
 	return random_split_mix(&((struct worker *)impl)->random);
 }
 
+/* A loop's timers have whole milliseconds from its own beginning: those of two never agree. */
 static int timer_set(void *impl, struct clock_timer *timer, uint64_t due_us)
 {
-	return timer_heap_set(&((struct worker *)impl)->world->timers, timer, due_us);
+	struct worker *worker = impl;
+	uint64_t late_us = (due_us + worker->phase_us) % MS;
+
+	return timer_heap_set(
+		&worker->world->timers, timer, late_us ? due_us + MS - late_us : due_us);
 }
 
 static void timer_clear(void *impl, struct clock_timer *timer)
@@ -131,6 +136,7 @@ void workers_open(struct world *world)
 			.host = &world->hosts[i / options->workers_per_host],
 			.index = i,
 			.random = world_draw(world, UINT64_MAX),
+			.phase_us = world_draw(world, MS),
 			.start.fire = start};
 		list_init(&worker->calls);
 		worker_new(worker);
