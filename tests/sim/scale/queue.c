@@ -391,8 +391,7 @@ static int receive(void *impl, const struct queue_receive *params, queue_receive
 	struct worker *worker = impl;
 	struct queue_call *call = call_start(worker, API_RECEIVE, arg);
 
-	if (params->max_messages < 1 || params->max_messages > QUEUE_BATCH_MAX ||
-		params->max_messages > worker->world->options.concurrency)
+	if (params->max_messages < 1 || params->max_messages > QUEUE_BATCH_MAX)
 		world_broken(worker->world, "a receive of %u", params->max_messages);
 	call->params = *params;
 	call->receive_done = done;

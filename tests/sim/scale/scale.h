@@ -164,7 +164,7 @@ struct worker {
 	struct metrics *metrics;
 	struct ledger ledger;
 	uint64_t random;
-	bool drained;
+	uint64_t lag; /* what its timers' lateness is drawn from */
 };
 
 void workers_open(struct world *world);

@@ -29,9 +29,13 @@ static uint64_t next_random(void *impl)
 	return random_split_mix(&((struct worker *)impl)->random);
 }
 
+/* A loop's timers have whole milliseconds: those of several workers fire in any order. */
 static int timer_set(void *impl, struct clock_timer *timer, uint64_t due_us)
 {
-	return timer_heap_set(&((struct worker *)impl)->world->timers, timer, due_us);
+	struct worker *worker = impl;
+
+	return timer_heap_set(&worker->world->timers, timer,
+		due_us + random_below(random_split_mix(&worker->lag), MS));
 }
 
 static void timer_clear(void *impl, struct clock_timer *timer)
@@ -131,6 +135,7 @@ void workers_open(struct world *world)
 			.host = &world->hosts[i / options->workers_per_host],
 			.index = i,
 			.random = world_draw(world, UINT64_MAX),
+			.lag = world_draw(world, UINT64_MAX),
 			.start.fire = start};
 		list_init(&worker->calls);
 		worker_new(worker);
