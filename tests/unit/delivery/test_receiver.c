@@ -527,8 +527,8 @@ static void goes_on_when_the_last_message_is_lost(void **state)
 /* ---- a burst comes to a worker that has been idle: when are all slots in use? */
 
 /*
- * Idle for a minute, then 20,000 messages at once, or one and the others 10 ms later; 15 ms to the
- * queue and back. Microseconds from the first message until so many attempts are out.
+ * Idle for a minute, then six messages for each slot at once, or one and the others 10 ms later; 15
+ * ms to the queue and back. Microseconds from the first message until so many attempts are out.
  */
 static uint64_t ramp_us(
 	const struct world_options *options, uint64_t provider_us, bool one_first, unsigned wanted)
@@ -543,10 +543,10 @@ static uint64_t ramp_us(
 	world_run_to(&world, 65 * S);
 	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
 	came_us = world_now_us(&world);
-	world_add(&world, one_first ? 1 : 20000);
+	world_add(&world, one_first ? 1 : 6 * options->concurrency);
 	if (one_first) {
 		world_run_to(&world, came_us + 10 * MS);
-		world_add(&world, 20000);
+		world_add(&world, 6 * options->concurrency);
 	}
 	while (world.targets[0].out < wanted) {
 		assert_true(world_now_us(&world) < came_us + 10 * S);
@@ -587,6 +587,35 @@ static void a_burst_fills_all_slots_at_once(void **state)
 	}
 }
 
+static void be_adaptive(struct delivery_destination *destination, unsigned lane)
+{
+	destination->adaptive = true;
+}
+
+/*
+ * A worker that has found once what the provider takes knows it after an hour of idleness, too: the
+ * next burst fills all slots as fast as if there were no limit to find.
+ */
+static void a_later_burst_needs_no_slow_start(void **state)
+{
+	const struct world_options options = {.concurrency = 500, .adjust = be_adaptive};
+	uint64_t first_us = ramp_us(&options, 100 * MS, false, 491), came_us;
+
+	assert_in_range(
+		first_us, 300 * MS, 1000 * MS); /* 16 at first, and twice as many each time */
+	world_run_until_done(&world, 200 * S);
+	world_run_to(&world, 3800 * S);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	came_us = world_now_us(&world);
+	world_add(&world, 3000);
+	while (world.targets[0].out < 491) {
+		assert_true(world_now_us(&world) < came_us + 10 * S);
+		assert_true(world_step(&world));
+	}
+	assert_in_range(world_now_us(&world) - came_us, 0, 10 * MS + 3 * 15 * MS);
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -607,6 +636,7 @@ int main(void)
 		cmocka_unit_test(a_mebibyte_each),
 		cmocka_unit_test(larger_than_the_limit),
 		cmocka_unit_test(a_burst_fills_all_slots_at_once),
+		cmocka_unit_test(a_later_burst_needs_no_slow_start),
 		cmocka_unit_test(backs_off_on_failures),
 		cmocka_unit_test(backs_off_when_none_can_be_started),
 		cmocka_unit_test(failing_together_counts_once),
