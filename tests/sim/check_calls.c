@@ -21,9 +21,9 @@ static void check_room(struct worker *worker, unsigned asked)
 		uint64_t answer_us = delivery->latency.mean_us + delivery->latency.deviation_us;
 		size_t soon = lane->trip_us ? most * answer_us / lane->trip_us : 0;
 
-		slots += most + (soon < most ? soon : most);
-		most = most > QUEUE_BATCH_MAX ? most : QUEUE_BATCH_MAX;
-		if (lane->waiting_count > most + QUEUE_BATCH_MAX)
+		slots += most + (soon < most ? soon : most) + 9;
+		most += (soon < most ? soon : most) + QUEUE_BATCH_MAX;
+		if (lane->waiting_count > most + 2 * QUEUE_BATCH_MAX)
 			invariant_broken(worker->sim, INV_BOUNDS, NULL,
 				"worker %u has %zu messages waiting for destination %zu",
 				worker->index, lane->waiting_count, i);

@@ -28,7 +28,7 @@ static const char help[] =
 	"  --queue-ms LO-HI     there and back, long polls aside [10-20]\n"
 	"  --visibility S       [60]\n"
 	"  --start-within MS    workers start at random within this time [1000]\n"
-	"  --deadline S         of one message in a thousand, from the start [none]\n"
+	"  --deadline S         of one message in a hundred, from the start [none]\n"
 	"  --seed N             [1]\n"
 	"  --ratio LO-HI        exit 1 when actual by predicted is not in there, in thousandths\n"
 	"  --requests N         exit 1 when more are made for a thousand messages\n"

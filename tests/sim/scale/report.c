@@ -13,14 +13,26 @@ static void bound(struct prediction *prediction, double per_s, const char *what)
 	prediction->bound = what;
 }
 
+/*
+ * From the queue's answer to its delete. A delete waits until ten are there, half of that time on
+ * average, or for its time.
+ */
+static double held_s(const struct options *options, double per_s)
+{
+	double queue_s = (double)(options->queue_min_us + options->queue_max_us) / 2 / S;
+	double trip_s = (double)provider_mean_us(options) / S;
+	double linger_s = (double)CORE_LINGER_US / S;
+	double full_s = QUEUE_BATCH_MAX * options->workers / per_s;
+
+	return queue_s + trip_s + (full_s < linger_s ? full_s : linger_s) / 2;
+}
+
 struct prediction report_predict(const struct options *options)
 {
 	struct prediction prediction = {.bound = NULL};
 	double trip_s = (double)provider_mean_us(options) / S;
 	double queue_s = (double)(options->queue_min_us + options->queue_max_us) / 2 / S;
-	/* From the queue's answer to its delete; a batch waits until it is full, or for its time.
-	 */
-	double held_s = queue_s + trip_s + (double)CORE_LINGER_US / S;
+	double flow;
 
 	bound(&prediction, (double)options->workers * options->concurrency / trip_s, "workers");
 	if (options->provider_rate)
@@ -29,7 +41,11 @@ struct prediction report_predict(const struct options *options)
 		bound(&prediction, (double)options->rate, "rate");
 	if (options->queue_rate)
 		bound(&prediction, (double)options->queue_rate * QUEUE_BATCH_MAX, "queue requests");
-	bound(&prediction, (double)options->in_flight_limit / held_s, "in flight in the queue");
+	/* How long a delete waits depends on the flow, and that on how long it waits. */
+	flow = prediction.per_s;
+	for (int i = 0; i < 4; i++)
+		flow = (double)options->in_flight_limit / held_s(options, flow);
+	bound(&prediction, flow, "in flight in the queue");
 	prediction.ramp_s = (double)options->start_us / 2 / S + queue_s + trip_s;
 	prediction.total_s = options->messages / prediction.per_s + prediction.ramp_s;
 	return prediction;

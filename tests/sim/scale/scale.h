@@ -44,7 +44,7 @@ struct options {
 	uint64_t queue_min_us, queue_max_us; /* there and back */
 	unsigned visibility_s, wait_s;
 	uint64_t start_us;    /* workers start within this time */
-	uint64_t deadline_us; /* of one message in a thousand; 0: none */
+	uint64_t deadline_us; /* of one message in a hundred; 0: none */
 	uint64_t limit_us;    /* everything has ended by then */
 };
 
@@ -164,7 +164,7 @@ struct worker {
 	struct metrics *metrics;
 	struct ledger ledger;
 	uint64_t random;
-	uint64_t phase_us; /* of its loop's milliseconds */
+	uint64_t lag; /* what its timers' lateness is drawn from */
 };
 
 void workers_open(struct world *world);

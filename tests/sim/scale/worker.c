@@ -29,14 +29,13 @@ static uint64_t next_random(void *impl)
 	return random_split_mix(&((struct worker *)impl)->random);
 }
 
-/* A loop's timers have whole milliseconds from its own beginning: those of two never agree. */
+/* A loop's timers have whole milliseconds: those of several workers fire in any order. */
 static int timer_set(void *impl, struct clock_timer *timer, uint64_t due_us)
 {
 	struct worker *worker = impl;
-	uint64_t late_us = (due_us + worker->phase_us) % MS;
 
-	return timer_heap_set(
-		&worker->world->timers, timer, late_us ? due_us + MS - late_us : due_us);
+	return timer_heap_set(&worker->world->timers, timer,
+		due_us + random_below(random_split_mix(&worker->lag), MS));
 }
 
 static void timer_clear(void *impl, struct clock_timer *timer)
@@ -136,7 +135,7 @@ void workers_open(struct world *world)
 			.host = &world->hosts[i / options->workers_per_host],
 			.index = i,
 			.random = world_draw(world, UINT64_MAX),
-			.phase_us = world_draw(world, MS),
+			.lag = world_draw(world, UINT64_MAX),
 			.start.fire = start};
 		list_init(&worker->calls);
 		worker_new(worker);

@@ -59,7 +59,7 @@ bool per_second_take(struct per_second *per, uint64_t now_us, uint64_t limit)
 
 int64_t mail_deadline_ms(const struct options *options, uint32_t mail)
 {
-	if (options->deadline_us == 0 || mail % 1000 != 7)
+	if (options->deadline_us == 0 || mail % 100 != 7)
 		return INT64_MAX;
 	return EPOCH_MS + (int64_t)(options->deadline_us / MS);
 }

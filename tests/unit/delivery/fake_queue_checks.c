@@ -38,7 +38,7 @@ void fake_queue_check_receive(struct fake_queue *queue, const struct queue_recei
 		size_t soon = lane->trip_us ? slots * answer_us / lane->trip_us : 0;
 
 		/* And what is free when the answer comes. */
-		slots += soon < slots ? soon : slots;
+		slots += (soon < slots ? soon : slots) + 9;
 		room += taken < slots ? slots - taken : 0;
 	}
 	if (queue->asked_out + params->max_messages > room)
