@@ -90,10 +90,15 @@ static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
 	struct http_exchange *exchange = arg;
 	long connects = 0;
 
-	if (exchange->sends++ > 0)
+	if (exchange->sends > 0) {
+		exchange->sends++;
 		return CURL_PREREQFUNC_ABORT;
+	}
 	curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connects);
 	exchange->reused = connects == 0;
+	if (!plain_http2_may_send(exchange))
+		return CURL_PREREQFUNC_ABORT;
+	exchange->sends++;
 	return CURL_PREREQFUNC_OK;
 }
 
