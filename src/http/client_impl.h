@@ -101,13 +101,20 @@ struct http_exchange {
 	unsigned sends; /* times that curl began to send it; the second is stopped */
 	bool reused;	/* the first went out on a kept-alive connection */
 	size_t answer_header_bytes;
-	bool headers_complete; /* the blank line behind the last answer's headers has come */
-	size_t dropped_bytes;  /* of the answer's body, past the limit */
-	bool too_large;	       /* the answer broke a limit */
-	bool cut;	       /* enough of a truncated answer was read */
-	bool given_up;	       /* for want of memory, see shard.c */
+	uint32_t answer_initials; /* of header_initial(), of every line that came */
+	bool headers_complete;	  /* the blank line behind the last answer's headers has come */
+	size_t dropped_bytes;	  /* of the answer's body, past the limit */
+	bool too_large;		  /* the answer broke a limit */
+	bool cut;		  /* enough of a truncated answer was read */
+	bool given_up;		  /* for want of memory, see shard.c */
 	char error[CURL_ERROR_SIZE];
 };
+
+/* A bit for the first letter of a header's name, in any case. */
+static inline uint32_t header_initial(char letter)
+{
+	return (uint32_t)1 << (letter & 31);
+}
 
 /* client.c */
 void client_arm_timer(struct http_client *client);
