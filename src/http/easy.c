@@ -26,6 +26,7 @@ static size_t on_header(char *line, size_t size, size_t len, void *arg)
 		exchange->too_large = true;
 		return 0;
 	}
+	exchange->answer_initials |= header_initial(line[0]);
 	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
 		exchange->headers_complete = false; /* 1xx ones may have come before */
 	else if (line[0] == '\r' || line[0] == '\n')
@@ -90,10 +91,15 @@ static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
 	struct http_exchange *exchange = arg;
 	long connects = 0;
 
-	if (exchange->sends++ > 0)
+	if (exchange->sends > 0) {
+		exchange->sends++;
 		return CURL_PREREQFUNC_ABORT;
+	}
 	curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connects);
 	exchange->reused = connects == 0;
+	if (!plain_http2_may_send(exchange))
+		return CURL_PREREQFUNC_ABORT;
+	exchange->sends++;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -130,9 +136,13 @@ static int set_transport(CURL *easy, const struct http_client *client)
 	SET(easy, CURLOPT_SSL_CTX_FUNCTION, trust_apply);
 	SET(easy, CURLOPT_SSL_CTX_DATA, client->ca_file);
 	SET(easy, CURLOPT_PIPEWAIT, 1L); /* counts for HTTP/2 only */
-	/* Without a proxy to find there curl need not search the environment for every request. */
-	if (!client->may_proxy)
+	/* Without a proxy to find there curl need not search the environment for every request,
+	 * nor copy the names of what its certificates are looked up in. */
+	if (!client->may_proxy) {
 		SET(easy, CURLOPT_NOPROXY, "*");
+		SET(easy, CURLOPT_PROXY_CAINFO, (const char *)NULL);
+		SET(easy, CURLOPT_PROXY_CAPATH, (const char *)NULL);
+	}
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	return 0;
 }

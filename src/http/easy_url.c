@@ -30,22 +30,25 @@ static int set_proxy(struct http_exchange *exchange)
 }
 
 /*
- * Plain http has no ALPN to wait for, so there `auto` is 1.1 and 2 is prior knowledge. With the
- * latter, libcurl 7.88 fails every request but the first of a connection ("Error in the HTTP2
- * framing layer"; its own tool does too), so each gets a connection of its own. 8.0 mended that.
+ * Plain http has no ALPN to wait for, so there `auto` is 1.1 and 2 is prior knowledge, which
+ * libcurl before 8.1 uses up on a connection: see plain_http2.c. A proxy knows nothing of it, and
+ * there each request gets a connection of its own.
  */
 static int set_version(struct http_exchange *exchange, bool tls)
 {
 	CURL *easy = exchange->easy;
-	enum http_version version = exchange->client->options.version;
+	const struct http_client *client = exchange->client;
+	enum http_version version = client->options.version;
 	long option = CURL_HTTP_VERSION_2TLS;
 	long fresh = 0;
 
+	exchange->plain_http2 = false;
 	if (version == HTTP_VERSION_1_1 || (version == HTTP_VERSION_AUTO && !tls)) {
 		option = CURL_HTTP_VERSION_1_1;
 	} else if (!tls) {
 		option = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-		fresh = !exchange->client->reuses_plain_http2;
+		fresh = client->may_proxy && !client->reuses_plain_http2;
+		exchange->plain_http2 = !client->may_proxy && !client->reuses_plain_http2;
 	}
 	SET(easy, CURLOPT_HTTP_VERSION, option);
 	SET(easy, CURLOPT_FRESH_CONNECT, fresh);

@@ -119,6 +119,7 @@ static void recycle(struct http_exchange *exchange)
 	exchange->sends = 0;
 	exchange->reused = false;
 	exchange->answer_header_bytes = 0;
+	exchange->answer_initials = 0;
 	exchange->headers_complete = false;
 	exchange->dropped_bytes = 0;
 	exchange->too_large = false;
@@ -360,6 +361,9 @@ const char *http_exchange_answer_header(struct http_exchange *exchange, const ch
 {
 	struct curl_header *header;
 
+	/* Most that are asked for are not there, and curl would compare them with all that are. */
+	if ((exchange->answer_initials & header_initial(name[0])) == 0)
+		return NULL;
 	/* -1: of the last answer, so not of a 1xx before it. */
 	if (curl_easy_header(exchange->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
 		return NULL;
