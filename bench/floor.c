@@ -87,7 +87,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
 		post_check(watch != NULL, "calloc");
 		watch->shard = shard;
 		watch->fd = fd;
-		post_check(uv_poll_init_socket(&loop, &watch->poll, fd) == 0, "uv_poll_init_socket");
+		post_check(
+			uv_poll_init_socket(&loop, &watch->poll, fd) == 0, "uv_poll_init_socket");
 		watch->poll.data = watch;
 		curl_multi_assign(shard->multi, fd, watch);
 	}
