@@ -6,6 +6,7 @@ many requests in flight as it may have.
 """
 import json
 import selectors
+import signal
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ import time
 from figures import table
 from speed.provider import farther
 from speed.report import Limits, Report, median, spread
-from speed.rig import wait_for
+from speed.rig import STOPS, wait_for
 
 LIMIT_P50_MS, LIMIT_P99_MS, LIMIT_START_MS, LIMIT_BURST_MS = 1, 3, 50, 300
 EVERY_MS = 20
@@ -39,6 +40,7 @@ class Holder:
         self._thread.start()
 
     def _serve(self):
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # they are for the main thread
         while not self._ended:
             for key, _ in self._selector.select(0.02):
                 if key.fileobj is self._listener:
@@ -117,7 +119,7 @@ def burst(rig, endpoint, far, in_flight):
     """Milliseconds, by the arrival of the last of so many requests, none of which is answered."""
     queue_url = endpoint.create(rig.name("burst"), VisibilityTimeout="60")
     with Holder() as holder:
-        path = rig.config(queue_url, holder.url, in_flight, queue={"endpoint": far},
+        path = rig.config(queue_url, holder.url, in_flight, queue={"endpoint": far, "wait": "1s"},
                           log={"level": "info", "format": "json"})
         with rig.worker(path) as worker:
             wait_for(lambda: '"receiving"' in worker.err(), "the worker", 60)

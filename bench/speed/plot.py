@@ -49,10 +49,10 @@ def bars(title, axis, labels, series, limit=None, log=False):
     return "\n".join([*text, "plot " + ", ".join(plots)])
 
 
-def lines(title, axes, curves):
+def lines(title, axes, curves, log_x=False):
     """Curves over x: {name: ([(x, y)], on the right axis)}; axes are the names of x, left, right."""
     text = [f"set title {title!r}", f"set xlabel {axes[0]!r}", f"set ylabel {axes[1]!r}",
-            "set yrange [0:*]"]
+            "set yrange [0:*]", *(["set logscale x"] if log_x else [])]
     if any(right for _, right in curves.values()):
         text += [f"set y2label {axes[2]!r}", "set y2tics", "set y2range [0:*]", "set border 11"]
     plots = []
