@@ -13,8 +13,8 @@ set output {output!r}
 set border 3 linecolor rgb "#888888"
 set tics nomirror
 set grid ytics linecolor rgb "#dddddd" linetype 1
-set title {title!r}
-set key top left
+set errorbars linecolor rgb "#444444"
+set key above center maxrows 1
 """
 
 
@@ -69,7 +69,7 @@ def draw(plots, directory=ROOT / "docs"):
         install("gnuplot", GNUPLOT)
     for name, text in plots.items():
         head = HEAD.format(name=name.partition(".")[0].replace("-", "_"),
-                           output=str(directory / name), title="")
+                           output=str(directory / name))
         done = subprocess.run([GNUPLOT], input=head + text + "\n", text=True, stderr=subprocess.PIPE,
                               check=False)
         if done.returncode != 0:

@@ -296,7 +296,8 @@ class Rig:
             **sections, "queue": {"url": queue_url, **sections.get("queue", {})},
             "destinations": [{
                 "name": "sink", "concurrency": concurrency, "adaptive": False, "timeout": "60s",
-                "connect_timeout": "60s", "request": {"url": sink_url, "headers": HEADERS}, **(destination or {})}],
+                "connect_timeout": "60s", "request": {"url": sink_url, "headers": HEADERS},
+                **(destination or {})}],
         }
         path = self.directory / f"{self.name('config')}.yaml"
         path.write_text(yaml.safe_dump(values))

@@ -37,7 +37,7 @@ PARTS = {
     "cost": (["--messages", 200, "--in-flight", 16, "--pace", 2000], 2, "15 ms away"),
     "headline": (["--messages", 300, "--queue", "memory"], 2, "drain, queue in memory"),
     "idle": (["--messages", 5, "--starts", 2, "--burst", 20], 9, "first of a burst to 20"),
-    "scale": (["--messages", 300, "--processes", "1,3"], 2, "KiB each, idle"),
+    "scale": (["--messages", 300, "--processes", 3], 1, "KiB each, idle"),
     "longrun": (["--seconds", 3, "--minute", 1, "--rate", 100], 3, "p99, ms"),
     "latency": (["--messages", 200, "--in-flight", "20,10,20", "--pace", 300], 5, "CPU of 20 beside 10"),
 }
