@@ -208,7 +208,9 @@ class Endpoint:
         return json.loads(text or b"{}")
 
     def create(self, name, **attributes):
-        return self.call("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+        """Its URL, by the address that the queue is reached at and not by a name, as fauxqs has it."""
+        url = self.call("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+        return self.url + urllib.parse.urlsplit(url).path
 
     def left(self, queue_url):
         """Messages that have not been deleted."""
@@ -309,17 +311,21 @@ class Rig:
 
 # Windows: what a process uses between two moments of a drain
 
+STALL_S = 100  # in which not one message was deleted: it is given up
 
-def drain(endpoint, queue_url, process, begin, end, timeout=1200):
+
+def drain(endpoint, queue_url, process, begin, end):
     """
     Looks at the queue while it is drained. CPU, time and messages between the moment when at most
     `begin` of them were left and that when at most `end` were, so that neither start-up nor the last
     ones are in it; what part of the machine was busy meanwhile; and the heap at the end of it.
     """
     def look_until(count):
-        limit = time.monotonic() + timeout
+        seen, limit = None, 0
         while True:
             left = endpoint.left(queue_url)
+            if left != seen:
+                seen, limit = left, time.monotonic() + STALL_S
             now = time.monotonic(), process.cpu_ns(), left, *machine_s()
             if left <= count:
                 return now
