@@ -68,7 +68,7 @@ class Level:
 def row(variant, in_flight, results):
     worker, client, floor = (results[name] for name in ("worker", "client", "floor"))
     return [TITLES[variant], f"{in_flight:,}", f"{median(worker, 'in_flight'):,.0f}",
-            f"{median(floor, 'us'):.1f}", f"{median(client, 'us'):.1f}", f"{median(worker, 'us'):.1f}",
+            *(f"{median(runs, 'us'):.1f}" for runs in (floor, client, worker)),
             str(ratio(client, floor)), str(ratio(worker, floor)),
             f"{median(worker, 'requests'):.3f}"]
 

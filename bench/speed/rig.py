@@ -1,4 +1,4 @@
-"""Processes, queues and workers of the benchmarks: all on loopback, on free ports, none left behind."""
+"""Processes, queues and workers of the benchmarks: on loopback, on free ports, none left behind."""
 import contextlib
 import ctypes
 import http.client
@@ -94,7 +94,8 @@ def heap_kib(pid):
 
 def machine_s():
     """(seconds of CPU that were used, all that there were) since the machine was started"""
-    numbers = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    line = pathlib.Path("/proc/stat").read_text().splitlines()[0]
+    numbers = [int(word) for word in line.split()[1:9]]
     return sum(numbers) - numbers[3] - numbers[4], sum(numbers)
 
 
@@ -208,7 +209,7 @@ class Endpoint:
         return json.loads(text or b"{}")
 
     def create(self, name, **attributes):
-        """Its URL, by the address that the queue is reached at and not by a name, as fauxqs has it."""
+        """Its URL, by the address that the queue is reached at; fauxqs names itself otherwise."""
         url = self.call("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
         return self.url + urllib.parse.urlsplit(url).path
 
@@ -260,7 +261,8 @@ class Rig:
             process = self.start("fauxqs", node, "--no-warnings", "--input-type=module", "-e", FAUXQS,
                                  "--", cwd=PEERS)
         elif kind == "memory":
-            process = self.start("queue", self.bunshin, "queue", "--listen", "127.0.0.1:0", "--memory")
+            process = self.start("queue", self.bunshin, "queue", "--listen", "127.0.0.1:0",
+                                 "--memory")
         else:
             process = self.start("queue", self.bunshin, "queue", "--listen", "127.0.0.1:0", "--data",
                                  self.directory / self.name("data"))
@@ -364,7 +366,8 @@ class Programs:
     def __init__(self, directory, bunshin=None):
         self.directory = directory
         self.bunshin = bunshin or directory / "src/cli/bunshin"
-        self.floor, self.client, self.load, self.probe = (directory / "bench" / name for name in self.TARGETS)
+        self.floor, self.client, self.load, self.probe = (directory / "bench" / name
+                                                          for name in self.TARGETS)
 
     def build(self):
         if not (self.directory / "build.ninja").exists():
