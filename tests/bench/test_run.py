@@ -75,7 +75,8 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("arguments", [["fly"], ["floor", "--variants", "h3"],
                                        ["floor", "--in-flight", "x"], ["cost", "--runs", "0"],
-                                       ["peers", "--peers", "celery"]])
+                                       ["peers", "--peers", "celery"],
+                                       ["--in-flight", "64"]])
 def test_wrong_usage(arguments):
     done = subprocess.run([ROOT / "bench/run", *arguments], capture_output=True, text=True,
                           timeout=60, check=False)
