@@ -61,6 +61,7 @@ def wait_for(condition, what, timeout=600, every=0.02):
 
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
+STOPPED = 143  # the exit code after a SIGTERM
 
 
 def _prepare_child():
