@@ -28,7 +28,8 @@ def run(rig, options):
     for in_flight in options.in_flight or IN_FLIGHT:
         for title, url in {"here": endpoint.url, f"{FAR_S * 1e3:.0f} ms away": far}.items():
             sink = rig.enter(Provider(rig, Fixed(round(in_flight / options.pace, 3))))
-            runs = [measure(rig, endpoint, url, options, in_flight, sink) for _ in range(options.runs)]
+            runs = [measure(rig, endpoint, url, options, in_flight, sink)
+                    for _ in range(options.runs)]
             rows.append([title, f"{in_flight:,}", spread(runs, "requests", "{:.4f}")])
             limits.at_most(f"SQS requests a message, queue {title}, {in_flight:,} in flight",
                            median(runs, "requests"), LIMIT, "{:.4f}")

@@ -156,6 +156,6 @@ def run(rig, options):
     rows.append([f"first of a burst to {options.burst} in flight", spread(runs, "ms", "{:.0f}"),
                  f"{LIMIT_BURST_MS}"])
     limits.below("first of a burst to full concurrency, ms", median(runs, "ms"), LIMIT_BURST_MS)
-    made = [f"{options.runs} runs of {options.messages:,} messages, {options.starts} starts and one burst, "
-            f"medians"]
+    made = [f"{options.runs} runs of {options.messages:,} messages, {options.starts} starts and one "
+            "burst, medians"]
     return Report(made, table(["ms", "median (low-high)", "limit"], rows), limits.broken)

@@ -65,7 +65,8 @@ class Watch:
     def scrape(self):
         """Counts up to each bound since the last time."""
         with urllib.request.urlopen(self.url, timeout=60) as answer:
-            now = {float(bound): int(count) for bound, count in BUCKET.findall(answer.read().decode())}
+            found = BUCKET.findall(answer.read().decode())
+        now = {float(bound): int(count) for bound, count in found}
         since = {bound: count - self.buckets.get(bound, 0) for bound, count in now.items()}
         self.buckets = now
         return sorted(since.items())

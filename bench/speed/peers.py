@@ -24,6 +24,8 @@ LIMIT_US = 22
 # What Bunshin may spend of what they spend.
 LIMITS = {"sqs-consumer": 1 / 4, "squiss-ts": 1 / 4, "boto3": 1 / 10}
 SINKS = {"at once": None, "20-50 ms": Uniform(0.02, 0.05)}
+# Debian's boto3 speaks the Query protocol, which fauxqs does not.
+NOT_AT = {"fauxqs": {"boto3"}}
 NODE = PEERS / "node_modules/.bin/node"
 PROGRAMS = {
     "sqs-consumer": [NODE, PEERS / "sqs_consumer.mjs"],
@@ -50,6 +52,11 @@ def installed(name):
         return json.loads((PEERS / "node_modules" / name / "package.json").read_text())["version"]
     except OSError:
         return None
+
+
+def chosen(options):
+    return [name for name in options.peers or PROGRAMS
+            if name not in NOT_AT.get(options.queue, ())]
 
 
 class Contest:
@@ -86,7 +93,7 @@ class Contest:
         return {"us": float(match[3]), "rate": float(match[2])}
 
     def measure(self):
-        peers = {name: self.peer(name) for name in self.options.peers or PROGRAMS}
+        peers = {name: self.peer(name) for name in chosen(self.options)}
         return by_turns({"Bunshin": self.bunshin, **peers, "floor": self.floor}, self.options.runs)
 
 
@@ -112,7 +119,7 @@ def run(rig, options):
         with Provider(rig, delay) as sink:
             results = all_results[title] = Contest(rig, endpoint, options, sink).measure()
         text += rows(title, results)
-        for name in options.peers or PROGRAMS:
+        for name in chosen(options):
             limits.at_most(f"beside {name}, provider {title}",
                            ratio(results["Bunshin"], results[name]).middle, LIMITS[name])
     floor = median(all_results["at once"]["floor"], "us")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Report:
-    """What a part gives: text for the page, plots (file name -> gnuplot), limits that are not kept."""
+    """What a part gives: text for the page, limits not kept, plots (file name -> gnuplot)."""
 
     made: list
     text: str

@@ -1,4 +1,4 @@
-"""Processes, queues and workers of the benchmarks: all on loopback, on free ports, none left behind."""
+"""Processes, queues and workers of the benchmarks: on loopback, on free ports, none left behind."""
 import contextlib
 import ctypes
 import http.client
@@ -61,6 +61,7 @@ def wait_for(condition, what, timeout=600, every=0.02):
 
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
+STOPPED = 143  # the exit code after a SIGTERM
 
 
 def _prepare_child():
@@ -94,7 +95,8 @@ def heap_kib(pid):
 
 def machine_s():
     """(seconds of CPU that were used, all that there were) since the machine was started"""
-    numbers = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    line = pathlib.Path("/proc/stat").read_text().splitlines()[0]
+    numbers = [int(word) for word in line.split()[1:9]]
     return sum(numbers) - numbers[3] - numbers[4], sum(numbers)
 
 
@@ -208,7 +210,9 @@ class Endpoint:
         return json.loads(text or b"{}")
 
     def create(self, name, **attributes):
-        return self.call("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+        """Its URL, by the address that the queue is reached at; fauxqs names itself otherwise."""
+        url = self.call("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+        return self.url + urllib.parse.urlsplit(url).path
 
     def left(self, queue_url):
         """Messages that have not been deleted."""
@@ -258,7 +262,8 @@ class Rig:
             process = self.start("fauxqs", node, "--no-warnings", "--input-type=module", "-e", FAUXQS,
                                  "--", cwd=PEERS)
         elif kind == "memory":
-            process = self.start("queue", self.bunshin, "queue", "--listen", "127.0.0.1:0", "--memory")
+            process = self.start("queue", self.bunshin, "queue", "--listen", "127.0.0.1:0",
+                                 "--memory")
         else:
             process = self.start("queue", self.bunshin, "queue", "--listen", "127.0.0.1:0", "--data",
                                  self.directory / self.name("data"))
@@ -309,17 +314,21 @@ class Rig:
 
 # Windows: what a process uses between two moments of a drain
 
+STALL_S = 100  # in which not one message was deleted: it is given up
 
-def drain(endpoint, queue_url, process, begin, end, timeout=1200):
+
+def drain(endpoint, queue_url, process, begin, end):
     """
     Looks at the queue while it is drained. CPU, time and messages between the moment when at most
     `begin` of them were left and that when at most `end` were, so that neither start-up nor the last
     ones are in it; what part of the machine was busy meanwhile; and the heap at the end of it.
     """
     def look_until(count):
-        limit = time.monotonic() + timeout
+        seen, limit = None, 0
         while True:
             left = endpoint.left(queue_url)
+            if left != seen:
+                seen, limit = left, time.monotonic() + STALL_S
             now = time.monotonic(), process.cpu_ns(), left, *machine_s()
             if left <= count:
                 return now
@@ -358,7 +367,8 @@ class Programs:
     def __init__(self, directory, bunshin=None):
         self.directory = directory
         self.bunshin = bunshin or directory / "src/cli/bunshin"
-        self.floor, self.client, self.load, self.probe = (directory / "bench" / name for name in self.TARGETS)
+        self.floor, self.client, self.load, self.probe = (directory / "bench" / name
+                                                          for name in self.TARGETS)
 
     def build(self):
         if not (self.directory / "build.ninja").exists():

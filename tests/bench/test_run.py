@@ -1,4 +1,4 @@
-"""bench/run at sizes at which its figures mean nothing: each part works, and says what is not kept."""
+"""bench/run at sizes at which its figures mean nothing: each part works and says what is not kept."""
 import os
 import pathlib
 import re
@@ -39,7 +39,8 @@ PARTS = {
     "idle": (["--messages", 5, "--starts", 2, "--burst", 20], 9, "first of a burst to 20"),
     "scale": (["--messages", 300, "--processes", 3], 1, "KiB each, idle"),
     "longrun": (["--seconds", 3, "--minute", 1, "--rate", 100], 3, "p99, ms"),
-    "latency": (["--messages", 200, "--in-flight", "20,10,20", "--pace", 300], 5, "CPU of 20 beside 10"),
+    "latency": (["--messages", 200, "--in-flight", "20,10,20", "--pace", 300], 5,
+                "CPU of 20 beside 10"),
 }
 
 
@@ -74,7 +75,8 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("arguments", [["fly"], ["floor", "--variants", "h3"],
                                        ["floor", "--in-flight", "x"], ["cost", "--runs", "0"],
-                                       ["peers", "--peers", "celery"]])
+                                       ["peers", "--peers", "celery"],
+                                       ["--in-flight", "64"]])
 def test_wrong_usage(arguments):
     done = subprocess.run([ROOT / "bench/run", *arguments], capture_output=True, text=True,
                           timeout=60, check=False)
