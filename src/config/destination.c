@@ -210,6 +210,10 @@ void destination_free(struct config_destination *destination)
 	free(destination->outcomes.throttle.ranges);
 	free(destination->outcomes.breaker.ranges);
 	free(destination->outcomes.permanent.ranges);
+	free(destination->outcomes.quota.ranges);
+	free(destination->outcomes.unregistered.ranges);
+	free(destination->outcomes.ambiguous.ranges);
+	free(destination->retry_after_path);
 	destination_free_rules(destination);
 	free(destination->ca_file);
 }
