@@ -204,6 +204,7 @@ void destination_free(struct config_destination *destination)
 		template_free(destination->request.headers[i].value);
 	}
 	free(destination->request.headers);
+	free(destination->request.attribute_headers);
 	template_free(destination->request.body);
 	free(destination->accept.ranges);
 	free(destination->outcomes.retry.ranges);

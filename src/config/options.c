@@ -84,6 +84,11 @@ const struct option options[] = {
 	{"destinations[].request.headers", OPTION_HEADERS, IN_DESTINATION(request.headers),
 		.fallback = "{}",
 		.help = "Templates of the header fields, by name."},
+	{"destinations[].request.attribute_headers", OPTION_NAME,
+		IN_DESTINATION(request.attribute_headers), .min = 1, .max = 64, .marks = "-_",
+		.nullable = true,
+		.help = "Each text or number among the message's attributes goes along as a header "
+			"field of its name behind this; null: none does."},
 	{"destinations[].request.body", OPTION_BODY, IN_DESTINATION(request.body), .nullable = true,
 		.help = "Template of the body; null: the message body as it is."},
 	{"destinations[].timeout", OPTION_DURATION, IN_DESTINATION(timeout_ms), .min = 100 * MS,

@@ -3,10 +3,12 @@
 import json
 import uuid
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from harness import wait_for
 from test_sink import ask, totals
 
 DESTINATIONS = Path(__file__).resolve().parent.parent.parent / "conf/destinations"
@@ -224,6 +226,10 @@ RECIPIENTS = [
 ]
 
 
+UNREGISTERED = [9990400001, 9990403001, 9990410001, "+15005550001", "+15005550004",
+                "+15005550009", "090", "CDEAD040401", "CDEAD041001", "general", "dead0404:1"]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_becomes_of_each_recipient(bunshin, preset):
     provider, environment, body = PRESETS[preset]
@@ -232,6 +238,11 @@ def test_what_becomes_of_each_recipient(bunshin, preset):
     found = stage.deliver([body(to) for _, to, *_ in rows])
     assert [(preset, to, line["outcome"], line.get("status", 0), line["attempts"])
             for (_, to, *_), line in zip(rows, found)] == rows
+    reasons = {line["reason"] for line in found if line["outcome"] == "failed"}
+    assert reasons <= {"unregistered", "refused by the provider"}
+    assert [to for (_, to, *_), line in zip(rows, found)
+            if line.get("reason") == "unregistered"] == [
+                to for _, to, *_ in rows if to in UNREGISTERED]
     bad = [body(to) for _, to, outcome, *_ in rows if outcome == "failed"]
     assert sorted(map(json.dumps, stage.failed_bodies())) == sorted(map(json.dumps, bad))
     counts = totals(stage.sink)
@@ -239,3 +250,195 @@ def test_what_becomes_of_each_recipient(bunshin, preset):
     assert counts["accepted"] == len(accepted)
     assert counts["recipients"] == sum(len(to) if isinstance(to, list) else 1 for to in accepted)
     assert counts["throttled"] == counts["conflicts"] == 0
+
+
+def test_a_monthly_quota_stops_with_words_that_say_so(bunshin):
+    stage = Stage(bunshin, "line-push", "line", LINE_TOKEN, "--quota", "3")
+    stage.config.write_text(stage.config.read_text().replace("{listen: null}",
+                                                             '{listen: "127.0.0.1:0"}'))
+    body = PRESETS["line-push"][2]
+    stage.sqs.send(stage.url, [json.dumps(body(line_id(n))) for n in range(10)])
+    worker = bunshin.start("run", "-c", stage.config, "--queue-url", stage.url,
+                           env=stage.environment)
+    [line] = wait_for(lambda: [line for line in worker.log()
+                               if line.get("event") == "breaker_opened"], "an open breaker")
+    assert line["reason"] == "its quota is used up"
+    assert "You have reached your monthly limit." in json.dumps(line)
+    assert "breaker open: line (its quota is used up)" in wait_for(
+        lambda: (lambda answer: answer[2] if "breaker" in answer[2] else None)(
+            worker.admin("/readyz")), "the destination in /readyz")
+    assert worker.terminate() == 0
+    assert sum(stage.sqs.counts(stage.url)) == 7
+    assert totals(stage.sink)["recipients"] == 3
+
+
+def test_what_may_have_been_sent_is_not_sent_again(bunshin):
+    stage = Stage(bunshin, "twilio", "twilio",
+                  {**TWILIO, "TWILIO_RETRY_AMBIGUOUS": "false"}, "--rate", "none")
+    body = PRESETS["twilio"][2]
+    [line] = stage.deliver([body("+15005550005")])
+    assert (line["outcome"], line["status"], line["attempts"]) == ("failed", 500, 1)
+    assert line["reason"] == "the provider may have accepted it: not sent again"
+    assert line["unanswered"] is True
+    assert totals(stage.sink)["requests"] == 1
+
+
+def test_what_may_have_been_sent_is_sent_again_by_default(bunshin):
+    stage = Stage(bunshin, "twilio", "twilio", TWILIO, "--rate", "none")
+    [line] = stage.deliver([PRESETS["twilio"][2]("+15005550005")])
+    assert (line["outcome"], line["status"], line["attempts"]) == ("accepted", 201, 2)
+
+
+def test_an_app_of_elastic_beanstalk(bunshin):
+    """The header fields of the environment's daemon, and its meaning of answers."""
+    app = bunshin.sink()
+    sqs = bunshin.queue().sqs()
+    url = sqs.create_queue("jobs", VisibilityTimeout=10)
+    sqs.send(url, ['{"job":1}'], {"Campaign": "spring", "Note": "a b"})
+    config = bunshin.write_config((DESTINATIONS / "sqsd.yaml").read_text() +
+                                  "\nworkers: 1\nadmin: {listen: null}\n")
+    result = bunshin.run("run", "-c", config, "--queue-url", url, "--exit-when-empty",
+                         env={"APP_URL": app.url + "/", "QUEUE_NAME": "jobs",
+                              "LEDGER": str(bunshin.directory / "ledger")})
+    assert result.exit == 0, result
+    assert totals(app)["accepted"] == 1
+    [record] = app.records()
+    headers = record["headers"]
+    assert record["body"] == '{"job":1}'
+    assert headers["User-Agent"] == "aws-sqsd/2.0"
+    assert headers["X-Aws-Sqsd-Queue"] == "jobs"
+    assert headers["X-Aws-Sqsd-Receive-Count"] == "1"
+    assert headers["X-Aws-Sqsd-Attr-Campaign"] == "spring"
+    assert headers["X-Aws-Sqsd-Attr-Note"] == "a b"
+    assert headers["Content-Type"] == "application/json"
+    uuid.UUID(headers["X-Aws-Sqsd-Msgid"])
+    at = datetime.fromisoformat(headers["X-Aws-Sqsd-First-Received-At"].replace("Z", "+00:00"))
+    assert abs(at.timestamp() - record["time_epoch_ms"] / 1000) < 3600
+
+
+# What the other providers answer, beside their recipients
+
+
+def codes(answers):
+    return [answer[0] for answer in answers]
+
+
+def test_telegram_answers(bunshin):
+    sink = bunshin.sink("--as", "telegram", "--rate", "7/h")
+    path = f"/bot{TELEGRAM_TOKEN['TELEGRAM_TOKEN']}/sendMessage"
+
+    def send(path=path, **fields):
+        return played(ask(sink, json.dumps(fields), path, JSON))
+
+    status, body, _ = send("/bot1:short/sendMessage", chat_id=1, text="a")
+    assert (status, body) == (401, {"ok": False, "error_code": 401, "description": "Unauthorized"})
+    assert send(path.replace("sendMessage", "sendNothing"))[0] == 404
+    assert send("/other")[0] == 404
+    assert send(text="a")[1]["description"] == "Bad Request: chat_id is empty"
+    assert send(chat_id=1)[1]["description"] == "Bad Request: message text is empty"
+    assert send(chat_id=1, text="a" * 4097)[1]["description"] == "Bad Request: message is too long"
+    assert send(chat_id=1, text="\u3042" * 4096)[0] == 200
+    status, body, _ = send(chat_id="@news", text="a")
+    assert status == 200 and body["result"]["chat"]["type"] == "channel"
+    assert send(chat_id="12x", text="a")[1]["description"] == "Bad Request: chat not found"
+    assert send(chat_id=9990403000, text="a")[0] == 403
+    status, body, headers = send(chat_id=1, text="a")
+    assert status == 429 and "Retry-After" not in headers
+    assert body["parameters"]["retry_after"] > 3000
+    assert totals(sink)["throttled"] == 1
+
+
+def test_twilio_answers(bunshin):
+    sink = bunshin.sink("--as", "twilio", "--rate", "6/h")
+    path = f"/2010-04-01/Accounts/{TWILIO['TWILIO_ACCOUNT']}/Messages.json"
+    auth = {"Authorization": "Basic c2lkOnNlY3JldA=="}
+
+    def send(form, path=path, headers=auth, method="POST"):
+        status, body, _ = played(ask(sink, form, path, headers, method))
+        return status, body.get("code", body.get("status"))
+
+    good = "To=%2B819012345678&From=%2B1&Body=a%26b"
+    assert send(good, headers={}) == (401, 20003)
+    assert send(good, path="/2010-04-01/Accounts/AC1/Messages.json") == (404, 20404)
+    assert send(good, path="/elsewhere") == (404, 20404)
+    assert send(None, method="PUT") == (405, 20004)
+    assert send(good) == (201, "queued")
+    assert send("From=%2B1&Body=a") == (400, 21604)
+    assert send("To=%2B819012345678&Body=a") == (400, 21603)
+    assert send("To=%2B819012345678&MessagingServiceSid=MG1") == (400, 21602)
+    assert send("To=+819012345678&From=1&Body=a") == (400, 21211)
+    assert send("XTo=%2B819012345678&To=%2b15005550004&From=1&Body=a") == (400, 21610)
+    assert send(good) == (429, 20429)
+
+
+def test_fcm_answers(bunshin):
+    sink = bunshin.sink("--as", "fcm", "--rate", "3/m")
+    path, auth = "/v1/projects/p/messages:send", {"Authorization": "Bearer t", **JSON}
+
+    def send(message, path=path, headers=auth):
+        status, body, headers = played(ask(sink, json.dumps({"message": message}), path, headers))
+        return status, body, headers
+
+    assert send({"token": "t"}, path="/v1/projects//messages:send")[0] == 404
+    status, body, _ = send({"token": "t"}, headers=JSON)
+    assert (status, body["error"]["status"]) == (401, "UNAUTHENTICATED")
+    status, body, _ = send({"token": "t"})
+    assert status == 200 and body["name"].startswith("projects/p/messages/")
+    status, body, _ = send({"topic": "t"})
+    assert (status, body["error"]["details"][0]["errorCode"]) == (400, "INVALID_ARGUMENT")
+    status, body, _ = send({"token": "t", "data": {"a": "b" * 5000}})
+    assert status == 400 and "too big" in body["error"]["message"]
+    status, body, headers = send({"token": "t"})
+    assert (status, body["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
+    assert 1 <= int(headers["Retry-After"]) <= 60
+
+
+def test_apns_answers(bunshin):
+    sink = bunshin.sink("--as", "apns", "--rate", "8/h")
+    jwt = {"Authorization": "bearer aaa.bbb.ccc", "apns-topic": "com.example.app"}
+    device = "/3/device/" + "0123456789abcdef" * 4
+
+    def send(path=device, headers=jwt, body='{"aps":{}}', method="POST"):
+        status, _, text = ask(sink, body, path, headers, method)
+        return status, json.loads(text).get("reason") if text else None
+
+    assert send("/3/elsewhere") == (404, "BadPath")
+    assert send(method="PUT") == (405, "MethodNotAllowed")
+    assert send(headers={}) == (403, "MissingProviderToken")
+    assert send(headers={"Authorization": "bearer expired"}) == (403, "ExpiredProviderToken")
+    assert send(headers={"Authorization": "bearer x"}) == (403, "InvalidProviderToken")
+    assert send(headers={**jwt, "apns-id": "1"}) == (400, "BadMessageId")
+    assert send() == (200, None)
+    assert send(headers={"Authorization": "bearer a.b.c"}) == (400, "MissingTopic")
+    assert send(body="") == (400, "PayloadEmpty")
+    assert send(body="x" * 4097) == (413, "PayloadTooLarge")
+    assert send("/3/device/1234") == (400, "BadDeviceToken")
+    assert send("/3/device/dead0400" + "0" * 56) == (400, "BadDeviceToken")
+    key = "123E4567-e89b-12d3-a456-426614174000"
+    status, headers, text = ask(sink, "{}", "/3/device/dead0410" + "0" * 56,
+                                {**jwt, "apns-id": key})
+    assert (status, headers["apns-id"]) == (410, key)
+    assert json.loads(text)["reason"] == "Unregistered" and json.loads(text)["timestamp"] > 10**12
+    assert send("/3/device/dead0503" + "0" * 56) == (503, "ServiceUnavailable")
+    assert send() == (429, "TooManyRequests")
+
+
+def test_slack_answers(bunshin):
+    sink = bunshin.sink("--as", "slack", "--rate", "4/h")
+    post, auth = "/api/chat.postMessage", {"Authorization": "Bearer xoxb-1", **JSON}
+
+    def send(path=post, headers=auth, **fields):
+        status, headers, text = ask(sink, json.dumps(fields), path, headers)
+        return status, json.loads(text).get("error") if text[:1] == b"{" else text.decode()
+
+    assert send(headers=JSON) == (200, "not_authed")
+    assert send(headers={"Authorization": "Bearer 1"}) == (200, "invalid_auth")
+    assert send("/api/chat.other") == (200, "unknown_method")
+    assert send("/elsewhere") == (404, "not_found")
+    assert send(channel="C000000001", text="a") == (200, None)
+    assert send(channel="C000000001") == (200, "no_text")
+    assert send("/services/T/B/x", text="a") == (200, "ok")
+    assert send("/services/T/B/x", other="a") == (400, "no_text")
+    assert send(channel="C000000001", text="a") == (429, "ratelimited")
+    status, headers, text = ask(sink, "{}", "/services/T/B/x")
+    assert (status, text) == (429, b"rate_limited") and int(headers["Retry-After"]) > 3000
