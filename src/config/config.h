@@ -106,7 +106,7 @@ struct config_destination {
 		struct config_header *headers;
 		size_t header_count;
 		char *attribute_headers; /* before the names of attributes; NULL: they stay here */
-		struct template *body; /* NULL: the message body as it is */
+		struct template *body;	 /* NULL: the message body as it is */
 	} request;
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
