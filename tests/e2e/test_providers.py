@@ -442,3 +442,11 @@ def test_slack_answers(bunshin):
     assert send(channel="C000000001", text="a") == (429, "ratelimited")
     status, headers, text = ask(sink, "{}", "/services/T/B/x")
     assert (status, text) == (429, b"rate_limited") and int(headers["Retry-After"]) > 3000
+
+
+@pytest.mark.parametrize("path", sorted(DESTINATIONS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_is_a_configuration(bunshin, path):
+    environment = {**LINE_TOKEN, **TELEGRAM_TOKEN, **TWILIO, **SLACK, **FCM, "QUEUE_NAME": "jobs",
+                   "LEDGER": str(bunshin.directory / "ledger")}
+    result = bunshin.run("check", "-c", path, env=environment)
+    assert result.exit == 0, result
