@@ -6,14 +6,13 @@ provider, by turns. It answers after a delay that holds as many in flight as are
 --pace messages a second, so that none of the three is ahead of what it is fed with.
 """
 import re
-import subprocess
 import sys
 
 from figures import table, version
 from speed.plot import bars
 from speed.provider import Fixed, Provider
 from speed.report import Limits, Report, by_turns, median, ratio
-from speed.rig import ENVIRONMENT, drain, totals
+from speed.rig import drain, totals
 
 LIMIT = 1.25
 IN_FLIGHT = (64, 256, 1000, 8000)
@@ -75,12 +74,15 @@ def row(variant, in_flight, results):
 
 
 def plot(results):
-    names = list(results)
-    return bars("CPU of the worker beside the floor", "worker / floor",
-                [f"{TITLES[variant]}\\n{in_flight:,}" for variant, in_flight in names],
-                {"worker": [ratio(results[name]["worker"], results[name]["floor"]) for name in names],
-                 "client alone": [ratio(results[name]["client"], results[name]["floor"])
-                                  for name in names]}, limit=LIMIT)
+    pairs = {name: {"worker": ratio(runs["worker"], runs["floor"]),
+                    "client alone": ratio(runs["client"], runs["floor"])}
+             for name, runs in results.items()}
+    labels = [f"{TITLES[variant].replace('HTTP/', '').replace(',', '')}\\n{in_flight:,}"
+              for variant, in_flight in pairs]
+    return bars("CPU a message beside the floor, by HTTP version and number in flight",
+                "of the floor's", labels,
+                {series: [pair[series] for pair in pairs.values()]
+                 for series in ("worker", "client alone")}, limit=LIMIT)
 
 
 def run(rig, options):

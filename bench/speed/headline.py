@@ -27,9 +27,11 @@ class Stage:
         self.queue, self.endpoint = rig.queue(kind)
         self.sink = rig.start("sink", rig.bunshin, "sink", "--listen", "127.0.0.1:0")
         self.queue_url = self.endpoint.create("bench", VisibilityTimeout="120")
-        # Two processes, as many as there are cores: the default.
+        # As many processes as there are cores: the default. A worker says that it receives once its
+        # first poll has been answered.
         self.config = rig.config(self.queue_url, self.sink.listening() + "/push", IN_FLIGHT,
-                                 workers="auto", log={"level": "info", "format": "json"})
+                                 workers="auto", queue={"wait": "1s"},
+                                 log={"level": "info", "format": "json"})
         self.producer = self.workers = None
 
     def start_workers(self):

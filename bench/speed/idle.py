@@ -6,6 +6,7 @@ many requests in flight as it may have.
 """
 import json
 import selectors
+import signal
 import socket
 import threading
 import time
@@ -13,13 +14,13 @@ import time
 from figures import table
 from speed.provider import farther
 from speed.report import Limits, Report, median, spread
-from speed.rig import wait_for
+from speed.rig import STOPS, wait_for
 
 LIMIT_P50_MS, LIMIT_P99_MS, LIMIT_START_MS, LIMIT_BURST_MS = 1, 3, 50, 300
-EVERY_MS, STARTS = 20, 20
+EVERY_MS = 20
 FAR_S = 0.015
-BURST_IN_FLIGHT = 500  # what a destination may have by default
 WORKERS = (1, 2)
+IN_FLIGHT = 500  # what a destination may have by default
 
 
 class Holder:
@@ -39,6 +40,7 @@ class Holder:
         self._thread.start()
 
     def _serve(self):
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # they are for the main thread
         while not self._ended:
             for key, _ in self._selector.select(0.02):
                 if key.fileobj is self._listener:
@@ -91,7 +93,7 @@ def probe(rig, queue_url, *arguments):
 
 
 def config(rig, queue_url, sink_url, workers):
-    return rig.config(queue_url, sink_url, BURST_IN_FLIGHT, workers=workers)
+    return rig.config(queue_url, sink_url, IN_FLIGHT, workers=workers)
 
 
 def idle(rig, endpoint, workers, messages):
@@ -117,7 +119,7 @@ def burst(rig, endpoint, far, in_flight):
     """Milliseconds, by the arrival of the last of so many requests, none of which is answered."""
     queue_url = endpoint.create(rig.name("burst"), VisibilityTimeout="60")
     with Holder() as holder:
-        path = rig.config(queue_url, holder.url, in_flight, queue={"endpoint": far},
+        path = rig.config(queue_url, holder.url, in_flight, queue={"endpoint": far, "wait": "1s"},
                           log={"level": "info", "format": "json"})
         with rig.worker(path) as worker:
             wait_for(lambda: '"receiving"' in worker.err(), "the worker", 60)
@@ -144,16 +146,16 @@ def run(rig, options):
                  [f"idle, {title}, p99", spread(runs, "p99_ms", "{:.2f}"), f"{LIMIT_P99_MS}"]]
         limits.below(f"idle, {title}, p50, ms", median(runs, "p50_ms"), LIMIT_P50_MS)
         limits.below(f"idle, {title}, p99, ms", median(runs, "p99_ms"), LIMIT_P99_MS)
-        runs = [start(rig, endpoint, workers, STARTS) for _ in range(options.runs)]
+        runs = [start(rig, endpoint, workers, options.starts) for _ in range(options.runs)]
         rows += [[f"exec to the first delivery, {title}, p50", spread(runs, "p50_ms"),
                   f"{LIMIT_START_MS}"],
                  [f"exec to the first delivery, {title}, longest", spread(runs, "max_ms"), ""]]
         limits.below(f"exec to the first delivery, {title}, ms", median(runs, "p50_ms"),
                      LIMIT_START_MS)
-    runs = [burst(rig, endpoint, far, BURST_IN_FLIGHT) for _ in range(options.runs)]
-    rows.append([f"first of a burst to {BURST_IN_FLIGHT} in flight", spread(runs, "ms", "{:.0f}"),
+    runs = [burst(rig, endpoint, far, options.burst) for _ in range(options.runs)]
+    rows.append([f"first of a burst to {options.burst} in flight", spread(runs, "ms", "{:.0f}"),
                  f"{LIMIT_BURST_MS}"])
     limits.below("first of a burst to full concurrency, ms", median(runs, "ms"), LIMIT_BURST_MS)
-    made = [f"{options.runs} runs of {options.messages:,} messages, {STARTS} starts and one burst, "
+    made = [f"{options.runs} runs of {options.messages:,} messages, {options.starts} starts and one burst, "
             f"medians"]
     return Report(made, table(["ms", "median (low-high)", "limit"], rows), limits.broken)

@@ -52,7 +52,8 @@ def little(rig, endpoint, far, options, limits):
 
 def many(rig, endpoint, far, options, limits):
     counts = options.in_flight[1:] if options.in_flight else [FEW, MANY]
-    sinks = {count: Provider(rig, scaled(count / PACE / scaled(1).mean_s)) for count in counts}
+    pace = min(PACE, options.pace)
+    sinks = {count: Provider(rig, scaled(count / pace / scaled(1).mean_s)) for count in counts}
 
     def measure(count):
         return lambda _number: held(rig, endpoint, far, sinks[count], count,
@@ -63,7 +64,7 @@ def many(rig, endpoint, far, options, limits):
     for count, runs in results.items():
         for run in runs:
             run["each_kib"] = run["heap_kib"] / count
-        yield [f"mean {sinks[count].delay.mean_s * 1e3:,.0f} ms", f"{count:,}", f"{PACE:,}",
+        yield [f"mean {sinks[count].delay.mean_s * 1e3:,.0f} ms", f"{count:,}", f"{pace:,}",
                spread(runs, "rate", "{:,.0f}"), spread(runs, "kept", "{:.2f}"),
                f"{median(runs, 'us'):.1f}", f"{median(runs, 'machine'):.0%}",
                spread(runs, "each_kib")]

@@ -13,8 +13,8 @@ set output {output!r}
 set border 3 linecolor rgb "#888888"
 set tics nomirror
 set grid ytics linecolor rgb "#dddddd" linetype 1
-set title {title!r}
-set key top left
+set errorbars linecolor rgb "#444444"
+set key above center maxrows 1
 """
 
 
@@ -49,10 +49,10 @@ def bars(title, axis, labels, series, limit=None, log=False):
     return "\n".join([*text, "plot " + ", ".join(plots)])
 
 
-def lines(title, axes, curves):
+def lines(title, axes, curves, log_x=False):
     """Curves over x: {name: ([(x, y)], on the right axis)}; axes are the names of x, left, right."""
     text = [f"set title {title!r}", f"set xlabel {axes[0]!r}", f"set ylabel {axes[1]!r}",
-            "set yrange [0:*]"]
+            "set yrange [0:*]", *(["set logscale x"] if log_x else [])]
     if any(right for _, right in curves.values()):
         text += [f"set y2label {axes[2]!r}", "set y2tics", "set y2range [0:*]", "set border 11"]
     plots = []
@@ -69,7 +69,7 @@ def draw(plots, directory=ROOT / "docs"):
         install("gnuplot", GNUPLOT)
     for name, text in plots.items():
         head = HEAD.format(name=name.partition(".")[0].replace("-", "_"),
-                           output=str(directory / name), title="")
+                           output=str(directory / name))
         done = subprocess.run([GNUPLOT], input=head + text + "\n", text=True, stderr=subprocess.PIPE,
                               check=False)
         if done.returncode != 0:

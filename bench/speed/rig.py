@@ -60,9 +60,13 @@ def wait_for(condition, what, timeout=600, every=0.02):
 # Processes
 
 
+STOPS = {signal.SIGINT, signal.SIGTERM}
+
+
 def _prepare_child():
-    """Killed when this one dies, however that happens."""
+    """Killed when this one dies, however that happens; and stoppable, see Rig.start()."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def clock_of(pid):
@@ -168,6 +172,9 @@ class Process:
         path = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [self.pid, *map(int, path.read_text().split())]
 
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def listening(self):
         """The URL that it says it listens on."""
         def announced():
@@ -237,7 +244,12 @@ class Rig:
         return self._stack.enter_context(thing)
 
     def start(self, stem, *command, cwd=None, waits=False):
-        return self.enter(Process(command, self.directory, self.name(stem), cwd, waits))
+        # A stop that comes now waits until there is somebody who ends the process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        try:
+            return self.enter(Process(command, self.directory, self.name(stem), cwd, waits))
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
     def queue(self, kind):
         """(process, endpoint) of one of QUEUES."""
@@ -284,7 +296,8 @@ class Rig:
             **sections, "queue": {"url": queue_url, **sections.get("queue", {})},
             "destinations": [{
                 "name": "sink", "concurrency": concurrency, "adaptive": False, "timeout": "60s",
-                "connect_timeout": "60s", "request": {"url": sink_url, "headers": HEADERS}, **(destination or {})}],
+                "connect_timeout": "60s", "request": {"url": sink_url, "headers": HEADERS},
+                **(destination or {})}],
         }
         path = self.directory / f"{self.name('config')}.yaml"
         path.write_text(yaml.safe_dump(values))
