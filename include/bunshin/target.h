@@ -33,7 +33,8 @@ struct target_result {
 	const char *excerpt;	/* start of the answer's body, at most TARGET_EXCERPT_MAX bytes */
 	size_t excerpt_bytes;
 	uint64_t duration_us; /* from start to the end of the answer */
-	/* With err: the request went out, or a part of it, so the provider may have accepted it. */
+	/* With err: the request went out, or a part of it, so the provider may have accepted it.
+	 * The core sets it of an answer that leaves that open, too. */
 	bool unanswered;
 };
 

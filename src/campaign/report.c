@@ -89,6 +89,8 @@ static void fill_in(struct report_row *row, const struct result_record *record)
 	row->request_id = record->request_id;
 	row->uncertain = record->unanswered && row->outcome != REPORT_ACCEPTED &&
 			 row->outcome != REPORT_RETRYING;
+	row->unregistered = record->outcome == RESULT_FAILED &&
+			    strcmp(record->reason, RESULT_UNREGISTERED) == 0;
 	if (record->outcome == RESULT_SUPPRESSED)
 		row->reason = "accepted before; the record of it was lost";
 }

@@ -47,6 +47,8 @@ struct report_row {
 	/* Not accepted as far as is known, but an attempt went unanswered: the provider may have
 	 * it. */
 	bool uncertain;
+	/* Failed, since the provider does not know the recipient any more. */
+	bool unregistered;
 };
 
 struct report_counts {
@@ -81,6 +83,9 @@ int report_read(const struct report_source *source,
  * in a spreadsheet: an apostrophe stands before = + - @ TAB and CR. Each returns 0 or the buffer's
  * error.
  */
+/* One line of the recipient's key and "\n", as --suppress takes it; ERR_SYNTAX: the key holds a
+ * line break, or is empty. */
+int report_key_line(const struct report_row *row, struct buf *out);
 int report_csv_header(struct buf *out);
 int report_csv_row(const struct report_row *row, struct buf *out);
 

@@ -1,8 +1,18 @@
 #include "base/units.h"
+#include "bunshin/error.h"
 #include "campaign/report.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+int report_key_line(const struct report_row *row, struct buf *out)
+{
+	if (row->key_bytes == 0 || memchr(row->key, '\n', row->key_bytes) ||
+		memchr(row->key, '\r', row->key_bytes))
+		return ERR_SYNTAX;
+	buf_append(out, row->key, row->key_bytes);
+	return buf_append_char(out, '\n');
+}
 
 int report_csv_header(struct buf *out)
 {

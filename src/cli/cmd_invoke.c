@@ -75,9 +75,12 @@ static int code_of(enum outcome outcome)
 		return CLI_DONE;
 	case OUTCOME_RETRY:
 	case OUTCOME_THROTTLED:
+	case OUTCOME_AMBIGUOUS:
 		return CLI_TEMPORARY;
 	case OUTCOME_REFUSED:
+	case OUTCOME_QUOTA:
 	case OUTCOME_PERMANENT:
+	case OUTCOME_UNREGISTERED:
 	default:
 		return CLI_FAILED;
 	}

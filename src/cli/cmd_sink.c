@@ -21,8 +21,8 @@ struct command {
 
 /* The options as they are typed. */
 struct words {
-	const char *latency, *fail, *close;
-	int64_t status, seed;
+	const char *latency, *fail, *close, *as, *rate;
+	int64_t status, seed, quota;
 };
 
 /* "30", "0.5": at most 100 and four decimals, as parts of a million. */
@@ -91,6 +91,42 @@ static int apply_status(const struct words *words, struct sink_options *options)
 	return -1;
 }
 
+/* --as and what goes with it only. */
+static int apply_play(const struct words *words, struct sink_options *options)
+{
+	struct play_options *play = &options->play;
+
+	if (!words->as) {
+		if (words->rate || words->quota != 0)
+			return cli_usage_error(
+				COMMAND, "--%s: only with --as", words->rate ? "rate" : "quota");
+		return -1;
+	}
+	play->provider = play_find(words->as);
+	if (!play->provider)
+		return cli_usage_error(
+			COMMAND, "--as: there is no \"%s\"; expected %s", words->as, play_names());
+	if (options->dedup)
+		return cli_usage_error(COMMAND,
+			"--dedup: not with --as; %s decides which keys it remembers", words->as);
+	if (words->status != 0 && words->status <= 299)
+		return cli_usage_error(COMMAND,
+			"--status: not a success with --as; %s decides what one is", words->as);
+	if (words->quota != 0 && !play->provider->has_quota)
+		return cli_usage_error(COMMAND, "--quota: %s has none", words->as);
+	play->quota = (uint64_t)words->quota;
+	play->rate_count = play->provider->rate_count;
+	play->rate_per_ms = play->provider->rate_per_ms;
+	if (words->rate && strcmp(words->rate, "none") == 0)
+		play->rate_count = 0;
+	else if (words->rate &&
+		 units_parse_rate(words->rate, &play->rate_count, &play->rate_per_ms) < 0)
+		return cli_usage_error(COMMAND,
+			"--rate: expected a rate like 2000/s or 100/m, or none, got \"%s\"",
+			words->rate);
+	return -1;
+}
+
 /* Returns -1 to go on, else the exit code. */
 static int apply(const struct words *words, struct sink_options *options)
 {
@@ -108,6 +144,8 @@ static int apply(const struct words *words, struct sink_options *options)
 		return cli_usage_error(COMMAND,
 			"--close: expected a percentage from 0 to 100, got \"%s\"", words->close);
 	code = apply_status(words, options);
+	if (code < 0)
+		code = apply_play(words, options);
 	if (code >= 0)
 		return code;
 	if (options->fail_ppm + options->close_ppm > 1000000)
@@ -130,6 +168,12 @@ static int parse(struct words *words, struct sink_options *sink, int argc, char 
 			"what a failing request is answered [500]; 2xx: an accepted one [200]"},
 		{"retry-after", 0, CLI_INT, "S", &sink->retry_after_s, 0, 86400,
 			"seconds, sent as Retry-After with every failure"},
+		{"as", 0, CLI_STRING, "PROVIDER", &words->as, 0, 0,
+			"answer as apns, fcm, line, slack, telegram or twilio does"},
+		{"rate", 0, CLI_STRING, "N/s|none", &words->rate, 0, 0,
+			"with --as: requests past it are refused [what the provider documents]"},
+		{"quota", 0, CLI_INT, "N", &words->quota, 1, INT64_MAX,
+			"with --as line: recipients after which the monthly limit is reached"},
 		{"dedup", 0, CLI_FLAG, NULL, &sink->dedup, 0, 0,
 			"answer 409 to an idempotency key that was accepted before"},
 		{"never", 0, CLI_FLAG, NULL, &sink->never, 0, 0, "take requests and never answer"},
@@ -163,13 +207,19 @@ static void on_fatal(void *arg, const char *reason)
 	uv_stop(&command->runtime.loop);
 }
 
-static void print_totals(const struct sink_totals *totals)
+static void print_totals(const struct sink_totals *totals, const struct play_options *play)
 {
 	printf("{\"requests\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"failed\":%" PRIu64
 	       ",\"closed\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"duplicates\":%" PRIu64
-	       ",\"conflicts\":%" PRIu64 "}\n",
+	       ",\"conflicts\":%" PRIu64,
 		totals->requests, totals->accepted, totals->failed, totals->closed,
 		totals->unanswered, totals->duplicates, totals->conflicts);
+	if (play->provider)
+		printf(",\"provider\":\"%s\",\"recipients\":%" PRIu64 ",\"throttled\":%" PRIu64
+		       ",\"most_in_a_second\":%" PRIu64,
+			play->provider->name, totals->play.recipients, totals->play.throttled,
+			totals->play.most);
+	printf("}\n");
 	fflush(stdout);
 }
 
@@ -190,7 +240,7 @@ static int serve(struct command *command, const struct sink_options *options)
 	err = sink_close(command->sink, &totals);
 	if (err != 0 && !command->broken)
 		cli_error(COMMAND, "cannot write %s", options->record);
-	print_totals(&totals);
+	print_totals(&totals, &options->play);
 	return err != 0 || command->broken ? CLI_FAILED : CLI_DONE;
 }
 

@@ -11,7 +11,7 @@
 
 #define RECIPIENTS "morning-coupon.csv"
 #define MESSAGE_TEMPLATE "morning-coupon.template.json"
-#define CONFIG "line-push.yaml"
+#define CONFIG "../destinations/line-push.yaml"
 #define FILE_MAX_BYTES ((size_t)64 << 20)
 /* LINE's user ids: U and 32 hexadecimal digits. */
 #define ID_BYTES 33

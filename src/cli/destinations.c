@@ -16,6 +16,9 @@ static const enum outcome outcomes[] = {
 	[CONFIG_OUTCOME_THROTTLE] = OUTCOME_THROTTLED,
 	[CONFIG_OUTCOME_BREAKER] = OUTCOME_REFUSED,
 	[CONFIG_OUTCOME_PERMANENT] = OUTCOME_PERMANENT,
+	[CONFIG_OUTCOME_QUOTA] = OUTCOME_QUOTA,
+	[CONFIG_OUTCOME_UNREGISTERED] = OUTCOME_UNREGISTERED,
+	[CONFIG_OUTCOME_AMBIGUOUS] = OUTCOME_AMBIGUOUS,
 };
 
 static struct used count_all(const struct config *config)
@@ -27,7 +30,8 @@ static struct used count_all(const struct config *config)
 
 		sum.ranges += from->accept.count + from->outcomes.retry.count +
 			      from->outcomes.throttle.count + from->outcomes.breaker.count +
-			      from->outcomes.permanent.count;
+			      from->outcomes.permanent.count + from->outcomes.quota.count +
+			      from->outcomes.unregistered.count + from->outcomes.ambiguous.count;
 		for (size_t k = 0; k < from->outcomes.rule_count; k++)
 			sum.ranges += from->outcomes.rules[k].statuses.count;
 		sum.rules += from->outcomes.rule_count;
@@ -55,9 +59,14 @@ static struct outcome_table table_of(
 			[OUTCOME_RETRY] = set_of(all, used, &from->outcomes.retry),
 			[OUTCOME_THROTTLED] = set_of(all, used, &from->outcomes.throttle),
 			[OUTCOME_REFUSED] = set_of(all, used, &from->outcomes.breaker),
-			[OUTCOME_PERMANENT] = set_of(all, used, &from->outcomes.permanent)},
+			[OUTCOME_PERMANENT] = set_of(all, used, &from->outcomes.permanent),
+			[OUTCOME_QUOTA] = set_of(all, used, &from->outcomes.quota),
+			[OUTCOME_UNREGISTERED] = set_of(all, used, &from->outcomes.unregistered),
+			[OUTCOME_AMBIGUOUS] = set_of(all, used, &from->outcomes.ambiguous)},
 		.rules = &all->rules[used->rules],
 		.rule_count = from->outcomes.rule_count,
+		.ambiguous_is_final = !from->retry.ambiguous,
+		.retry_after_path = from->retry_after_path,
 	};
 
 	for (size_t i = 0; i < from->outcomes.rule_count; i++) {

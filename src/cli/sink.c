@@ -36,6 +36,7 @@ struct sink {
 	struct random random;
 	struct sink_record record;
 	struct sink_keys keys; /* accepted */
+	struct play play;      /* with options.play.provider */
 	struct sink_totals totals;
 	struct list pending, spare;
 	struct clock_timer flush;
@@ -163,8 +164,39 @@ static void answer(
 			      });
 }
 
+/* As the provider that is played does. */
+static void answer_played(struct sink *sink, struct http_call *call, int64_t arrived_epoch_ms)
+{
+	struct play_answer answer;
+	bool has_body;
+
+	play_answer(&sink->play, call, clock_wall_epoch_ms(sink->clock),
+		clock_monotonic_us(sink->clock), &answer);
+	if (sink->play.broken)
+		give_up(sink, "cannot play the provider", ERR_NOMEM);
+	if (answer.verdict == PLAY_ACCEPTED)
+		sink->totals.accepted++;
+	else
+		sink->totals.failed++;
+	sink->totals.conflicts += answer.verdict == PLAY_REPEATED;
+	write_down(sink, call, arrived_epoch_ms, answer.status);
+	has_body = answer.content_type != NULL && answer.status != 204;
+	http_call_reply(call, &(struct http_reply){
+				      .status = answer.status,
+				      .content_type = has_body ? answer.content_type : NULL,
+				      .body = buf_string(&answer.body),
+				      .body_bytes = has_body ? answer.body.len : 0,
+				      .headers = answer.headers,
+			      });
+	buf_free(&answer.body);
+}
+
 static void end(struct sink *sink, struct http_call *call, enum fate fate, int64_t arrived_epoch_ms)
 {
+	if (fate == ACCEPT && sink->options.play.provider) {
+		answer_played(sink, call, arrived_epoch_ms);
+		return;
+	}
 	if (fate != CUT) {
 		answer(sink, call, fate, arrived_epoch_ms);
 		return;
@@ -306,6 +338,7 @@ int sink_new(uv_loop_t *loop, struct clock clock, const struct sink_options *opt
 	list_init(&sink->pending);
 	list_init(&sink->spare);
 	random_seed(&sink->random, options->seed);
+	play_init(&sink->play, &options->play);
 	snprintf(sink->retry_after, sizeof(sink->retry_after), "%" PRId64, options->retry_after_s);
 	err = sink_record_open(&sink->record, options->record);
 	if (err != 0) {
@@ -352,6 +385,8 @@ int sink_close(struct sink *sink, struct sink_totals *ret_totals)
 	list_for_each_safe (node, &sink->spare)
 		free(list_entry(node, struct pending, node));
 	sink_keys_free(&sink->keys);
+	sink->totals.play = sink->play.totals;
+	play_free(&sink->play);
 	*ret_totals = sink->totals;
 	free(sink);
 	return err;

@@ -9,6 +9,7 @@
 #define CLI_SINK_H
 
 #include "bunshin/clock.h"
+#include "cli/sink/play.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,16 +30,22 @@ struct sink_options {
 	bool never; /* no answer, ever */
 	uint64_t seed;
 	const char *record; /* file; NULL: none */
+	/*
+	 * What is not made to fail is answered as this provider does; provider NULL: `status` is,
+	 * and `dedup` is looked at.
+	 */
+	struct play_options play;
 };
 
 struct sink_totals {
-	uint64_t requests;   /* arrived */
-	uint64_t accepted;   /* answered 2xx */
-	uint64_t failed;     /* answered otherwise */
-	uint64_t closed;     /* cut on purpose */
-	uint64_t unanswered; /* still waiting, or their connection went first */
-	uint64_t duplicates; /* of the accepted: their key had been accepted before */
-	uint64_t conflicts;  /* of the failed: answered 409 for that reason */
+	uint64_t requests;	 /* arrived */
+	uint64_t accepted;	 /* answered 2xx */
+	uint64_t failed;	 /* answered otherwise */
+	uint64_t closed;	 /* cut on purpose */
+	uint64_t unanswered;	 /* still waiting, or their connection went first */
+	uint64_t duplicates;	 /* of the accepted: their key had been accepted before */
+	uint64_t conflicts;	 /* of the failed: answered 409 for that reason */
+	struct play_totals play; /* with a provider */
 };
 
 /*

@@ -65,6 +65,11 @@ int sink_keys_add(struct sink_keys *keys, struct sink_key key, bool *ret_new)
 	return 0;
 }
 
+bool sink_keys_has(const struct sink_keys *keys, struct sink_key key)
+{
+	return keys->capacity != 0 && find(keys, key)->high != 0;
+}
+
 void sink_keys_free(struct sink_keys *keys)
 {
 	free(keys->slots);

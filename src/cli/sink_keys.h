@@ -21,6 +21,7 @@ struct sink_keys {
 struct sink_key sink_key_of(const char *text);
 /* Adds it; *ret_new: it was not there. 0 or ERR_NOMEM. */
 int sink_keys_add(struct sink_keys *keys, struct sink_key key, bool *ret_new);
+bool sink_keys_has(const struct sink_keys *keys, struct sink_key key);
 void sink_keys_free(struct sink_keys *keys);
 
 #endif

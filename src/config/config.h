@@ -59,6 +59,9 @@ enum config_outcome {
 	CONFIG_OUTCOME_THROTTLE,
 	CONFIG_OUTCOME_BREAKER,
 	CONFIG_OUTCOME_PERMANENT,
+	CONFIG_OUTCOME_QUOTA,
+	CONFIG_OUTCOME_UNREGISTERED,
+	CONFIG_OUTCOME_AMBIGUOUS,
 };
 
 /* A look into an answer's body: path, contains or both are given; equals only with a path. */
@@ -102,7 +105,8 @@ struct config_destination {
 		struct template *url;
 		struct config_header *headers;
 		size_t header_count;
-		struct template *body; /* NULL: the message body as it is */
+		char *attribute_headers; /* before the names of attributes; NULL: they stay here */
+		struct template *body;	 /* NULL: the message body as it is */
 	} request;
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
@@ -115,6 +119,7 @@ struct config_destination {
 	 */
 	struct {
 		struct config_status_set retry, throttle, breaker, permanent;
+		struct config_status_set quota, unregistered, ambiguous;
 		struct config_rule *rules; /* the first that fits decides, before the sets */
 		size_t rule_count;
 	} outcomes;
@@ -124,7 +129,9 @@ struct config_destination {
 		int64_t base_ms;
 		int64_t cap_ms;
 		enum config_jitter jitter;
+		bool ambiguous; /* what may have been accepted is sent again */
 	} retry;
+	char *retry_after_path; /* in the answer's JSON body; NULL: none */
 	enum config_http_version http_version;
 	char *ca_file; /* NULL: the system's */
 	enum config_trace trace;

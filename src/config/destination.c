@@ -204,12 +204,17 @@ void destination_free(struct config_destination *destination)
 		template_free(destination->request.headers[i].value);
 	}
 	free(destination->request.headers);
+	free(destination->request.attribute_headers);
 	template_free(destination->request.body);
 	free(destination->accept.ranges);
 	free(destination->outcomes.retry.ranges);
 	free(destination->outcomes.throttle.ranges);
 	free(destination->outcomes.breaker.ranges);
 	free(destination->outcomes.permanent.ranges);
+	free(destination->outcomes.quota.ranges);
+	free(destination->outcomes.unregistered.ranges);
+	free(destination->outcomes.ambiguous.ranges);
+	free(destination->retry_after_path);
 	destination_free_rules(destination);
 	free(destination->ca_file);
 }

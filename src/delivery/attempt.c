@@ -43,7 +43,11 @@ static void opened(struct lane *lane, const struct target_result *result, const 
 /* A Retry-After of nothing would spend every attempt within seconds. */
 static int64_t retry_delay_ms(const struct message *message, const struct target_result *result)
 {
-	return result->retry_after_ms > 0 ? result->retry_after_ms : core_backoff_ms(message);
+	struct delivery *delivery = message->delivery;
+	int64_t asked_ms = outcome_retry_after_ms(
+		&message->lane->destination.outcomes, result, &delivery->json);
+
+	return asked_ms > 0 ? asked_ms : core_backoff_ms(message);
 }
 
 static const char *words(const struct target_result *result)
@@ -70,13 +74,22 @@ static void try_later(struct message *message, const struct target_result *resul
 	core_return(message, delay_ms);
 }
 
-/*
- * No answer came, or one that says that the provider itself is broken; not when the configuration
- * says that it is about the message.
- */
+/* The configuration, or the design's table, says that the answer is about the message alone. */
+static bool is_about_message(enum outcome outcome)
+{
+	return outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_PERMANENT ||
+	       outcome == OUTCOME_UNREGISTERED;
+}
+
+static bool is_refusal(enum outcome outcome)
+{
+	return outcome == OUTCOME_REFUSED || outcome == OUTCOME_QUOTA;
+}
+
+/* No answer came, or one that says that the provider itself is broken. */
 static bool is_outage(enum outcome outcome, const struct target_result *result)
 {
-	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_PERMANENT)
+	if (is_about_message(outcome))
 		return false;
 	return result->err ? error_class(result->err) == ERROR_TRANSIENT : result->status >= 500;
 }
@@ -86,7 +99,7 @@ static enum limiter_signal signal_of(enum outcome outcome, const struct target_r
 	if (outcome == OUTCOME_THROTTLED || result->err == ERR_TIMEOUT)
 		return LIMITER_CROWDED;
 	/* A refusal costs the provider nothing, so its latency says nothing; nor does an error. */
-	return result->err || outcome == OUTCOME_REFUSED ? LIMITER_IGNORE : LIMITER_OK;
+	return result->err || is_refusal(outcome) ? LIMITER_IGNORE : LIMITER_OK;
 }
 
 /* What the answer says about the destination, whatever becomes of the message. */
@@ -104,12 +117,18 @@ static void judge_lane(struct lane *lane, uint64_t started_us, enum outcome outc
 		lane_show_limit(lane);
 	if (!is_news)
 		return;
-	if (outcome == OUTCOME_REFUSED) {
-		if (breaker_refused(&lane->breaker, now_us))
-			opened(lane, result, "it refuses what we send: credentials, or a quota");
+	if (is_refusal(outcome)) {
+		if (!breaker_refused(&lane->breaker, now_us))
+			return;
+		lane->quota_used_up = outcome == OUTCOME_QUOTA;
+		opened(lane, result,
+			lane->quota_used_up ? "its quota is used up"
+					    : "it refuses what we send: credentials, or a quota");
 	} else if (is_outage(outcome, result)) {
-		if (breaker_failed(&lane->breaker, now_us))
-			opened(lane, result, "it fails again and again");
+		if (!breaker_failed(&lane->breaker, now_us))
+			return;
+		lane->quota_used_up = false;
+		opened(lane, result, "it fails again and again");
 	} else if (!result->err && breaker_answered(&lane->breaker)) {
 		limiter_restart(&lane->limiter);
 		lane_show_limit(lane);
@@ -131,9 +150,18 @@ static void judge(struct message *message, const struct target_result *result, e
 	case OUTCOME_PERMANENT:
 		core_fail(message, result, result->err ? words(result) : "refused by the provider");
 		return;
+	case OUTCOME_UNREGISTERED:
+		core_fail(message, result, OUTCOME_UNREGISTERED_REASON);
+		return;
 	case OUTCOME_REFUSED:
+	case OUTCOME_QUOTA:
 		delay_ms = breaker_remaining_ms(&lane->breaker, now_us);
 		try_later(message, result, delay_ms ? delay_ms : core_backoff_ms(message));
+		return;
+	case OUTCOME_AMBIGUOUS:
+		if (!lane->destination.outcomes.ambiguous_is_final)
+			break;
+		core_fail(message, result, "the provider may have accepted it: not sent again");
 		return;
 	case OUTCOME_RETRY:
 	case OUTCOME_THROTTLED:
@@ -162,6 +190,7 @@ static void attempt_done(void *arg, const struct target_result *result)
 	const struct outcome_rule *rule;
 	enum outcome outcome =
 		outcome_classify(&lane->destination.outcomes, result, &delivery->json, &rule);
+	struct target_result unclear;
 
 	message->attempt = NULL;
 	/* First of all: before anybody is told of an acceptance, and before the delete. */
@@ -170,6 +199,11 @@ static void attempt_done(void *arg, const struct target_result *result)
 	else
 		core_unclaim(message);
 	count_end(&lane->counts, outcome, result);
+	if (outcome == OUTCOME_AMBIGUOUS) {
+		unclear = *result;
+		unclear.unanswered = true; /* an answer, but not to the question */
+		result = &unclear;
+	}
 	judge_lane(lane, message->attempt_us, outcome, result);
 	judge(message, result, outcome);
 	lane_pump(lane);

@@ -282,6 +282,12 @@ bool delivery_breaker_is_open(const struct delivery *delivery, size_t destinatio
 	return delivery->lanes[destination].breaker.state != BREAKER_CLOSED;
 }
 
+bool delivery_quota_is_used_up(const struct delivery *delivery, size_t destination)
+{
+	return delivery_breaker_is_open(delivery, destination) &&
+	       delivery->lanes[destination].quota_used_up;
+}
+
 void delivery_show(struct delivery *delivery)
 {
 	receiver_show(&delivery->receiver);

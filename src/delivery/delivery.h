@@ -271,6 +271,8 @@ struct delivery_work {
 void delivery_get_work(struct delivery *delivery, struct delivery_work *ret_work);
 /* Of the n-th destination: not closed. */
 bool delivery_breaker_is_open(const struct delivery *delivery, size_t destination);
+/* The same, and it was opened because a quota is used up. */
+bool delivery_quota_is_used_up(const struct delivery *delivery, size_t destination);
 /* Brings those metrics up to date that pass with time; before they are read. */
 void delivery_show(struct delivery *delivery);
 /* Microseconds from SentTimestamp to acceptance by the n-th destination, resolution 1 ms. */

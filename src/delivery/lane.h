@@ -29,6 +29,7 @@ struct lane {
 	size_t waiting_count;
 	unsigned sending;
 	struct breaker breaker;
+	bool quota_used_up; /* why the breaker opened last */
 	struct limiter limiter;
 	bool crowded;		  /* a message found no room since there was room last */
 	uint64_t paused_until_us; /* no token, or a start that failed: nothing is started before */

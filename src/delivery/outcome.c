@@ -117,7 +117,8 @@ enum outcome outcome_classify(const struct outcome_table *table, const struct ta
 {
 	*ret_rule = NULL;
 	if (result->err)
-		return from_error(result->err);
+		return result->unanswered && table->ambiguous_is_final ? OUTCOME_AMBIGUOUS
+								       : from_error(result->err);
 	/* "Accepted" would be a guess, and a message lost when it is wrong. */
 	if (find_rule(table, result, json, ret_rule))
 		return OUTCOME_RETRY;
@@ -129,6 +130,47 @@ enum outcome outcome_classify(const struct outcome_table *table, const struct ta
 	return from_status(result->status);
 }
 
+/* "7", "0.25" in milliseconds, rounded up; -1: it is no number that is not below 0. */
+static int64_t seconds_ms(const struct json_value *value)
+{
+	const char *at = value->raw, *end = value->raw + value->raw_bytes;
+	int64_t ms = 0, scale = 1000;
+
+	for (; at < end && *at >= '0' && *at <= '9'; at++) {
+		ms = ms * 10 + (*at - '0') * 1000;
+		if (ms > OUTCOME_RETRY_AFTER_MAX_MS)
+			ms = OUTCOME_RETRY_AFTER_MAX_MS;
+	}
+	if (at == value->raw)
+		return -1;
+	if (at < end && *at == '.') {
+		bool rest = false;
+
+		for (at++; at < end && *at >= '0' && *at <= '9'; at++) {
+			scale /= 10;
+			ms += (*at - '0') * scale;
+			rest |= scale == 0 && *at != '0';
+		}
+		ms += rest;
+	}
+	if (at < end)
+		return -1;
+	return ms < OUTCOME_RETRY_AFTER_MAX_MS ? ms : OUTCOME_RETRY_AFTER_MAX_MS;
+}
+
+int64_t outcome_retry_after_ms(
+	const struct outcome_table *table, const struct target_result *result, struct json *json)
+{
+	const struct json_value *value;
+
+	if (result->retry_after_ms >= 0 || !table->retry_after_path || result->err)
+		return result->retry_after_ms;
+	if (json_parse(json, result->excerpt, result->excerpt_bytes) < 0)
+		return -1;
+	value = json_path(json_root(json), table->retry_after_path);
+	return value && value->kind == JSON_NUMBER ? seconds_ms(value) : -1;
+}
+
 const char *outcome_name(enum outcome outcome)
 {
 	static const char *const names[OUTCOME_COUNT] = {
@@ -136,7 +178,10 @@ const char *outcome_name(enum outcome outcome)
 		[OUTCOME_RETRY] = "retry",
 		[OUTCOME_THROTTLED] = "throttled",
 		[OUTCOME_REFUSED] = "refused",
+		[OUTCOME_QUOTA] = "quota",
 		[OUTCOME_PERMANENT] = "permanent",
+		[OUTCOME_UNREGISTERED] = "unregistered",
+		[OUTCOME_AMBIGUOUS] = "ambiguous",
 	};
 
 	return names[outcome];

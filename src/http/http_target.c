@@ -253,6 +253,34 @@ static int fill_trace(struct http_target *target, const struct queue_message *me
 	return err;
 }
 
+/* The message's attributes that are text, as headers. */
+static int fill_attributes(struct http_target *target, const struct queue_message *message,
+	struct http_exchange *exchange, struct buf *reason)
+{
+	const char *prefix = target->destination->request.attribute_headers;
+	int err = 0;
+
+	for (size_t i = 0; prefix && i < message->attribute_count && err == 0; i++) {
+		const struct queue_attribute *attribute = &message->attributes[i];
+		char name[512]; /* SQS: up to 256 bytes of letters, digits, _ - . */
+
+		if (strncmp(attribute->type, "Binary", 6) == 0)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", prefix, attribute->name);
+		buf_clear(&target->header);
+		err = buf_append(&target->header, attribute->value, attribute->value_bytes);
+		if (err == 0 && memchr(attribute->value, '\0', attribute->value_bytes))
+			err = ERR_ARGUMENT;
+		if (err == 0)
+			err = add_header(target, exchange, name, reason);
+		if (err == ERR_ARGUMENT || err == ERR_TOO_LARGE) {
+			buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
+			err = ERR_TEMPLATE;
+		}
+	}
+	return err;
+}
+
 static int fill(struct http_target *target, const struct queue_message *message,
 	struct http_exchange *exchange, struct buf *reason)
 {
@@ -264,6 +292,8 @@ static int fill(struct http_target *target, const struct queue_message *message,
 	err = render_url(&render, http_exchange_url(exchange), reason);
 	if (err == 0)
 		err = fill_headers(target, &render, exchange, reason);
+	if (err == 0)
+		err = fill_attributes(target, message, exchange, reason);
 	if (err == 0)
 		err = fill_trace(target, message, exchange, reason);
 	if (err == 0)

@@ -3,8 +3,8 @@
  *
  * Template variables are the fields of the message body when it is a JSON object ({{name}},
  * {{a.b.0}}), then the built-in ones: body, idempotency_key, message_id, receive_count,
- * sent_epoch_ms, attributes.NAME (a message attribute). A field wins over a built-in name, except
- * over idempotency_key, which is always the message's own.
+ * sent_epoch_ms, first_received_at (RFC 3339), attributes.NAME (a message attribute). A field wins
+ * over a built-in name, except over idempotency_key, which is always the message's own.
  *
  * The message's trace goes along as headers (tracing/carrier.h), unless the destination's `trace`
  * is none; one that the destination sets itself wins.

@@ -1,5 +1,6 @@
 #include "http/render.h"
 
+#include "base/units.h"
 #include "bunshin/error.h"
 #include "config/url.h"
 
@@ -113,6 +114,10 @@ static bool find_built_in(struct render *render, const char *name, struct templa
 		return give_number(render, value, message->receive_count);
 	if (strcmp(name, "sent_epoch_ms") == 0 && message->sent_epoch_ms != 0)
 		return give_number(render, value, message->sent_epoch_ms);
+	if (strcmp(name, "first_received_at") == 0 && message->first_received_epoch_ms != 0) {
+		units_format_rfc3339(message->first_received_epoch_ms, render->number);
+		return give_text(value, render->number, strlen(render->number));
+	}
 	if (strncmp(name, ATTRIBUTES_PREFIX, strlen(ATTRIBUTES_PREFIX)) == 0)
 		return find_attribute(render, name + strlen(ATTRIBUTES_PREFIX), value);
 	return false;

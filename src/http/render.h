@@ -17,7 +17,7 @@ struct render {
 	struct json *json; /* memory, reused from message to message */
 	enum { RENDER_UNPARSED, RENDER_NO_FIELDS, RENDER_FIELDS } fields;
 	int err;	 /* ERR_NOMEM when the parser ran out of memory */
-	char number[24]; /* a built-in number's text, good until the next look-up */
+	char number[32]; /* a built-in number's text, good until the next look-up */
 };
 
 /* Everything is borrowed and outlives the render. */

@@ -39,6 +39,11 @@ enum result_outcome {
 	RESULT_ACCEPTED,   /* by the provider */
 	RESULT_OUTCOMES
 };
+/*
+ * The reason of a RESULT_FAILED whose recipient the provider does not know any more; the core's
+ * OUTCOME_UNREGISTERED_REASON.
+ */
+#define RESULT_UNREGISTERED "unregistered"
 const char *result_outcome_name(enum result_outcome outcome); /* "accepted"; static */
 
 /* Texts are NUL-terminated and never NULL; decoded ones live until the next decoding. */

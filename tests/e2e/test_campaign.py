@@ -581,7 +581,7 @@ def test_the_example_holds_what_breaks_naive_code():
 
 
 def test_the_example_configuration_is_valid(bunshin):
-    config = EXAMPLES / "line-push.yaml"
+    config = EXAMPLES.parent / "destinations/line-push.yaml"
     result = bunshin.run("check", "-c", config, env={"LINE_TOKEN": "a-token"})
     assert result.exit == 0, result
     assert "https://api.line.me/v2/bot/message/push" in result.out

@@ -17,7 +17,7 @@ from terminal import Terminal as AnyTerminal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIST = ROOT / "conf/examples/morning-coupon.csv"
-CONFIG = ROOT / "conf/examples/line-push.yaml"
+CONFIG = ROOT / "conf/destinations/line-push.yaml"
 COUNT = 300
 
 

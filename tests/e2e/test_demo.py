@@ -38,9 +38,12 @@ def test_every_body_byte_for_byte(bunshin):
 def copy_of_examples(bunshin):
     examples = bunshin.directory / "examples"
     examples.mkdir()
-    for name in ("morning-coupon.csv", "morning-coupon.template.json", "line-push.yaml"):
+    for name in ("morning-coupon.csv", "morning-coupon.template.json"):
         (examples / name).write_bytes((EXAMPLES / name).read_bytes())
-    return examples, examples / "line-push.yaml"
+    config = bunshin.directory / "destinations/line-push.yaml"
+    config.parent.mkdir()
+    config.write_bytes((EXAMPLES.parent / "destinations/line-push.yaml").read_bytes())
+    return examples, config
 
 
 def test_misbehaving_provider_and_more_recipients_than_the_list(bunshin):

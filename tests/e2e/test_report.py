@@ -308,3 +308,27 @@ def test_a_large_list_in_little_memory(bunshin, queue, tmp_path):  # noqa: F811
     # A sanitizer shadows memory, and keeps some of what was freed.
     sanitized = b"__asan_init" in bunshin.binary.read_bytes()
     assert 1 << 10 < peak < (200 << 10 if sanitized else 48 << 10)
+
+
+def test_the_dead_are_listed_so_that_the_next_list_is_clean(bunshin, campaign, tmp_path):
+    """Only those that the provider does not know any more, in a file that --suppress takes."""
+    dead = ["U3", "U10", "U31"]
+    results = "".join(result("failed", to, status=404, reason="unregistered") for to in dead)
+    results += result("failed", "U4", status=400, reason="refused by the provider")
+    results += result("retrying", "U5", status=404, reason="unregistered")
+    results += result("accepted", "U6", status=200)
+    watch(bunshin, results)
+    path = tmp_path / "dead.txt"
+    process = report(bunshin, "--dead", path)
+    assert process.exit == 1, process  # not all is known
+    assert path.read_text() == "U3\nU10\nU31\n"
+    assert f"3 recipients the provider does not know any more: {path}" in process.err
+    process = report(bunshin, "--dead", "-")
+    assert process.out == "U3\nU10\nU31\n"
+    for arguments, words in ((("--dead", "-", "--json"), "only one of"),
+                             (("--dead", "x", "--csv", "x"), "--dead and --csv name the same"),
+                             (("--dead", "x", "--html", "x"), "--dead and --html name the same")):
+        process = report(bunshin, *arguments)
+        assert process.exit == 2 and words in process.err, process
+    process = report(bunshin, "--dead", campaign)
+    assert process.exit != 0 and "not written over" in process.err

@@ -31,7 +31,8 @@ struct report {
 	/* from the command line */
 	const char *name, *directory, *list_path, *only;
 	bool json;
-	struct output csv, html;
+	struct output csv, html, dead;
+	uint64_t dead_rows, dead_left_out; /* keys with a line break have no line */
 	/* what they lead to */
 	bool wanted[REPORT_OUTCOMES], uncertain_wanted; /* in the CSV */
 	struct journal *journal;
@@ -50,6 +51,8 @@ static int parse(struct report *report, int argc, char **argv)
 			"a line a row of the list; - is standard output"},
 		{"only", 0, CLI_STRING, "OUTCOMES", &report->only, 0, 0,
 			"in the CSV, only rows with these: failed,expired,uncertain"},
+		{"dead", 0, CLI_STRING, "FILE", &report->dead.path, 0, 0,
+			"the recipients that the provider does not know any more, a key a line"},
 		{"html", 0, CLI_STRING, "FILE", &report->html.path, 0, 0,
 			"a page to read, keep and print"},
 		{"list", 0, CLI_STRING, "FILE", &report->list_path, 0, 0,
@@ -120,16 +123,26 @@ static bool is_standard_output(const struct output *output)
 	return output->path && strcmp(output->path, "-") == 0;
 }
 
+static bool is_same_name(const struct output *a, const struct output *b)
+{
+	return a->path && b->path && strcmp(a->path, b->path) == 0;
+}
+
 static int check_options(struct report *report)
 {
 	if (report->only && !report->csv.path)
 		return cli_usage_error(COMMAND, "--only is for --csv");
-	if (is_standard_output(&report->csv) + is_standard_output(&report->html) + report->json > 1)
-		return cli_usage_error(
-			COMMAND, "only one of --csv -, --html - and --json fits standard output");
+	if (is_standard_output(&report->csv) + is_standard_output(&report->html) +
+			is_standard_output(&report->dead) + report->json >
+		1)
+		return cli_usage_error(COMMAND,
+			"only one of --csv -, --html -, --dead - and --json fits standard output");
 	if (report->csv.path && report->html.path &&
 		strcmp(report->csv.path, report->html.path) == 0)
 		return cli_usage_error(COMMAND, "--csv and --html name the same file");
+	if (is_same_name(&report->dead, &report->csv) || is_same_name(&report->dead, &report->html))
+		return cli_usage_error(COMMAND, "--dead and --%s name the same file",
+			is_same_name(&report->dead, &report->csv) ? "csv" : "html");
 	return read_only_option(report);
 }
 
@@ -265,11 +278,30 @@ static void drop_output(struct output *output)
 
 /* reading */
 
+static int put_dead(struct report *report, const struct report_row *row)
+{
+	int err;
+
+	buf_clear(&report->row);
+	err = report_key_line(row, &report->row);
+	if (err == ERR_SYNTAX) {
+		report->dead_left_out++;
+		return 0;
+	}
+	if (err)
+		return err;
+	report->dead_rows++;
+	fwrite(report->row.data, 1, report->row.len, report->dead.file);
+	return ferror(report->dead.file) ? ERR_IO : 0;
+}
+
 static int take_row(void *arg, const struct report_row *row)
 {
 	struct report *report = arg;
 	int err;
 
+	if (report->dead.file && row->unregistered && (err = put_dead(report, row)) != 0)
+		return err;
 	if (!report->csv.file)
 		return 0;
 	if (!report->wanted[row->outcome] && !(row->uncertain && report->uncertain_wanted))
@@ -339,7 +371,8 @@ static int put(FILE *file, const struct buf *text)
 static int print_all(struct report *report, const struct report_summary *summary)
 {
 	struct buf text = BUF_INIT(REPORT_PAGE_MAX);
-	bool quiet = is_standard_output(&report->csv) || is_standard_output(&report->html);
+	bool quiet = is_standard_output(&report->csv) || is_standard_output(&report->html) ||
+		     is_standard_output(&report->dead);
 	int err = 0;
 
 	if (report->html.file) {
@@ -371,9 +404,13 @@ static int make(struct report *report, struct report_summary *summary, struct bu
 	if (!err)
 		err = check_output(report, &report->html, error);
 	if (!err)
+		err = check_output(report, &report->dead, error);
+	if (!err)
 		err = open_output(&report->csv, error);
 	if (!err)
 		err = open_output(&report->html, error);
+	if (!err)
+		err = open_output(&report->dead, error);
 	if (!err)
 		err = read_list(report, error);
 	if (!err)
@@ -383,12 +420,29 @@ static int make(struct report *report, struct report_summary *summary, struct bu
 		err = print_all(report, summary);
 	if (!err)
 		err = finish_output(&report->csv, error);
-	return err ? err : finish_output(&report->html, error);
+	if (!err)
+		err = finish_output(&report->html, error);
+	return err ? err : finish_output(&report->dead, error);
+}
+
+/* Where the keys are, and whether all of them are. */
+static void tell_dead(const struct report *report)
+{
+	if (!report->dead.path)
+		return;
+	if (!is_standard_output(&report->dead))
+		fprintf(stderr, "%" PRIu64 " recipient%s the provider does not know any more: %s\n",
+			report->dead_rows, report->dead_rows == 1 ? "" : "s", report->dead.path);
+	if (report->dead_left_out > 0)
+		cli_error(COMMAND, "--dead: %" PRIu64 " keys hold a line break and are not in it",
+			report->dead_left_out);
 }
 
 static int exit_code(const struct report *report, const struct report_summary *summary, int err,
 	const struct buf *error)
 {
+	if (!err)
+		tell_dead(report);
 	if (!err)
 		return report_open_rows(summary) == 0 ? CLI_DONE : CLI_FAILED;
 	cli_error(COMMAND, "%s", error->len > 0 ? buf_string(error) : error_message(err));
@@ -410,6 +464,7 @@ int campaign_report(int argc, char **argv)
 		code = exit_code(&report, summary, make(&report, summary, &error), &error);
 	drop_output(&report.csv);
 	drop_output(&report.html);
+	drop_output(&report.dead);
 	list_file_close(&report.list);
 	results_db_close(report.db);
 	journal_close(report.journal);

@@ -519,8 +519,10 @@ size_t worker_open_breakers(const struct worker *worker, struct buf *names)
 	for (size_t i = 0; i < worker->config->destination_count; i++) {
 		if (!delivery_breaker_is_open(worker->delivery, i))
 			continue;
-		buf_appendf(
-			names, "%s%s", open > 0 ? ", " : "", worker->config->destinations[i].name);
+		buf_appendf(names, "%s%s%s", open > 0 ? ", " : "",
+			worker->config->destinations[i].name,
+			delivery_quota_is_used_up(worker->delivery, i) ? " (its quota is used up)"
+								       : "");
 		open++;
 	}
 	return open;

@@ -187,7 +187,7 @@ int main(void)
 		SWEEP("event file: a record that is none", refuse_event, .degrades = true),
 		SWEEP("event log: every kind", log_events, .allocates_nothing = true),
 		SWEEP("worker: line-push.yaml", open_worker,
-			.arg = SOURCE_ROOT "/conf/examples/line-push.yaml"),
+			.arg = SOURCE_ROOT "/conf/destinations/line-push.yaml"),
 	};
 
 	return SWEEP_TABLE("cli", table, enter, leave);

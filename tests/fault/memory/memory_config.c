@@ -176,7 +176,7 @@ static const char bad_yaml[] =
 	"  retry: {base: 10m, cap: 1s}\n";
 
 static const struct load_case sample = {SOURCE_ROOT "/conf/bunshin.yaml", 0};
-static const struct load_case line_push = {SOURCE_ROOT "/conf/examples/line-push.yaml", 0};
+static const struct load_case line_push = {SOURCE_ROOT "/conf/destinations/line-push.yaml", 0};
 static const struct load_case good = {"good.yaml", 0};
 static const struct load_case bad = {"bad.yaml", ERR_CONFIG};
 static const struct load_case broken = {"broken.yaml", ERR_CONFIG};
@@ -220,7 +220,7 @@ int main(void)
 		SWEEP("template: a form past the limit", render_large, .arg = &large_form),
 		SWEEP("template: 800 KB of header", render_large, .arg = &large_header),
 		SWEEP("load: conf/bunshin.yaml", load_and_print, .arg = &sample),
-		SWEEP("load: conf/examples/line-push.yaml", load_and_print, .arg = &line_push),
+		SWEEP("load: conf/destinations/line-push.yaml", load_and_print, .arg = &line_push),
 		SWEEP("load: files and credentials", load_and_print, .arg = &good),
 		SWEEP("load: mistakes of every kind", load_and_print, .arg = &bad),
 		SWEEP("load: no YAML", load_and_print, .arg = &broken),

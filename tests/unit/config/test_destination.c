@@ -232,6 +232,43 @@ static void test_rules(void **state)
 	config_free(config);
 }
 
+/* What providers have beyond the table: lists, rules, the time in the body, what is not repeated.
+ */
+static void test_provider_knowledge(void **state)
+{
+	struct config *config = load("destinations:\n"
+				     "  - name: d\n"
+				     "    request: {url: 'http://h/', attribute_headers: X-Attr_}\n"
+				     "    retry: {ambiguous: false}\n"
+				     "    retry_after_path: parameters.retry_after\n"
+				     "    outcomes:\n"
+				     "      quota: 402\n"
+				     "      unregistered: [404, 410]\n"
+				     "      ambiguous: [500, 502-504]\n"
+				     "      when_body:\n"
+				     "        - {path: a, outcome: quota}\n"
+				     "        - {path: a, outcome: unregistered}\n"
+				     "        - {path: a, outcome: ambiguous}\n"
+				     "  - name: plain\n"
+				     "    request: {url: 'http://h/'}\n");
+	const struct config_destination *d = &config->destinations[0];
+
+	(void)state;
+	assert_string_equal(d->request.attribute_headers, "X-Attr_");
+	assert_false(d->retry.ambiguous);
+	assert_string_equal(d->retry_after_path, "parameters.retry_after");
+	assert_ranges(&d->outcomes.quota, {402, 402});
+	assert_ranges(&d->outcomes.unregistered, {404, 404}, {410, 410});
+	assert_ranges(&d->outcomes.ambiguous, {500, 500}, {502, 504});
+	assert_int_equal(d->outcomes.rules[0].outcome, CONFIG_OUTCOME_QUOTA);
+	assert_int_equal(d->outcomes.rules[1].outcome, CONFIG_OUTCOME_UNREGISTERED);
+	assert_int_equal(d->outcomes.rules[2].outcome, CONFIG_OUTCOME_AMBIGUOUS);
+	assert_null(d[1].request.attribute_headers);
+	assert_true(d[1].retry.ambiguous);
+	assert_null(d[1].retry_after_path);
+	config_free(config);
+}
+
 struct retry {
 	int64_t max_attempts, base_ms, cap_ms;
 	enum config_jitter jitter;
@@ -464,10 +501,12 @@ static const struct fixture_bad_case bad_rules[] = {
 		"equals\n"},
 	{RULE("{outcome: accepted, contains: a}"),
 		"t.yaml:1:59: destinations[0].outcomes.when_body[0].outcome: expected one of "
-		"accept, retry, throttle, breaker or permanent, got \"accepted\"\n"},
+		"accept, retry, throttle, breaker, permanent, quota, unregistered or ambiguous, "
+		"got \"accepted\"\n"},
 	{RULE("{outcome: , contains: a}"),
 		"t.yaml:1:59: destinations[0].outcomes.when_body[0].outcome: expected one of "
-		"accept, retry, throttle, breaker or permanent, got nothing\n"},
+		"accept, retry, throttle, breaker, permanent, quota, unregistered or ambiguous, "
+		"got nothing\n"},
 	{RULE("{outcome: retry, contains: ''}"),
 		"t.yaml:1:76: destinations[0].outcomes.when_body[0].contains: expected a text of "
 		"1 to 1024 bytes, got \"\"\n"},
@@ -626,6 +665,7 @@ int main(void)
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_provider_knowledge),
 		cmocka_unit_test(test_retry_is_inherited),
 		cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_rules_are_bounded),

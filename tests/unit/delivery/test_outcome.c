@@ -176,7 +176,76 @@ static void names(void **state)
 	assert_string_equal(outcome_name(OUTCOME_RETRY), "retry");
 	assert_string_equal(outcome_name(OUTCOME_THROTTLED), "throttled");
 	assert_string_equal(outcome_name(OUTCOME_REFUSED), "refused");
+	assert_string_equal(outcome_name(OUTCOME_QUOTA), "quota");
 	assert_string_equal(outcome_name(OUTCOME_PERMANENT), "permanent");
+	assert_string_equal(outcome_name(OUTCOME_UNREGISTERED), "unregistered");
+	assert_string_equal(outcome_name(OUTCOME_AMBIGUOUS), "ambiguous");
+}
+
+/* What went out and got no answer is ambiguous only where it is not sent again. */
+static void no_answer_is_ambiguous_when_that_is_final(void **state)
+{
+	static const int errors[] = {ERR_TIMEOUT, ERR_NETWORK, ERR_PROTOCOL};
+	struct target_result result = {.retry_after_ms = -1, .reason = ""};
+	struct outcome_table rows = {0};
+	const struct outcome_rule *rule;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		for (unsigned bits = 0; bits < 4; bits++) {
+			result.err = errors[i];
+			result.unanswered = bits & 1;
+			rows.ambiguous_is_final = bits & 2;
+			assert_int_equal(outcome_classify(&rows, &result, NULL, &rule),
+				bits == 3 ? OUTCOME_AMBIGUOUS : OUTCOME_RETRY);
+		}
+}
+
+static int64_t retry_after(const char *body, int64_t header_ms)
+{
+	struct outcome_table rows = {.retry_after_path = "parameters.retry_after"};
+	struct target_result result = {.status = 429,
+		.retry_after_ms = header_ms,
+		.reason = "",
+		.excerpt = body,
+		.excerpt_bytes = strlen(body)};
+	struct json json = {0};
+	int64_t ms = outcome_retry_after_ms(&rows, &result, &json);
+
+	json_free(&json);
+	return ms;
+}
+
+static void retry_time_in_the_body(void **state)
+{
+	static const struct {
+		const char *number;
+		int64_t ms;
+	} rows[] = {
+		{"35", 35000},
+		{"0", 0},
+		{"0.25", 250},
+		{"1.0004", 1001},
+		{"1.999999999999", 2000},
+		{"43200", OUTCOME_RETRY_AFTER_MAX_MS},
+		{"43200.5", OUTCOME_RETRY_AFTER_MAX_MS},
+		{"99999999999999999999999999", OUTCOME_RETRY_AFTER_MAX_MS},
+		{"-1", -1},
+		{"1e3", -1},
+		{"\"35\"", -1},
+		{"null", -1},
+		{"[35]", -1},
+	};
+	char body[128];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(body, sizeof(body), "{\"parameters\":{\"retry_after\":%s}}",
+			rows[i].number);
+		assert_int_equal(retry_after(body, -1), rows[i].ms);
+		assert_int_equal(retry_after(body, 7000), 7000);
+	}
+	assert_int_equal(retry_after("{}", -1), -1);
+	assert_int_equal(retry_after("busy", -1), -1);
+	assert_int_equal(retry_after("", -1), -1);
 }
 
 /* ---- sets of statuses */
@@ -653,6 +722,8 @@ int main(void)
 		cmocka_unit_test(range_bounds),
 		cmocka_unit_test(every_error),
 		cmocka_unit_test(names),
+		cmocka_unit_test(no_answer_is_ambiguous_when_that_is_final),
+		cmocka_unit_test(retry_time_in_the_body),
 		cmocka_unit_test(a_set_for_each_outcome),
 		cmocka_unit_test(all_sets_together),
 		cmocka_unit_test(path_and_equals),
