@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/auth/auth.h"
 #include "cli/cli.h"
 #include "cli/destinations.h"
 #include "cli/event_file.h"
@@ -18,6 +19,7 @@ struct invoke {
 	struct config *config;
 	const struct config_destination *destination;
 	struct event_file *events;
+	struct auth *auth;
 	struct http_target *target;
 	struct destinations destinations;
 	struct json scratch;
@@ -250,11 +252,27 @@ static int send_events(struct invoke *invoke)
 		cli_error("invoke", "cannot set up the destination");
 		return CLI_FAILED;
 	}
+	http_target_set_signer(invoke->target,
+		auth_signer(invoke->auth,
+			(size_t)(invoke->destination - invoke->config->destinations)));
 	next(invoke);
 	if (invoke->index < event_file_count(invoke->events))
 		uv_run(&invoke->runtime.loop, UV_RUN_DEFAULT);
 	http_target_close(invoke->target);
 	return invoke->code;
+}
+
+static int open_auth(struct invoke *invoke)
+{
+	const struct auth_options options = {
+		.clock = invoke->runtime.clock, .config = invoke->config};
+	struct buf error = BUF_INIT(4096);
+	int err = auth_new(&options, &invoke->auth, &error);
+
+	if (err)
+		cli_error("invoke", "%s", error.len ? buf_string(&error) : error_message(err));
+	buf_free(&error);
+	return err ? cli_exit_code(err) : CLI_DONE;
 }
 
 int cmd_invoke(int argc, char **argv)
@@ -291,8 +309,11 @@ int cmd_invoke(int argc, char **argv)
 	if (code == CLI_DONE)
 		code = read_event(&invoke, argv[first]);
 	if (code == CLI_DONE)
+		code = open_auth(&invoke);
+	if (code == CLI_DONE)
 		code = send_events(&invoke);
 	runtime_close(&invoke.runtime);
+	auth_free(invoke.auth);
 	event_file_free(invoke.events);
 	json_free(&invoke.scratch);
 	destinations_free(&invoke.destinations);

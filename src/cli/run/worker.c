@@ -3,6 +3,7 @@
 #include "aws/sqs_queue.h"
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/auth/auth.h"
 #include "cli/connect.h"
 #include "cli/destinations.h"
 #include "cli/queue_probe.h"
@@ -33,6 +34,7 @@ struct worker {
 	struct sqs_queue *queue;
 	struct sqs_queue *failure_queue;
 	struct sqs_queue *results_queue;
+	struct auth *auth;
 	struct http_target **targets;
 	struct metrics *metrics;
 	struct host *host;
@@ -146,6 +148,13 @@ static int open_tracing(struct worker *worker, uv_loop_t *loop)
 		loop, worker->clock, config, endpoint, worker->metrics, &worker->tracing);
 }
 
+static int open_auth(struct worker *worker, struct buf *error)
+{
+	const struct auth_options options = {.clock = worker->clock, .config = worker->config};
+
+	return auth_new(&options, &worker->auth, error);
+}
+
 static int open_targets(struct worker *worker, uv_loop_t *loop)
 {
 	const struct config *config = worker->config;
@@ -154,9 +163,12 @@ static int open_targets(struct worker *worker, uv_loop_t *loop)
 	worker->targets = calloc(config->destination_count, sizeof(*worker->targets));
 	if (!worker->targets)
 		return ERR_NOMEM;
-	for (size_t i = 0; !err && i < config->destination_count; i++)
+	for (size_t i = 0; !err && i < config->destination_count; i++) {
 		err = http_target_new(
 			loop, worker->clock, &config->destinations[i], &worker->targets[i]);
+		if (!err)
+			http_target_set_signer(worker->targets[i], auth_signer(worker->auth, i));
+	}
 	return err;
 }
 
@@ -368,6 +380,8 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 		err = worker_metrics_open(
 			&worker->own_metrics, worker->metrics, worker->clock, &host->ledger);
 	if (!err)
+		err = open_auth(worker, error);
+	if (!err)
 		err = open_targets(worker, loop);
 	if (!err)
 		err = open_tracing(worker, loop);
@@ -454,6 +468,7 @@ void worker_close(struct worker *worker)
 	for (size_t i = 0; worker->targets && i < worker->config->destination_count; i++)
 		http_target_close(worker->targets[i]);
 	free(worker->targets);
+	auth_free(worker->auth);
 	destinations_free(&worker->destinations);
 	sqs_queue_free(worker->queue);
 	sqs_queue_free(worker->failure_queue);

@@ -1,0 +1,30 @@
+/*
+ * What signs the requests of a configuration's destinations (destinations[].auth): one signer each.
+ */
+#ifndef CLI_AUTH_AUTH_H
+#define CLI_AUTH_AUTH_H
+
+#include "base/buf.h"
+#include "bunshin/clock.h"
+#include "config/config.h"
+#include "http/signer.h"
+
+#include <stddef.h>
+
+struct auth;
+
+/* Borrowed; outlives the auth. */
+struct auth_options {
+	struct clock clock;
+	const struct config *config;
+};
+
+/* 0; ERR_NOMEM; or ERR_CONFIG with a sentence in `error` (a secret is "[hidden]"). */
+int auth_new(const struct auth_options *options, struct auth **ret_auth, struct buf *error);
+/* Wipes all keys; the targets that it signs for are closed by then. NULL is fine. */
+void auth_free(struct auth *auth);
+
+/* By the destination's place in the configuration; ops NULL: its requests are not signed. */
+struct http_signer auth_signer(const struct auth *auth, size_t index);
+
+#endif
