@@ -15,7 +15,7 @@
 
 #define OVERVIEW_MAX 100
 #define OVERVIEW_DEFAULT 50
-#define PEEK_MAX 100
+#define PEEK_MAX (STORE_PEEK_MAX - 1)
 #define PEEK_DEFAULT 10
 #define BODY_MAX ((int64_t)1 << 20)
 /* Once an answer is that long no further message is put into it. */

@@ -188,12 +188,14 @@ int store_begin(struct store *store)
 
 bool store_has_written(const struct store *store)
 {
-	return store->open && sqlite3_total_changes64(store->db) != store->changes_before;
+	return store->open &&
+	       (sqlite3_total_changes64(store->db) != store->changes_before ||
+		       store->gathered.sent_count > 0 || store->gathered.deleted_count > 0);
 }
 
 int store_try_write(struct store *store, int64_t now)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -228,7 +230,9 @@ int store_commit(struct store *store)
 		return store->failed ? ERR_STORE : 0;
 	if (store->failed)
 		return ERR_STORE;
-	err = write_counts(store);
+	err = store_settle(store);
+	if (err == 0)
+		err = write_counts(store);
 	if (err == 0)
 		err = store_run(store, STORE_COMMIT);
 	if (err == 0)
@@ -245,6 +249,7 @@ void store_abort(struct store *store)
 		leave(store);
 	store->failed = false;
 	store->stale = true;
+	store->gathered.sent_count = store->gathered.deleted_count = 0;
 	store_queues_free(store);
 }
 

@@ -21,7 +21,8 @@
  * it, so opening costs the same however many there are.
  *
  * States of a message follow from its row: received or not (receives), hidden or not (visible_ms
- * in the future). Delayed is hidden and never received, in flight is hidden and received.
+ * in the future), but of one that is received for the first time from its flight
+ * (store_flights.c). Delayed is hidden and never received, in flight is hidden and received.
  */
 #ifndef LOCALQ_STORE_H
 #define LOCALQ_STORE_H
@@ -43,6 +44,14 @@
 
 struct store;
 
+/* Messages on their first receive: store_flights.c. */
+struct store_flights {
+	struct store_flight *all; /* by id, from `first` to `end` */
+	size_t first, end, capacity;
+	size_t messages; /* in all of them */
+	int64_t due_ms;	 /* none ends before */
+};
+
 /* Read-only for callers, but for `owner_data`. Valid until it is deleted or store_abort. */
 struct store_queue {
 	struct store_queue *next; /* the store's */
@@ -55,8 +64,9 @@ struct store_queue {
 	bool is_fifo;
 	struct redrive redrive; /* parsed from the attributes, as the following ones */
 	int64_t visibility_ms, delay_ms, retention_ms;
-	int64_t messages;	 /* all of them, whatever their state */
-	int64_t fresh_id;	 /* no message that was never received has a smaller id */
+	int64_t messages;	      /* all of them, whatever their state */
+	int64_t fresh_id;	      /* no message that was never received has a smaller id */
+	struct store_flights flights; /* the store's */
 	int64_t in_flight_bound; /* at least as many as are in flight; see store_is_over_limit */
 	int64_t in_flight_counted_ms;
 	struct store_queue *next_changed; /* the store's, as is_changed */
@@ -268,7 +278,11 @@ struct store_peeked {
 /* A positive return ends the peek, a negative one is an error that ends it. */
 typedef int store_peek_visit(void *arg, const struct store_peeked *peeked);
 
-/* From the message at `from` (or the first behind it) on, until `visit` says so. */
+/*
+ * From the message at `from` (or the first behind it) on, until `visit` says so, which it does with
+ * the STORE_PEEK_MAX-th at the latest.
+ */
+#define STORE_PEEK_MAX 101
 int store_peek(struct store *store, struct store_queue *queue, const struct store_position *from,
 	store_peek_visit *visit, void *arg);
 

@@ -31,23 +31,7 @@ struct contender {
 };
 
 struct fair_receive {
-	struct store_queue *queue, *dead_letter;
-	size_t max;
-	int64_t now;
-	store_visit *visit;
-	void *arg;
-	struct {
-		int64_t id, first_received_ms;
-		uint32_t receives;
-		int64_t tenant, visible_ms; /* 0: none */
-	} taken[RECEIVE_MAX];
-	size_t taken_count;
-	struct {
-		int64_t id;
-		bool dead;
-	} cleared[CLEARED_MAX];
-	size_t cleared_count;
-
+	struct store_found *found;
 	struct contender contenders[TENANTS_MAX]; /* tenants looked into */
 	size_t contender_count;
 	bool has_next; /* a ready tenant behind them */
@@ -107,7 +91,7 @@ static int read_heads(
 
 	contender->head = contender->head_count = 0;
 	store_bind_int(store, STORE_TENANT_HEADS, 1, contender->row);
-	store_bind_int(store, STORE_TENANT_HEADS, 2, receive->now);
+	store_bind_int(store, STORE_TENANT_HEADS, 2, receive->found->now);
 	store_bind_int(
 		store, STORE_TENANT_HEADS, 3, contender->passed == 0 ? HEADS_FIRST : HEADS_MAX);
 	store_bind_int(store, STORE_TENANT_HEADS, 4, (int64_t)contender->passed);
@@ -149,41 +133,9 @@ static struct contender *first_contender(struct fair_receive *receive, struct pl
 	return first;
 }
 
-/* The message of a row: over, dead, or taken. 1: taken; 0: it is not; or an error. */
-static int take(
-	struct store *store, struct fair_receive *receive, sqlite3_stmt *row, int64_t tenant)
-{
-	struct store_queue *queue = receive->queue;
-	bool over = sqlite3_column_int64(row, 3) + queue->retention_ms <= receive->now;
-	bool dead = receive->dead_letter != NULL &&
-		    sqlite3_column_int64(row, 1) >= queue->redrive.max_receives;
-	struct store_message message;
-	int err;
-
-	if (over || dead) {
-		receive->cleared[receive->cleared_count].id = sqlite3_column_int64(row, 0);
-		receive->cleared[receive->cleared_count++].dead = !over;
-		return 0;
-	}
-	err = store_read_message(store, row, &message);
-	if (err < 0)
-		return err;
-	if (message.receives++ == 0)
-		message.first_received_ms = receive->now;
-	err = receive->visit(receive->arg, &message);
-	if (err < 0)
-		return err;
-	receive->taken[receive->taken_count].id = message.id;
-	receive->taken[receive->taken_count].tenant = tenant;
-	receive->taken[receive->taken_count].visible_ms = sqlite3_column_int64(row, 6);
-	receive->taken[receive->taken_count].first_received_ms = message.first_received_ms;
-	receive->taken[receive->taken_count++].receives = message.receives;
-	return 1;
-}
-
 static int take_plain(struct store *store, struct fair_receive *receive)
 {
-	int err = take(store, receive, receive->plain_row, 0);
+	int err = store_found_add(store, receive->found, receive->plain_row);
 
 	if (err < 0)
 		return err;
@@ -194,6 +146,7 @@ static int take_plain(struct store *store, struct fair_receive *receive)
 
 static int take_of(struct store *store, struct fair_receive *receive, struct contender *contender)
 {
+	struct store_found *found = receive->found;
 	int64_t id = contender->heads[contender->head].id;
 	int err;
 
@@ -203,12 +156,14 @@ static int take_of(struct store *store, struct fair_receive *receive, struct con
 		return err;
 	if (err == 0) /* in the index and not in the table */
 		return store_fail_damaged(store, id);
-	err = take(store, receive, store->statements[STORE_TENANT_MESSAGE], contender->row);
+	err = store_found_add(store, found, store->statements[STORE_TENANT_MESSAGE]);
 	store_reset(store, STORE_TENANT_MESSAGE);
 	if (err < 0)
 		return err;
-	if (err == 1)
+	if (err == 1) {
+		found->taken[found->taken_count - 1].tenant = contender->row;
 		receive->turn = contender->turn++;
+	}
 	contender->passed++;
 	if (++contender->head < contender->head_count)
 		return 0;
@@ -241,17 +196,19 @@ static int take_next(struct store *store, struct fair_receive *receive)
 
 static int find_messages(struct store *store, struct fair_receive *receive)
 {
-	int err;
+	struct store_found *found = receive->found;
+	int err =
+		store_walk_plain(store, found->queue, found->now, STORE_FOUND_MAX, &receive->walk);
 
-	store_bind_int(store, STORE_TENANTS_READY, 1, receive->queue->lane);
-	store_walk_plain(store, receive->queue, receive->now, &receive->walk);
+	if (err < 0)
+		return err;
+	store_bind_int(store, STORE_TENANTS_READY, 1, found->queue->lane);
 	err = step_next(store, receive);
 	if (err == 0)
 		err = step_plain(receive);
 	if (err == 0)
 		err = 1;
-	while (err == 1 && receive->taken_count < receive->max &&
-		receive->cleared_count < CLEARED_MAX)
+	while (err == 1 && store_found_wants(found))
 		err = take_next(store, receive);
 	store_reset(store, STORE_TENANTS_READY);
 	/* The row that it stands on was not taken. */
@@ -260,54 +217,15 @@ static int find_messages(struct store *store, struct fair_receive *receive)
 	return err < 0 ? err : 0;
 }
 
-static int hide(struct store *store, const struct fair_receive *receive, int64_t visible_ms)
+static int hide(struct store *store, const struct store_found *found, int64_t visible_ms)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < receive->taken_count && err == 0; i++) {
-		int64_t id = receive->taken[i].id, tenant = receive->taken[i].tenant;
-
-		err = store_hide(store, id, receive->taken[i].receives,
-			receive->taken[i].first_received_ms, visible_ms);
-		if (err == 0 && tenant != 0)
-			err = store_tenant_reorder(
-				store, tenant, receive->taken[i].visible_ms, id, visible_ms);
-	}
-	return err;
-}
-
-/* The tenant is settled later. */
-static int expire(struct store *store, const struct fair_receive *receive, int64_t id)
-{
-	struct store_tenant tenant;
-	int err = store_tenant_of(store, id, &tenant);
-
-	if (err == 0 && tenant.row != 0)
-		err = store_tenant_leave(store, &tenant, id);
-	if (err < 0)
-		return err;
-	store_bind_int(store, STORE_MESSAGE_EXPIRE, 1, id);
-	err = store_run(store, STORE_MESSAGE_EXPIRE);
-	store_count_change(store, receive->queue, -1);
-	return err;
-}
-
-static int clear(
-	struct store *store, const struct fair_receive *receive, struct store_received *ret)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < receive->cleared_count && err == 0; i++) {
-		int64_t id = receive->cleared[i].id;
-
-		if (receive->cleared[i].dead) {
-			err = store_move_dead(store, receive->queue, receive->dead_letter, id,
-				store_id(receive->dead_letter->lane, true, store_id_number(id)),
-				receive->now);
-			ret->moved = receive->dead_letter;
-		} else {
-			err = expire(store, receive, id);
-		}
+	for (size_t i = 0; i < found->taken_count && err == 0; i++) {
+		err = store_found_hide(store, found, i, visible_ms);
+		if (err == 0 && found->taken[i].tenant != 0)
+			err = store_tenant_reorder(store, found->taken[i].tenant,
+				found->taken[i].visible_ms, found->taken[i].id, visible_ms);
 	}
 	return err;
 }
@@ -320,8 +238,8 @@ static int charge_tenant(struct store *store, const struct fair_receive *receive
 	const struct contender *contender, bool hidden)
 {
 	if (!hidden || contender->head == contender->head_count)
-		return store_tenant_charge(
-			store, receive->queue, contender->row, contender->turn, receive->now);
+		return store_tenant_charge(store, receive->found->queue, contender->row,
+			contender->turn, receive->found->now);
 	if (contender->passed == 0)
 		return 0;
 	return store_tenant_advance(store, contender->row, contender->turn,
@@ -331,7 +249,7 @@ static int charge_tenant(struct store *store, const struct fair_receive *receive
 /* Turns of the tenants, and what the queue keeps of this receive. */
 static int charge(struct store *store, const struct fair_receive *receive, bool hidden)
 {
-	struct store_queue *queue = receive->queue;
+	struct store_queue *queue = receive->found->queue;
 	int err = 0;
 
 	queue->fresh_id = receive->fresh_id;
@@ -356,34 +274,27 @@ static int promote(struct store *store, const struct store_queue *queue, int64_t
 	return err < 0 ? err : sqlite3_changes(store->db);
 }
 
-int store_fair_receive(struct store *store, struct store_queue *queue,
-	struct store_queue *dead_letter, size_t max, int64_t visibility_ms, int64_t now,
-	store_visit *visit, void *arg, struct store_received *ret)
+int store_fair_receive(struct store *store, struct store_found *found, int64_t visibility_ms,
+	struct store_received *ret)
 {
-	struct fair_receive receive = {.queue = queue,
-		.dead_letter = dead_letter,
-		.max = max,
-		.now = now,
-		.visit = visit,
-		.arg = arg,
-		.turn = queue->turn};
-	int promoted = promote(store, queue, now), err;
+	struct store_queue *queue = found->queue;
+	struct fair_receive receive = {.found = found, .turn = queue->turn};
+	int promoted = promote(store, queue, found->now), err;
 
 	if (promoted < 0)
 		return promoted;
 	receive.plain.turn = queue->plain_turn > queue->turn ? queue->plain_turn : queue->turn;
 	err = find_messages(store, &receive);
 	if (err == 0)
-		err = hide(store, &receive, now + visibility_ms);
+		err = hide(store, found, found->now + visibility_ms);
 	if (err == 0)
-		err = clear(store, &receive, ret);
+		err = store_found_clear(store, found, ret);
 	if (err == 0)
 		err = charge(store, &receive, visibility_ms > 0);
 	if (err < 0)
 		return err;
-	ret->count = receive.taken_count;
-	ret->more = receive.cleared_count == CLEARED_MAX ||
-		    (receive.taken_count < max &&
+	ret->more = found->cleared_count == CLEARED_MAX ||
+		    (found->taken_count < found->max &&
 			    (receive.contender_count == TENANTS_MAX || promoted == PROMOTED_MAX));
 	return 0;
 }

@@ -128,54 +128,10 @@ int store_group_move(
 
 /* What a receive found; written once nothing is being read any more. */
 struct group_receive {
-	struct store_queue *queue, *dead_letter;
-	size_t max;
-	int64_t now;
-	store_visit *visit;
-	void *arg;
-	struct {
-		int64_t id, first_received_ms;
-		uint32_t receives;
-	} taken[RECEIVE_MAX];
-	size_t taken_count;
-	struct {
-		int64_t id;
-		bool dead;
-	} cleared[CLEARED_MAX];
-	size_t cleared_count;
+	struct store_found *found;
 	int64_t groups[GROUPS_MAX];
 	size_t group_count;
 };
-
-/* One message that is visible: over, dead, or taken. */
-static int take_one(struct store *store, struct group_receive *receive)
-{
-	sqlite3_stmt *row = store->statements[STORE_GROUP_MESSAGES];
-	struct store_queue *queue = receive->queue;
-	int64_t receives = sqlite3_column_int64(row, 1);
-	bool over = sqlite3_column_int64(row, 3) + queue->retention_ms <= receive->now;
-	bool dead = receive->dead_letter != NULL && receives >= queue->redrive.max_receives;
-	struct store_message message;
-	int err;
-
-	if (over || dead) {
-		receive->cleared[receive->cleared_count].id = sqlite3_column_int64(row, 0);
-		receive->cleared[receive->cleared_count++].dead = !over;
-		return 0;
-	}
-	err = store_read_message(store, row, &message);
-	if (err < 0)
-		return err;
-	if (message.receives++ == 0)
-		message.first_received_ms = receive->now;
-	err = receive->visit(receive->arg, &message);
-	if (err < 0)
-		return err;
-	receive->taken[receive->taken_count].id = message.id;
-	receive->taken[receive->taken_count].first_received_ms = message.first_received_ms;
-	receive->taken[receive->taken_count++].receives = message.receives;
-	return 0;
-}
 
 /* From its first message on, as long as they are visible. */
 static int take_from_group(struct store *store, struct group_receive *receive, int64_t row)
@@ -184,13 +140,13 @@ static int take_from_group(struct store *store, struct group_receive *receive, i
 	int err = 0;
 
 	store_bind_int(store, STORE_GROUP_MESSAGES, 1, row);
-	while (receive->taken_count < receive->max && receive->cleared_count < CLEARED_MAX) {
+	while (store_found_wants(receive->found)) {
 		err = store_step(store, STORE_GROUP_MESSAGES);
 		if (err != 1)
 			return err;
-		if (sqlite3_column_int64(message, 6) > receive->now)
+		if (sqlite3_column_int64(message, 6) > receive->found->now)
 			break;
-		err = take_one(store, receive);
+		err = store_found_add(store, receive->found, message);
 		if (err < 0)
 			break;
 	}
@@ -203,10 +159,9 @@ static int walk_groups(struct store *store, struct group_receive *receive)
 	sqlite3_stmt *group = store->statements[STORE_GROUPS_READY];
 	int err = 0;
 
-	store_bind_int(store, STORE_GROUPS_READY, 1, receive->queue->lane);
-	store_bind_int(store, STORE_GROUPS_READY, 2, receive->now);
-	while (receive->taken_count < receive->max && receive->cleared_count < CLEARED_MAX &&
-		receive->group_count < GROUPS_MAX) {
+	store_bind_int(store, STORE_GROUPS_READY, 1, receive->found->queue->lane);
+	store_bind_int(store, STORE_GROUPS_READY, 2, receive->found->now);
+	while (store_found_wants(receive->found) && receive->group_count < GROUPS_MAX) {
 		err = store_step(store, STORE_GROUPS_READY);
 		if (err != 1)
 			return err;
@@ -219,78 +174,69 @@ static int walk_groups(struct store *store, struct group_receive *receive)
 	return err < 0 ? err : 0;
 }
 
-static int hide(struct store *store, const struct group_receive *receive, int64_t visible_ms)
+static int hide(struct store *store, const struct store_found *found, int64_t visible_ms)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < receive->taken_count && err == 0; i++)
-		err = store_hide(store, receive->taken[i].id, receive->taken[i].receives,
-			receive->taken[i].first_received_ms, visible_ms);
+	for (size_t i = 0; i < found->taken_count && err == 0; i++)
+		err = store_found_hide(store, found, i, visible_ms);
 	return err;
 }
 
-static int bury(struct store *store, const struct group_receive *receive, int64_t id)
+static int bury(struct store *store, const struct store_found *found, int64_t id)
 {
-	struct store_queue *to = receive->dead_letter;
+	struct store_queue *to = found->dead_letter;
 	int64_t number, new_id;
 	int err = store_take_number(store, &number);
 
 	if (err < 0)
 		return err;
 	new_id = store_id(to->lane, true, number);
-	err = store_group_move(store, id, new_id, to, receive->now);
+	err = store_group_move(store, id, new_id, to, found->now);
 	if (err == 0)
-		err = store_move_dead(store, receive->queue, to, new_id, new_id, receive->now);
+		err = store_move_dead(store, found->queue, to, new_id, new_id, found->now);
 	return err;
 }
 
-static int clear(
-	struct store *store, const struct group_receive *receive, struct store_received *ret)
+static int clear(struct store *store, const struct store_found *found, struct store_received *ret)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < receive->cleared_count && err == 0; i++) {
-		int64_t id = receive->cleared[i].id;
+	for (size_t i = 0; i < found->cleared_count && err == 0; i++) {
+		int64_t id = found->cleared[i].id;
 
-		if (receive->cleared[i].dead) {
-			err = bury(store, receive, id);
-			ret->moved = receive->dead_letter;
+		if (found->cleared[i].dead) {
+			err = bury(store, found, id);
+			ret->moved = found->dead_letter;
 		} else {
 			store_bind_int(store, STORE_MESSAGE_EXPIRE, 1, id);
 			err = store_run(store, STORE_MESSAGE_EXPIRE);
-			store_count_change(store, receive->queue, -1);
+			store_count_change(store, found->queue, -1);
 		}
 	}
 	return err;
 }
 
-int store_groups_receive(struct store *store, struct store_queue *queue,
-	struct store_queue *dead_letter, size_t max, int64_t visibility_ms, int64_t now,
-	store_visit *visit, void *arg, struct store_received *ret)
+int store_groups_receive(struct store *store, struct store_found *found, int64_t visibility_ms,
+	struct store_received *ret)
 {
-	struct group_receive receive = {.queue = queue,
-		.dead_letter = dead_letter,
-		.max = max,
-		.now = now,
-		.visit = visit,
-		.arg = arg};
+	struct group_receive receive = {.found = found};
 	int err = walk_groups(store, &receive);
 
 	if (err == 0)
-		err = hide(store, &receive, now + visibility_ms);
+		err = hide(store, found, found->now + visibility_ms);
 	if (err == 0)
-		err = clear(store, &receive, ret);
+		err = clear(store, found, ret);
 	for (size_t i = 0; i < receive.group_count && err == 0; i++)
-		err = store_group_settle(store, receive.groups[i], now);
+		err = store_group_settle(store, receive.groups[i], found->now);
 	if (err < 0)
 		return err;
-	ret->count = receive.taken_count;
-	for (size_t i = 0; i < receive.taken_count; i++) {
-		ret->taken[i].id = receive.taken[i].id;
-		ret->taken[i].receives = receive.taken[i].receives;
+	for (size_t i = 0; i < found->taken_count; i++) {
+		ret->taken[i].id = found->taken[i].id;
+		ret->taken[i].receives = found->taken[i].receives;
 	}
-	ret->more = receive.cleared_count == CLEARED_MAX ||
-		    (receive.group_count == GROUPS_MAX && receive.taken_count < max);
+	ret->more = found->cleared_count == CLEARED_MAX ||
+		    (receive.group_count == GROUPS_MAX && found->taken_count < found->max);
 	return 0;
 }
 

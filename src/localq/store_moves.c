@@ -45,7 +45,7 @@ int store_moves_of(struct store *store, const struct store_queue *queue, size_t 
 	struct store_move ret[], size_t *ret_count)
 {
 	size_t count = 0;
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -60,7 +60,7 @@ int store_moves_of(struct store *store, const struct store_queue *queue, size_t 
 
 int store_move_find(struct store *store, const char *task, struct store_move *ret)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -75,7 +75,7 @@ int store_move_find(struct store *store, const char *task, struct store_move *re
 
 int store_move_update(struct store *store, const struct store_move *move)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -189,13 +189,14 @@ static struct store_queue *destination_of(
 
 /* Which messages go where, to be written once the index is no longer being read. */
 static int find_movable(struct store *store, const struct store_move *move,
-	const struct store_queue *queue, int64_t now, size_t max, struct slice *slice)
+	struct store_queue *queue, int64_t now, size_t max, struct slice *slice)
 {
 	struct store_walk walk;
 	sqlite3_stmt *row;
-	int err = 0;
+	int err = store_walk_visible(store, queue, now, max, &walk);
 
-	store_walk_visible(store, queue, now, &walk);
+	if (err < 0)
+		return err;
 	while (slice->count < max && (err = store_walk_next(&walk, &row)) == 1) {
 		bool expired = sqlite3_column_int64(row, 3) + queue->retention_ms <= now;
 		struct store_queue *to = NULL;
@@ -324,7 +325,7 @@ int store_moves_run(struct store *store, const struct store_mover *mover, int64_
 {
 	enum store_moving moving = STORE_MOVING_NONE;
 	struct store_move move = {.id = 0};
-	int err = store_check(store), found;
+	int err = store_settle(store), found;
 
 	if (err < 0)
 		return err;

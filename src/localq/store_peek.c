@@ -25,7 +25,7 @@ int store_first_sent(
 int store_oldest_sent(struct store *store, struct store_queue *queue, int64_t *ret_sent_ms)
 {
 	int64_t oldest = INT64_MAX;
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	*ret_sent_ms = 0;
 	for (int timed = 0; timed < 2 && err == 0; timed++) {
@@ -50,11 +50,13 @@ int store_peek(struct store *store, struct store_queue *queue, const struct stor
 	struct store_peeked peeked;
 	struct store_walk walk;
 	sqlite3_stmt *row;
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
-	store_walk_from(store, queue, from, &walk);
+	err = store_walk_from(store, queue, from, STORE_PEEK_MAX, &walk);
+	if (err < 0)
+		return err;
 	while ((err = store_walk_next(&walk, &row)) == 1) {
 		/* What is damaged is passed over here; a receive fails, and says why. */
 		if (!store_row_message(row, &peeked.message))

@@ -13,8 +13,12 @@
 #define RECEIVE_MAX STORE_RECEIVE_MAX
 /* Expired and dead messages that one receive clears away at most. */
 #define CLEARED_MAX 200
+#define STORE_FOUND_MAX (RECEIVE_MAX + CLEARED_MAX)
 /* A message of 1 MiB and what stands before its body. */
 #define STORE_CONTENT_MAX ((size_t)2 << 20)
+/* Messages sent, or deleted, that one statement writes at most; the same of their contents. */
+#define STORE_GATHERED_MAX 10
+#define STORE_GATHERED_BYTES ((size_t)256 << 10)
 
 /* X(id, SQL): each is prepared once, when the store opens. */
 #define STORE_STATEMENT_LIST(X)                                                                    \
@@ -53,6 +57,25 @@
 	X(LANE_DELETE, "DELETE FROM lanes WHERE id=?1")                                            \
 	X(MESSAGE_INSERT, "INSERT INTO messages(id,lane,timed,visible_ms,receives,"                \
 			  "first_received_ms,sent_ms,content) VALUES(?1,?2,?3,?4,0,?5,?5,?6)")     \
+	X(MESSAGES_INSERT, "INSERT INTO messages(id,lane,timed,visible_ms,receives,"               \
+			   "first_received_ms,sent_ms,content) VALUES"                             \
+			   "(?1,?2,?3,?4,0,?5,?5,?6),(?7,?8,?9,?10,0,?11,?11,?12),"                \
+			   "(?13,?14,?15,?16,0,?17,?17,?18),(?19,?20,?21,?22,0,?23,?23,?24),"      \
+			   "(?25,?26,?27,?28,0,?29,?29,?30),(?31,?32,?33,?34,0,?35,?35,?36),"      \
+			   "(?37,?38,?39,?40,0,?41,?41,?42),(?43,?44,?45,?46,0,?47,?47,?48),"      \
+			   "(?49,?50,?51,?52,0,?53,?53,?54),(?55,?56,?57,?58,0,?59,?59,?60)")      \
+	X(FLIGHT_INSERT, "INSERT INTO flights VALUES(?1,?2,?3,?4)")                                \
+	X(FLIGHT_DELETE, "DELETE FROM flights WHERE id=?1")                                        \
+	X(FLIGHT_LAND, "UPDATE messages SET timed=1, receives=1, first_received_ms=?3, "           \
+		       "visible_ms=?4 WHERE id>=?1 AND id<=?2 AND NOT timed")                      \
+	X(FLIGHT_COUNT, "SELECT count(*) FROM messages WHERE id>=?1 AND id<=?2 AND NOT timed")     \
+	X(FLIGHTS_OF, "SELECT id,last_id,visible_ms,received_ms,"                                  \
+		      "(SELECT count(*) FROM messages m WHERE m.id>=f.id AND m.id<=f.last_id "     \
+		      "AND NOT m.timed) FROM flights f WHERE id>=?1 AND id<?2 ORDER BY id")        \
+	X(FLIGHTS_DROP, "DELETE FROM flights WHERE id>=?1 AND id<?2")                              \
+	X(FLYING_DELETE, "DELETE FROM messages WHERE id=?1 AND NOT timed")                         \
+	X(FLYING_DELETE_ALL, "DELETE FROM messages WHERE id IN "                                   \
+			     "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) AND NOT timed")                     \
 	X(FRESH, "SELECT id,receives,first_received_ms,sent_ms,content,dead_letter_source,"        \
 		 "visible_ms FROM messages WHERE id>=?1 AND id<?2 ORDER BY id")                    \
 	X(TIMED_VISIBLE, "SELECT id,receives,first_received_ms,sent_ms,content,"                   \
@@ -227,7 +250,18 @@ struct store {
 	int64_t next_number, reserved_number;
 	struct store_queue *buckets[STORE_BUCKETS]; /* by name */
 	struct store_queue *changed;		    /* those whose counts the commit writes */
-	struct buf content;			    /* scratch of one insert */
+	struct buf content;			    /* of what is gathered, or of one insert */
+	struct store_gathered {			    /* store_messages.c */
+		struct store_sending {
+			int64_t id, visible_ms, sent_ms;
+			uint32_t lane;
+			bool timed;
+			size_t content, content_bytes; /* where it is in `content` */
+		} sent[STORE_GATHERED_MAX];
+		int64_t deleted[STORE_GATHERED_MAX];
+		size_t sent_count, deleted_count;
+		struct store_queue *deleted_from;
+	} gathered;
 	struct store_departed departed[STORE_DEPARTED];
 };
 
@@ -239,6 +273,14 @@ int store_fail_nomem(struct store *store);
 int store_fail_damaged(struct store *store, int64_t id);
 /* ERR_STORE when no transaction is open or it has failed. */
 int store_check(const struct store *store);
+/*
+ * The same, for whatever reads messages or writes more than one: writes what was gathered.
+ *
+ * What store_send and store_delete have to write for standard queues without tenants is gathered,
+ * so that one statement writes up to ten messages; nobody else sees the difference, as everything
+ * begins with store_settle, and the commit too. 0, ERR_STORE, ERR_NOMEM.
+ */
+int store_settle(struct store *store);
 /* Runs a bound statement that gives no rows, and resets it. */
 int store_run(struct store *store, enum store_statement which);
 /* Steps: 1 a row, 0 no more (the statement is reset), negative an error (reset, too). */
@@ -252,9 +294,9 @@ void store_bind_text(struct store *store, enum store_statement which, int at, co
  * The id of a message is its row: lane 20 bits, timed 1, number 42. So the messages of a lane lie
  * together, and in the half that is not timed those that were visible as soon as they were sent, in
  * that order. From a queue's fresh_id on, all of these are fresh: never received, not in the index
- * of times. What is received becomes timed where it lies; what is sent with a delay, moved, or sent
- * to a FIFO queue is from the beginning. A message of a tenant (store_tenants.c) is timed, too,
- * with the negative of its lane in the row.
+ * of times. What is received is in a flight (store_flights.c) or becomes timed where it lies; what
+ * is sent with a delay, moved, or sent to a FIFO queue is from the beginning. A message of a tenant
+ * (store_tenants.c) is timed, too, with the negative of its lane in the row.
  */
 #define STORE_LANE_SHIFT (STORE_NUMBER_BITS + 1)
 
@@ -272,6 +314,8 @@ void store_count_change(struct store *store, struct store_queue *queue, int64_t 
  * store_walk.c: the messages of a queue in the order of their next receive, fresh and timed ones
  * merged by the time at which they became visible, of equal times the fresh ones first. Both parts
  * are only read on as far as they are needed. Nothing of them may be written until store_walk_end.
+ * It begins with the landing of flights that hold messages which it may come to: as many as are
+ * `want`ed, and maybe some more. 0 or an error, then nothing has begun.
  */
 struct store_walk {
 	struct store *store;
@@ -285,13 +329,13 @@ struct store_walk {
 };
 
 /* Those visible at `now`, or of them only those without a tenant. */
-void store_walk_plain(
-	struct store *store, const struct store_queue *queue, int64_t now, struct store_walk *ret);
-void store_walk_visible(
-	struct store *store, const struct store_queue *queue, int64_t now, struct store_walk *ret);
+int store_walk_plain(struct store *store, struct store_queue *queue, int64_t now, size_t want,
+	struct store_walk *ret);
+int store_walk_visible(struct store *store, struct store_queue *queue, int64_t now, size_t want,
+	struct store_walk *ret);
 /* All of them, from a position on. */
-void store_walk_from(struct store *store, const struct store_queue *queue,
-	const struct store_position *from, struct store_walk *ret);
+int store_walk_from(struct store *store, struct store_queue *queue,
+	const struct store_position *from, size_t want, struct store_walk *ret);
 /*
  * 1: *ret_row is a row of id, receives, first_received_ms, sent_ms, content, dead_letter_source,
  * visible_ms, until the next call; 0: no more; or an error.
@@ -305,9 +349,88 @@ const struct store_position *store_walk_position(const struct store_walk *walk);
 /* The fresh ones up to the current row are passed: where the next ones begin. */
 int64_t store_walk_end(struct store_walk *walk);
 
-/* A message was received. */
-int store_hide(struct store *store, int64_t id, uint32_t receives, int64_t first_received_ms,
-	int64_t visible_ms);
+/*
+ * store_flights.c: messages on their first receive, by receive. An id is never in two of them.
+ */
+struct store_flight {
+	int64_t id, last_id; /* of its messages, which lie between without others */
+	int64_t visible_ms;  /* when it ends */
+	int64_t received_ms;
+	size_t left; /* of its messages; 0: it is gone */
+};
+
+/* A receive took these; they are fresh until then, and follow those of all flights before. */
+int store_flight_begin(
+	struct store *store, struct store_queue *queue, const struct store_flight *flight);
+/*
+ * Lands flights that end from from_ms to until_ms, in the order of their ends, until `want`
+ * messages have landed, or there are none any more.
+ */
+int store_flights_land(struct store *store, struct store_queue *queue, int64_t from_ms,
+	int64_t until_ms, size_t want);
+/* Some have ended and have not landed. */
+static inline bool store_flights_due(const struct store_queue *queue, int64_t now)
+{
+	return queue->flights.messages > 0 && queue->flights.due_ms <= now;
+}
+/* Lands one message, if it is in a flight. */
+int store_flight_leave(struct store *store, struct store_queue *queue, int64_t id);
+/* The message is in a flight, or was until it landed or was deleted. */
+bool store_flights_has(const struct store_queue *queue, int64_t id);
+/* Deletes messages of flights that were not received again; some may be gone already. */
+int store_flights_delete(
+	struct store *store, struct store_queue *queue, const int64_t ids[], size_t count);
+/* How many messages are in flights that have not ended. */
+int64_t store_flights_hidden(const struct store_queue *queue, int64_t now);
+/* Lowers *ret_ms to when the next flight ends. */
+void store_flights_next(const struct store_queue *queue, int64_t now, int64_t *ret_ms);
+/* Those of a queue that was just made in memory. */
+int store_flights_load(struct store *store, struct store_queue *queue);
+/* All of a queue that is emptied. */
+int store_flights_drop(struct store *store, struct store_queue *queue);
+/* In memory only. */
+void store_flights_free(struct store_queue *queue);
+
+/* store_receive.c: a receive under way. What it finds is written once nothing is being read. */
+struct store_found {
+	struct store_queue *queue, *dead_letter; /* NULL: there is none */
+	size_t max;
+	int64_t now;
+	store_visit *visit;
+	void *arg;
+	struct {
+		int64_t id, first_received_ms;
+		int64_t visible_ms; /* before this receive */
+		int64_t tenant;	    /* 0: none */
+		uint32_t receives;  /* this one included */
+		bool fresh;
+	} taken[RECEIVE_MAX];
+	size_t taken_count;
+	struct {
+		int64_t id;
+		bool dead; /* else over */
+	} cleared[CLEARED_MAX];
+	size_t cleared_count;
+};
+
+/* It goes on. */
+static inline bool store_found_wants(const struct store_found *found)
+{
+	return found->taken_count < found->max && found->cleared_count < CLEARED_MAX;
+}
+/*
+ * The message of a row as a walk gives it: over, dead, or shown to the visitor and taken. 1: taken;
+ * 0: it is not; or an error.
+ */
+int store_found_add(struct store *store, struct store_found *found, sqlite3_stmt *row);
+/* The message `taken[at]` is hidden. */
+int store_found_hide(
+	struct store *store, const struct store_found *found, size_t at, int64_t visible_ms);
+/* Moves or deletes what is to be cleared, in a queue that is not FIFO; tenants are to be settled.
+ */
+int store_found_clear(
+	struct store *store, const struct store_found *found, struct store_received *ret);
+
 /*
  * A message goes to the dead-letter queue, with the id that it is to have there; its group is to be
  * settled by the caller.
@@ -326,9 +449,8 @@ int store_group_settle_of(struct store *store, int64_t id, int64_t now);
  * is in no group. */
 int store_group_move(
 	struct store *store, int64_t id, int64_t new_id, const struct store_queue *to, int64_t now);
-int store_groups_receive(struct store *store, struct store_queue *queue,
-	struct store_queue *dead_letter, size_t max, int64_t visibility_ms, int64_t now,
-	store_visit *visit, void *arg, struct store_received *ret);
+int store_groups_receive(struct store *store, struct store_found *found, int64_t visibility_ms,
+	struct store_received *ret);
 /* *ret_ms is untouched when no group waits. */
 int store_groups_next(
 	struct store *store, const struct store_queue *queue, int64_t now, int64_t *ret_ms);
@@ -382,9 +504,8 @@ int store_tenants_expire(struct store *store, struct store_queue *queue, int64_t
 /* Deletes the tenants of a lane whose messages are swept, as much as `budget`; adds to *swept. */
 int store_tenants_sweep(struct store *store, int64_t lane, size_t budget, size_t *swept);
 /* store_fair.c */
-int store_fair_receive(struct store *store, struct store_queue *queue,
-	struct store_queue *dead_letter, size_t max, int64_t visibility_ms, int64_t now,
-	store_visit *visit, void *arg, struct store_received *ret);
+int store_fair_receive(struct store *store, struct store_found *found, int64_t visibility_ms,
+	struct store_received *ret);
 /* store_repeats.c: what is remembered no longer. */
 int store_repeats_sweep(struct store *store, int64_t now, size_t budget, size_t *swept);
 

@@ -25,6 +25,7 @@ struct store_queue *store_queue_find(struct store *store, const char *name)
 static void free_queue(struct store_queue *queue)
 {
 	queue_attributes_free(&queue->attributes);
+	store_flights_free(queue);
 	free(queue);
 }
 
@@ -48,6 +49,7 @@ static struct store_queue *add_queue(struct store *store, const char *name)
 
 	if (queue == NULL)
 		return NULL;
+	store_flights_free(queue); /* there are none */
 	memcpy(queue->name, name, strlen(name) + 1);
 	queue->next = *head;
 	*head = queue;
@@ -163,6 +165,17 @@ static int load_reserved_number(struct store *store)
 	return 0;
 }
 
+static int load_flights(struct store *store)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < STORE_BUCKETS; i++)
+		for (struct store_queue *queue = store->buckets[i]; queue != NULL && err == 0;
+			queue = queue->next)
+			err = store_flights_load(store, queue);
+	return err;
+}
+
 int store_queues_load(struct store *store)
 {
 	int err = load_queues(store);
@@ -171,6 +184,8 @@ int store_queues_load(struct store *store)
 		err = load_attributes(store);
 	if (err == 0)
 		err = load_reserved_number(store);
+	if (err == 0)
+		err = load_flights(store);
 	if (err < 0)
 		store_queues_free(store);
 	return err;
@@ -178,7 +193,7 @@ int store_queues_load(struct store *store)
 
 int store_name_reserved_until(struct store *store, const char *name, int64_t *ret_ms)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	*ret_ms = 0;
 	if (err < 0)
@@ -237,7 +252,7 @@ int store_queue_create(struct store *store, const char *name, struct queue_attri
 	struct store_queue *queue;
 	uint32_t lane = 0;
 	int64_t id;
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -270,7 +285,7 @@ int store_queue_create(struct store *store, const char *name, struct queue_attri
 int store_queue_change(struct store *store, struct store_queue *queue,
 	struct queue_attributes *attributes, int64_t now)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err == 0)
 		err = run_with_id(store, STORE_ATTRIBUTES_DELETE, queue->id);
@@ -292,7 +307,7 @@ int store_queue_change(struct store *store, struct store_queue *queue,
 int store_queue_tag(
 	struct store *store, struct store_queue *queue, const char *name, const char *value)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -303,7 +318,7 @@ int store_queue_tag(
 
 int store_queue_untag(struct store *store, struct store_queue *queue, const char *name)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -315,7 +330,7 @@ int store_queue_tags(struct store *store, struct store_queue *queue,
 	void (*visit)(void *arg, const char *name, const char *value), void *arg)
 {
 	sqlite3_stmt *row = store->statements[STORE_TAGS_OF];
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -333,7 +348,7 @@ int store_queue_tags(struct store *store, struct store_queue *queue,
 int store_queue_delete(
 	struct store *store, struct store_queue *queue, int64_t now, int64_t reserve_ms)
 {
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err == 0)
 		err = run_with_id(store, STORE_ATTRIBUTES_DELETE, queue->id);
@@ -341,6 +356,8 @@ int store_queue_delete(
 		err = run_with_id(store, STORE_TAGS_DELETE, queue->id);
 	if (err == 0)
 		err = run_with_id(store, STORE_LANE_ABANDON, queue->lane);
+	if (err == 0)
+		err = store_flights_drop(store, queue);
 	if (err == 0)
 		err = run_with_id(store, STORE_QUEUE_DELETE, queue->id);
 	if (err < 0)
@@ -360,7 +377,7 @@ int store_queue_delete(
 int store_queue_purge(struct store *store, struct store_queue *queue, int64_t now)
 {
 	uint32_t lane = 0;
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err == 0)
 		err = run_with_id(store, STORE_LANE_ABANDON, queue->lane);
@@ -370,6 +387,8 @@ int store_queue_purge(struct store *store, struct store_queue *queue, int64_t no
 		return err;
 	store_bind_int(store, STORE_QUEUE_PURGED, 2, now);
 	err = run_with_id(store, STORE_QUEUE_PURGED, queue->id);
+	if (err == 0)
+		err = store_flights_drop(store, queue);
 	if (err < 0)
 		return err;
 	queue->lane = lane;
@@ -385,7 +404,7 @@ int store_queue_list(struct store *store, const char *prefix, const char *after,
 	void (*visit)(void *arg, const char *name), void *arg)
 {
 	sqlite3_stmt *row = store->statements[STORE_QUEUE_LIST];
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;

@@ -16,7 +16,7 @@ int store_deduplication_find(struct store *store, const struct store_queue *queu
 	const char *scope, const char *id, int64_t now, struct store_sent *ret)
 {
 	sqlite3_stmt *row = store->statements[STORE_DEDUPLICATION_FIND];
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	if (err < 0)
 		return err;
@@ -165,7 +165,7 @@ int store_attempt_repeat(struct store *store, const struct store_queue *queue, c
 	struct store_received *ret)
 {
 	struct attempt attempt = {.until_ms = 0};
-	int err = store_check(store);
+	int err = store_settle(store);
 
 	memset(ret, 0, sizeof(*ret));
 	if (err == 0)

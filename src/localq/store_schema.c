@@ -26,6 +26,8 @@ static const char newest[] =
 	" first_received_ms INTEGER NOT NULL, sent_ms INTEGER NOT NULL, content BLOB NOT NULL,"
 	" dead_letter_source TEXT, group_row INTEGER, tenant INTEGER);"
 	"CREATE INDEX messages_by_time ON messages(lane, visible_ms, receives) WHERE timed;"
+	"CREATE TABLE flights(id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL,"
+	" visible_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL);"
 	/* Moves of a deleted queue go with it, so its name is enough. */
 	"CREATE TABLE moves(id INTEGER PRIMARY KEY AUTOINCREMENT, task TEXT NOT NULL UNIQUE,"
 	" source TEXT NOT NULL, destination TEXT, rate INTEGER NOT NULL, status INTEGER NOT NULL,"
@@ -126,6 +128,10 @@ static const char *const steps[] = {
 	" ready INTEGER NOT NULL, UNIQUE(lane, name));"
 	"CREATE INDEX tenants_ready ON tenants(lane, turn, head_ms, head_id) WHERE ready=1;"
 	"CREATE INDEX tenants_waiting ON tenants(lane, head_ms) WHERE ready=0;",
+
+	/* First receives: store_flights.c. What was received already is timed. */
+	"CREATE TABLE flights(id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL,"
+	" visible_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL);",
 };
 
 #define SCHEMA_VERSION (1 + (int)(sizeof(steps) / sizeof(steps[0])))

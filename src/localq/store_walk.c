@@ -2,48 +2,56 @@
 #include "localq/store_private.h"
 
 static void start(struct store *store, const struct store_queue *queue, int64_t fresh_id,
-	struct store_walk *ret)
+	enum store_statement which, struct store_walk *ret)
 {
-	*ret = (struct store_walk){.store = store};
+	*ret = (struct store_walk){.store = store, .which = which};
 	ret->position.fresh_id = fresh_id > queue->fresh_id ? fresh_id : queue->fresh_id;
 	store_bind_int(store, STORE_FRESH, 1, ret->position.fresh_id);
 	store_bind_int(store, STORE_FRESH, 2, store_id(queue->lane, true, 0));
-}
-
-static void start_visible(struct store *store, const struct store_queue *queue,
-	enum store_statement which, int64_t now, struct store_walk *ret)
-{
-	start(store, queue, 0, ret);
-	ret->which = which;
 	store_bind_int(store, which, 1, queue->lane);
+}
+
+static int start_visible(struct store *store, struct store_queue *queue, enum store_statement which,
+	int64_t now, size_t want, struct store_walk *ret)
+{
+	int err = store_flights_land(store, queue, INT64_MIN, now, want);
+
+	if (err < 0)
+		return err;
+	start(store, queue, 0, which, ret);
 	store_bind_int(store, which, 2, now);
+	return 0;
 }
 
-void store_walk_plain(
-	struct store *store, const struct store_queue *queue, int64_t now, struct store_walk *ret)
+int store_walk_plain(struct store *store, struct store_queue *queue, int64_t now, size_t want,
+	struct store_walk *ret)
 {
-	start_visible(store, queue, STORE_TIMED_VISIBLE, now, ret);
+	return start_visible(store, queue, STORE_TIMED_VISIBLE, now, want, ret);
 }
 
-void store_walk_visible(
-	struct store *store, const struct store_queue *queue, int64_t now, struct store_walk *ret)
+int store_walk_visible(struct store *store, struct store_queue *queue, int64_t now, size_t want,
+	struct store_walk *ret)
 {
-	start_visible(store, queue, queue->has_tenants ? STORE_ALL_VISIBLE : STORE_TIMED_VISIBLE,
-		now, ret);
+	return start_visible(store, queue,
+		queue->has_tenants ? STORE_ALL_VISIBLE : STORE_TIMED_VISIBLE, now, want, ret);
 }
 
-void store_walk_from(struct store *store, const struct store_queue *queue,
-	const struct store_position *from, struct store_walk *ret)
+int store_walk_from(struct store *store, struct store_queue *queue,
+	const struct store_position *from, size_t want, struct store_walk *ret)
 {
-	start(store, queue, from->fresh_id, ret);
-	ret->which = queue->has_tenants ? STORE_ALL_FROM : STORE_TIMED_FROM;
+	enum store_statement which = queue->has_tenants ? STORE_ALL_FROM : STORE_TIMED_FROM;
+	int err = store_flights_land(store, queue, from->visible_ms, INT64_MAX, want);
+
+	if (err < 0)
+		return err;
+	start(store, queue, from->fresh_id, which, ret);
 	ret->position.visible_ms = from->visible_ms;
 	ret->position.receives = from->receives;
 	ret->position.id = from->id;
-	store_bind_int(store, ret->which, 1, queue->lane);
-	store_bind_int(store, ret->which, 2, from->visible_ms);
-	store_bind_int(store, ret->which, 3, from->receives);
-	store_bind_int(store, ret->which, 4, from->id);
+	store_bind_int(store, which, 2, from->visible_ms);
+	store_bind_int(store, which, 3, from->receives);
+	store_bind_int(store, which, 4, from->id);
+	return 0;
 }
 
 /* Reads on in one part, and notes where its row is, or would be. */

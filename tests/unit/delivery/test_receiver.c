@@ -483,6 +483,69 @@ static void goes_on_when_the_last_message_is_lost(void **state)
 	world_end(&world);
 }
 
+/* ---- a burst comes to a worker that has been idle: when are all slots in use? */
+
+/*
+ * Idle for a minute, then 20,000 messages at once, or one and the others 10 ms later; 15 ms to the
+ * queue and back. Microseconds from the first message until so many attempts are out.
+ */
+static uint64_t ramp_us(
+	const struct world_options *options, uint64_t provider_us, bool one_first, unsigned wanted)
+{
+	uint64_t came_us;
+
+	world_init(&world, options);
+	world.queue.there_us = 5 * MS;
+	world.queue.back_us = 10 * MS;
+	world.targets[0].otherwise.latency_us = provider_us;
+	world_start(&world);
+	world_run_to(&world, 65 * S);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	came_us = world_now_us(&world);
+	world_add(&world, one_first ? 1 : 20000);
+	if (one_first) {
+		world_run_to(&world, came_us + 10 * MS);
+		world_add(&world, 20000);
+	}
+	while (world.targets[0].out < wanted) {
+		assert_true(world_now_us(&world) < came_us + 10 * S);
+		assert_true(world_step(&world));
+	}
+	return world_now_us(&world) - came_us;
+}
+
+/*
+ * One way to the worker, and then one there and back for every time that all polls have brought ten
+ * each: 300 ms are allowed. Whether it is 500 messages at once or one before the others makes no
+ * difference, since one is enough to wake all.
+ */
+static void a_burst_fills_all_slots_at_once(void **state)
+{
+	static const struct {
+		unsigned concurrency, receivers;
+		uint64_t expected_us;
+	} rows[] = {{10, 0, 10 * MS + 15 * MS}, {100, 0, 10 * MS + 2 * 15 * MS},
+		{500, 0, 10 * MS + 2 * 15 * MS}, {2000, 0, 10 * MS + 4 * 15 * MS},
+		{500, 8, 10 * MS + 7 * 15 * MS}};
+
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct world_options options = {
+			.concurrency = rows[i / 2].concurrency, .receivers = rows[i / 2].receivers};
+		unsigned slots = options.concurrency;
+		/* Fewer than ten free ones wait for others. */
+		unsigned wanted = slots < 80 ? slots : slots - 9;
+		uint64_t took_us = ramp_us(&options, 500 * MS, i % 2, wanted);
+
+		assert_int_equal(took_us, rows[i / 2].expected_us);
+		/* Beside the scouts of a minute, no more receives than that many slots take. */
+		assert_in_range(
+			fake_queue_calls(&world.queue, OP_RECEIVE), slots / 10, slots / 10 + 5);
+		world_run_to(&world, world_now_us(&world) + S);
+		assert_in_range(world.targets[0].out_most, wanted, slots);
+		world_end(&world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +564,7 @@ int main(void)
 		cmocka_unit_test(byte_limit),
 		cmocka_unit_test(a_mebibyte_each),
 		cmocka_unit_test(larger_than_the_limit),
+		cmocka_unit_test(a_burst_fills_all_slots_at_once),
 		cmocka_unit_test(backs_off_on_failures),
 		cmocka_unit_test(backs_off_when_none_can_be_started),
 		cmocka_unit_test(failing_together_counts_once),

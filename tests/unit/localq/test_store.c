@@ -412,6 +412,7 @@ static int64_t rows(struct store *store)
 	sqlite3_stmt *statement;
 	int64_t count;
 
+	assert_int_equal(store_settle(store), 0);
 	assert_int_equal(sqlite3_prepare_v2(
 				 store->db, "SELECT count(*) FROM messages", -1, &statement, NULL),
 		SQLITE_OK);
