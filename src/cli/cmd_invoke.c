@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "bunshin/error.h"
 #include "cli/auth/auth.h"
+#include "cli/auth/token_memory.h"
 #include "cli/cli.h"
 #include "cli/destinations.h"
 #include "cli/event_file.h"
@@ -19,6 +20,7 @@ struct invoke {
 	struct config *config;
 	const struct config_destination *destination;
 	struct event_file *events;
+	struct mapped_file tokens;
 	struct auth *auth;
 	struct http_target *target;
 	struct destinations destinations;
@@ -264,10 +266,17 @@ static int send_events(struct invoke *invoke)
 
 static int open_auth(struct invoke *invoke)
 {
-	const struct auth_options options = {
-		.clock = invoke->runtime.clock, .config = invoke->config};
+	const struct auth_options options = {.clock = invoke->runtime.clock,
+		.config = invoke->config,
+		.tokens = &invoke->tokens};
 	struct buf error = BUF_INIT(4096);
-	int err = auth_new(&options, &invoke->auth, &error);
+	int err = 0;
+
+	/* The token that the host's workers send, where it can be had. */
+	if (auth_shares_tokens(invoke->config))
+		err = token_memory_open_any(invoke->config->ledger.path, &invoke->tokens);
+	if (!err)
+		err = auth_new(&options, &invoke->auth, &error);
 
 	if (err)
 		cli_error("invoke", "%s", error.len ? buf_string(&error) : error_message(err));
@@ -314,6 +323,7 @@ int cmd_invoke(int argc, char **argv)
 		code = send_events(&invoke);
 	runtime_close(&invoke.runtime);
 	auth_free(invoke.auth);
+	mapped_file_close(&invoke.tokens);
 	event_file_free(invoke.events);
 	json_free(&invoke.scratch);
 	destinations_free(&invoke.destinations);

@@ -25,6 +25,8 @@
 #define CONFIG_SECRETS_MAX 2
 #define CONFIG_WORKERS_MAX 1000 /* processes */
 
+struct jwt_key; /* signing/jwt.h */
+
 struct config_status_range {
 	int first, last; /* 100-599, both included */
 };
@@ -57,6 +59,7 @@ enum config_auth_type {
 	CONFIG_AUTH_NONE,
 	CONFIG_AUTH_STANDARD_WEBHOOKS,
 	CONFIG_AUTH_HMAC,
+	CONFIG_AUTH_APNS,
 };
 enum config_auth_algorithm { CONFIG_AUTH_SHA256, CONFIG_AUTH_SHA512 };
 enum config_auth_encoding { CONFIG_AUTH_HEX, CONFIG_AUTH_BASE64 };
@@ -108,7 +111,10 @@ struct config_auth {
 	enum config_auth_encoding encoding;
 	char *prefix; /* NULL: none */
 	enum config_auth_signed signed_parts;
-	char *timestamp_header; /* NULL: none */
+	char *timestamp_header;		   /* NULL: none */
+	char *key_file, *key_id, *team_id; /* of apns */
+	int64_t renew_ms;
+	struct jwt_key *key; /* of key_file; NULL: who loads has none of the secrets */
 };
 
 struct config_rate {

@@ -5,8 +5,12 @@
 #include "bunshin/error.h"
 #include "config/destination.h"
 #include "config/document.h"
+#include "config/file.h"
+#include "config/quote.h"
+#include "signing/jwt.h"
 #include "signing/webhook.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +20,7 @@
 /* Of hmac, as text. */
 #define SECRET_MIN_BYTES 8
 #define SECRET_MAX_BYTES 1024
+#define KEY_FILE_MAX_BYTES ((size_t)64 << 10)
 
 _Static_assert(CONFIG_SECRETS_MAX == WEBHOOK_SECRETS_MAX, "as many as can sign");
 
@@ -37,6 +42,10 @@ static const struct auth_key keys[] = {
 	{"prefix", FOR(CONFIG_AUTH_HMAC), 0},
 	{"signed", FOR(CONFIG_AUTH_HMAC), 0},
 	{"timestamp_header", FOR(CONFIG_AUTH_HMAC), 0},
+	{"key_file", FOR(CONFIG_AUTH_APNS), FOR(CONFIG_AUTH_APNS)},
+	{"key_id", FOR(CONFIG_AUTH_APNS), FOR(CONFIG_AUTH_APNS)},
+	{"team_id", FOR(CONFIG_AUTH_APNS), FOR(CONFIG_AUTH_APNS)},
+	{"renew", FOR(CONFIG_AUTH_APNS), 0},
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -198,6 +207,7 @@ static const char *type_name(enum config_auth_type type)
 		[CONFIG_AUTH_NONE] = "none",
 		[CONFIG_AUTH_STANDARD_WEBHOOKS] = "standard_webhooks",
 		[CONFIG_AUTH_HMAC] = "hmac",
+		[CONFIG_AUTH_APNS] = "apns",
 	};
 
 	return names[type];
@@ -273,6 +283,60 @@ static int check_hmac(struct reader *reader, const struct scope *scope)
 	return err;
 }
 
+/* "PATH" and what is wrong with it. */
+static int report_file(struct reader *reader, const struct scope *scope, const char *key,
+	const char *path, const char *problem)
+{
+	struct buf what = BUF_INIT(1024);
+	int err = quote_append(&what, path, strlen(path));
+
+	buf_appendf(&what, " %s", problem);
+	err = err == ERR_NOMEM ? err : report(reader, scope, key, buf_string(&what));
+	buf_free(&what);
+	return err;
+}
+
+/* *ret_key stays NULL when it has been reported, or there is none to be had here. */
+static int read_key(struct reader *reader, const struct scope *scope, struct config_auth *auth)
+{
+	struct buf pem = BUF_INIT(KEY_FILE_MAX_BYTES);
+	char problem[256];
+	int err;
+
+	if (reader->environment->missing != NULL)
+		return 0;
+	/* So that it never moves, and all of it is wiped. */
+	err = buf_reserve(&pem, KEY_FILE_MAX_BYTES - 1) != NULL ? 0 : ERR_NOMEM;
+	if (err == 0)
+		err = file_read(auth->key_file, true, &pem);
+	if (err == ERR_IO)
+		snprintf(problem, sizeof(problem), "cannot be read: %s", strerror(errno));
+	else if (err == ERR_TOO_LARGE)
+		snprintf(problem, sizeof(problem), "is larger than 64KiB");
+	else if (err == 0)
+		err = jwt_key_read(JWT_ES256, buf_string(&pem), pem.len, &auth->key);
+	if (err == ERR_SYNTAX)
+		snprintf(problem, sizeof(problem),
+			"holds no private key in PEM without a passphrase");
+	else if (err == ERR_ARGUMENT)
+		snprintf(problem, sizeof(problem), "holds a key that is not for P-256 (ES256)");
+	buf_wipe(&pem);
+	if (err != 0 && err != ERR_NOMEM)
+		err = report_file(reader, scope, "key_file", auth->key_file, problem);
+	return err;
+}
+
+static int check_apns(struct reader *reader, const struct scope *scope)
+{
+	struct config_destination *destination = scope->base;
+	struct config_auth *auth = &destination->auth;
+	int err = check_header(reader, scope, "type", "authorization");
+
+	if (err == 0 && auth->key_file != NULL)
+		err = read_key(reader, scope, auth);
+	return err;
+}
+
 int destination_check_auth(struct reader *reader, const struct scope *scope)
 {
 	const struct config_destination *destination = scope->base;
@@ -287,6 +351,8 @@ int destination_check_auth(struct reader *reader, const struct scope *scope)
 		err = check_webhook_headers(reader, scope);
 	if (err == 0 && type == CONFIG_AUTH_HMAC)
 		err = check_hmac(reader, scope);
+	if (err == 0 && type == CONFIG_AUTH_APNS)
+		err = check_apns(reader, scope);
 	return err;
 }
 
@@ -299,4 +365,8 @@ void destination_free_auth(struct config_auth *auth)
 	free(auth->header);
 	free(auth->prefix);
 	free(auth->timestamp_header);
+	free(auth->key_file);
+	free(auth->key_id);
+	free(auth->team_id);
+	jwt_key_free(auth->key);
 }

@@ -19,10 +19,20 @@ static int open_signer(const struct auth_options *options, size_t index, struct 
 	case CONFIG_AUTH_STANDARD_WEBHOOKS:
 	case CONFIG_AUTH_HMAC:
 		return auth_webhook_new(destination, ret, error);
+	case CONFIG_AUTH_APNS:
+		return auth_apns_new(options, destination, ret, error);
 	case CONFIG_AUTH_NONE:
 	default:
 		return 0;
 	}
+}
+
+bool auth_shares_tokens(const struct config *config)
+{
+	for (size_t i = 0; i < config->destination_count; i++)
+		if (config->destinations[i].auth.type == CONFIG_AUTH_APNS)
+			return true;
+	return false;
 }
 
 int auth_new(const struct auth_options *options, struct auth **ret_auth, struct buf *error)

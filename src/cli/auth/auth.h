@@ -5,10 +5,12 @@
 #define CLI_AUTH_AUTH_H
 
 #include "base/buf.h"
+#include "base/mapped_file.h"
 #include "bunshin/clock.h"
 #include "config/config.h"
 #include "http/signer.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct auth;
@@ -17,7 +19,12 @@ struct auth;
 struct auth_options {
 	struct clock clock;
 	const struct config *config;
+	const struct mapped_file
+		*tokens; /* of token_memory_open(); needed where a token is shared */
 };
+
+/* Any destination whose token lies in memory that workers share. */
+bool auth_shares_tokens(const struct config *config);
 
 /* 0; ERR_NOMEM; or ERR_CONFIG with a sentence in `error` (a secret is "[hidden]"). */
 int auth_new(const struct auth_options *options, struct auth **ret_auth, struct buf *error);

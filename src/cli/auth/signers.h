@@ -15,4 +15,11 @@ struct auth_signer {
 int auth_webhook_new(
 	const struct config_destination *destination, struct auth_signer *ret, struct buf *error);
 
+/*
+ * apns. Reads or makes the first token, for which it waits at most three seconds: another process
+ * may have died over it. As auth_new(); ERR_LIMIT: too many keys on this host.
+ */
+int auth_apns_new(const struct auth_options *options, const struct config_destination *destination,
+	struct auth_signer *ret, struct buf *error);
+
 #endif

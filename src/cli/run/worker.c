@@ -150,7 +150,9 @@ static int open_tracing(struct worker *worker, uv_loop_t *loop)
 
 static int open_auth(struct worker *worker, struct buf *error)
 {
-	const struct auth_options options = {.clock = worker->clock, .config = worker->config};
+	const struct auth_options options = {.clock = worker->clock,
+		.config = worker->config,
+		.tokens = &worker->host->token_file};
 
 	return auth_new(&options, &worker->auth, error);
 }

@@ -128,7 +128,7 @@ static void test_missing_secrets(void **state)
 
 static const struct fixture_bad_case bad[] = {
 	{AUTH("type: jwt"), "t.yaml:1:39: destinations[0].auth.type: expected one of none, "
-			    "standard_webhooks or hmac, got \"jwt\"\n"},
+			    "standard_webhooks, hmac or apns, got \"jwt\"\n"},
 	{AUTH("secrets: [" WHSEC "]"),
 		"t.yaml:1:42: destinations[0].auth.secrets: does not belong to auth.type none\n"},
 	{AUTH("type: standard_webhooks"),
@@ -179,6 +179,31 @@ static const struct fixture_bad_case bad[] = {
 		"timestamp.body nobody could check the signature without the time\n"},
 	{AUTH("type: hmac, secrets: long-enough, header: X-Sig, timestamp_header: x-sig"),
 		"t.yaml:1:100: destinations[0].auth.timestamp_header: the same as auth.header\n"},
+	{AUTH("type: apns, key_file: none.p8, key_id: K1, team_id: T1"),
+		"t.yaml:1:55: destinations[0].auth.key_file: \"none.p8\" cannot be read: No such "
+		"file or directory\n"},
+	{AUTH("type: apns, key_file: secret, key_id: K1, team_id: T1"),
+		"t.yaml:1:55: destinations[0].auth.key_file: \"secret\" holds no private key in "
+		"PEM "
+		"without a passphrase\n"},
+	{AUTH("type: apns, key_id: K1, renew: 19m"),
+		"t.yaml:1:64: destinations[0].auth.renew: expected a duration from 20m to 55m "
+		"(like 50m), got \"19m\"\n"
+		"t.yaml:1:39: destinations[0].auth.key_file: missing; auth.type apns needs it\n"
+		"t.yaml:1:39: destinations[0].auth.team_id: missing; auth.type apns needs it\n"},
+	{AUTH("type: apns, key_file: secret, key_id: 'a\"b', team_id: T1"),
+		"t.yaml:1:71: destinations[0].auth.key_id: expected a name of 1 to 64 letters, "
+		"digits, or -, got \"a\\\"b\"\n"
+		"t.yaml:1:55: destinations[0].auth.key_file: \"secret\" holds no private key in "
+		"PEM "
+		"without a passphrase\n"},
+	{AUTH_WITH("type: apns, key_file: secret, key_id: K1, team_id: T1",
+		 ", headers: {Authorization: x}"),
+		"t.yaml:1:39: destinations[0].auth.type: makes the header authorization, which "
+		"request.headers has too\n"
+		"t.yaml:1:55: destinations[0].auth.key_file: \"secret\" holds no private key in "
+		"PEM "
+		"without a passphrase\n"},
 	{AUTH("tipe: hmac"),
 		"t.yaml:1:33: destinations[0].auth.tipe: unknown key; did you mean \"type\"?\n"},
 };

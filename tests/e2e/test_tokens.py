@@ -1,0 +1,165 @@
+"""destinations[].auth with tokens that the worker makes: what the provider gets, and who shares it."""
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from harness import wait_for
+
+KEY_ID, TEAM = "ABC123DEFG", "DEF123GHIJ"
+
+
+def pem(key):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                             serialization.NoEncryption())
+
+
+class Apns:
+    """A queue, a provider, and a configuration with a key of its own."""
+
+    def __init__(self, bunshin):
+        self.bunshin = bunshin
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.key_file = bunshin.directory / "AuthKey.p8"
+        self.key_file.write_bytes(pem(self.key))
+        self.queue, self.sink = bunshin.queue(), bunshin.sink()
+        self.url = self.queue.sqs().create_queue("q")
+        self.ledger = bunshin.directory / "ledger"
+
+    def config(self, **sections):
+        auth = {"type": "apns", "key_file": str(self.key_file), "key_id": KEY_ID, "team_id": TEAM}
+        return self.bunshin.config(self.url, self.sink.url, destination={"auth": auth}, **{
+            "ledger": {"path": str(self.ledger), "size": "1MiB"}, **sections})
+
+    def send(self, count):
+        """Sends so many; returns once all that were ever sent have arrived."""
+        before = len(self.sink.records())
+        self.queue.sqs().send(self.url, [f"{before} {n}" for n in range(count)])
+        wait_for(lambda: len(self.sink.records()) >= before + count, "the messages")
+
+    def tokens(self):
+        """How often each token came; all are whole and of this key."""
+        values = Counter({name.lower(): value for name, value in record["headers"].items()}
+                         ["authorization"] for record in self.sink.records())
+        for value in values:
+            scheme, token = value.split(" ")
+            assert scheme == "bearer"
+            assert jwt.get_unverified_header(token)["kid"] == KEY_ID
+            claims = jwt.decode(token, self.key.public_key(), algorithms=["ES256"])
+            assert set(claims) == {"iss", "iat"} and claims["iss"] == TEAM
+            assert abs(claims["iat"] - time.time()) < 600
+        return values
+
+
+def reload(process):
+    reloads = process.err().count("reloaded")
+    process.signal(signal.SIGHUP)
+    wait_for(lambda: process.err().count("reloaded") > reloads, "the reload")
+
+
+def children(process):
+    found = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], check=False,
+                           capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def test_apns_token_is_one_for_all_workers(bunshin):
+    """Four workers, a reload, one killed, a restart of the service: the provider sees one token."""
+    apns = Apns(bunshin)
+    process = bunshin.start("run", "-c", apns.config(workers=4))
+    apns.send(200)
+    reload(process)
+    apns.send(100)
+    os.kill(children(process)[-1], signal.SIGKILL)
+    apns.send(100)
+    process.terminate()
+    again = bunshin.start("run", "-c", apns.config(workers=2))
+    apns.send(50)
+    again.terminate()
+    tokens = apns.tokens()
+    assert len(tokens) == 1 and sum(tokens.values()) >= 450
+    [value] = tokens
+    for run in process, again:
+        assert value.split(" ")[1] not in run.out() + run.err()
+    mode = os.stat(f"{apns.ledger}.tokens").st_mode & 0o777
+    assert mode == 0o600
+
+
+def test_apns_token_without_a_file(bunshin):
+    """In memory it outlives a reload, with one worker and with two."""
+    apns = Apns(bunshin)
+    for workers in 1, 2:
+        before = set(apns.tokens())
+        process = bunshin.start("run", "-c", apns.config(workers=workers, ledger={"path": None}))
+        apns.send(20)
+        reload(process)
+        apns.send(20)
+        process.terminate()
+        assert len(set(apns.tokens()) - before) == 1
+    assert not apns.ledger.with_name("ledger.tokens").exists()
+
+
+def test_apns_damaged_file(bunshin):
+    """A file that is none is moved aside; the next token is made."""
+    apns = Apns(bunshin)
+    apns.ledger.with_name("ledger.tokens").write_bytes(b"not a file of tokens" * 30000)
+    apns.queue.sqs().send(apns.url, ["one"])
+    result = bunshin.run("run", "-c", apns.config(), "--exit-when-empty")
+    assert result.exit == 0 and "moved aside" in result.err, result
+    wait_for(lambda: apns.sink.records(), "the record")
+    assert len(apns.tokens()) == 1
+
+
+def test_apns_invoke_sends_the_token_of_the_host(bunshin):
+    apns = Apns(bunshin)
+    apns.queue.sqs().send(apns.url, ["one"])
+    assert bunshin.run("run", "-c", apns.config(), "--exit-when-empty").exit == 0
+    result = bunshin.run("invoke", "-c", apns.config(), "-", stdin="two")
+    assert result.exit == 0, result
+    assert f'> authorization: bearer {{"alg":"ES256","kid":"{KEY_ID}"}}.{{"iss":"{TEAM}","iat":' \
+        in result.out and "}.[hidden]" in result.out
+    wait_for(lambda: len(apns.sink.records()) == 2, "both")
+    assert len(apns.tokens()) == 1
+    [value] = apns.tokens()
+    assert value.split(" ")[1] not in result.out + result.err
+
+
+def test_apns_key_changes_with_a_reload(bunshin):
+    apns = Apns(bunshin)
+    process = bunshin.start("run", "-c", apns.config())
+    apns.send(5)
+    first = set(apns.tokens())
+    apns.key_file.write_bytes(pem(ec.generate_private_key(ec.SECP256R1())))
+    reload(process)
+    count = len(apns.sink.records())
+    apns.send(5)
+    process.terminate()
+    last = {record["headers"]["authorization"] for record in apns.sink.records()[count:]}
+    assert len(last) == 1 and not last & first
+
+
+@pytest.mark.parametrize("content,problem", [
+    (lambda: None, "cannot be read: No such file or directory"),
+    (lambda: b"no key", "holds no private key in PEM without a passphrase"),
+    (lambda: pem(rsa.generate_private_key(65537, 2048)),
+     "holds a key that is not for P-256 (ES256)"),
+    (lambda: b"x" * 70000, "is larger than 64KiB"),
+], ids=["missing", "text", "rsa", "large"])
+def test_apns_key_that_is_none(bunshin, content, problem):
+    path = bunshin.directory / "key.p8"
+    if content() is not None:
+        path.write_bytes(content())
+    config = bunshin.config("https://sqs.us-east-1.amazonaws.com/123456789012/q", "http://h",
+                            destination={"auth": {"type": "apns", "key_file": str(path),
+                                                  "key_id": KEY_ID, "team_id": TEAM}})
+    for command in "check", "run":
+        result = bunshin.run(command, "-c", config)
+        assert result.exit == 2, result
+        assert 'destinations[0].auth.key_file: "' in result.err and problem in result.err
