@@ -22,6 +22,7 @@ struct invoke {
 	struct event_file *events;
 	struct mapped_file tokens;
 	struct auth *auth;
+	bool auth_ended; /* whatever it waited for */
 	struct http_target *target;
 	struct destinations destinations;
 	struct json scratch;
@@ -264,9 +265,17 @@ static int send_events(struct invoke *invoke)
 	return invoke->code;
 }
 
+static void auth_ended(void *arg)
+{
+	struct invoke *invoke = arg;
+
+	invoke->auth_ended = !auth_is_waiting(invoke->auth);
+}
+
 static int open_auth(struct invoke *invoke)
 {
-	const struct auth_options options = {.clock = invoke->runtime.clock,
+	const struct auth_options options = {.loop = &invoke->runtime.loop,
+		.clock = invoke->runtime.clock,
 		.config = invoke->config,
 		.tokens = &invoke->tokens};
 	struct buf error = BUF_INIT(4096);
@@ -277,6 +286,11 @@ static int open_auth(struct invoke *invoke)
 		err = token_memory_open_any(invoke->config->ledger.path, &invoke->tokens);
 	if (!err)
 		err = auth_new(&options, &invoke->auth, &error);
+	if (!err && auth_is_waiting(invoke->auth)) {
+		auth_observe(invoke->auth, auth_ended, invoke);
+		err = runtime_await(
+			&invoke->runtime.loop, &invoke->auth_ended, &invoke->runtime.signal_count);
+	}
 
 	if (err)
 		cli_error("invoke", "%s", error.len ? buf_string(&error) : error_message(err));
@@ -321,8 +335,8 @@ int cmd_invoke(int argc, char **argv)
 		code = open_auth(&invoke);
 	if (code == CLI_DONE)
 		code = send_events(&invoke);
-	runtime_close(&invoke.runtime);
 	auth_free(invoke.auth);
+	runtime_close(&invoke.runtime);
 	mapped_file_close(&invoke.tokens);
 	event_file_free(invoke.events);
 	json_free(&invoke.scratch);

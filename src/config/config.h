@@ -25,7 +25,8 @@
 #define CONFIG_SECRETS_MAX 2
 #define CONFIG_WORKERS_MAX 1000 /* processes */
 
-struct jwt_key; /* signing/jwt.h */
+struct jwt_key;	       /* signing/jwt.h */
+struct google_account; /* signing/google.h */
 
 struct config_status_range {
 	int first, last; /* 100-599, both included */
@@ -60,6 +61,7 @@ enum config_auth_type {
 	CONFIG_AUTH_STANDARD_WEBHOOKS,
 	CONFIG_AUTH_HMAC,
 	CONFIG_AUTH_APNS,
+	CONFIG_AUTH_GOOGLE,
 };
 enum config_auth_algorithm { CONFIG_AUTH_SHA256, CONFIG_AUTH_SHA512 };
 enum config_auth_encoding { CONFIG_AUTH_HEX, CONFIG_AUTH_BASE64 };
@@ -114,6 +116,8 @@ struct config_auth {
 	char *timestamp_header;		   /* NULL: none */
 	char *key_file, *key_id, *team_id; /* of apns */
 	int64_t renew_ms;
+	char *service_account_file, *scope; /* of google */
+	struct google_account *account;	    /* of that file; NULL as `key` */
 	struct jwt_key *key; /* of key_file; NULL: who loads has none of the secrets */
 };
 

@@ -7,6 +7,7 @@
 #include "config/document.h"
 #include "config/file.h"
 #include "config/quote.h"
+#include "signing/google.h"
 #include "signing/jwt.h"
 #include "signing/webhook.h"
 
@@ -46,6 +47,8 @@ static const struct auth_key keys[] = {
 	{"key_id", FOR(CONFIG_AUTH_APNS), FOR(CONFIG_AUTH_APNS)},
 	{"team_id", FOR(CONFIG_AUTH_APNS), FOR(CONFIG_AUTH_APNS)},
 	{"renew", FOR(CONFIG_AUTH_APNS), 0},
+	{"service_account_file", FOR(CONFIG_AUTH_GOOGLE), FOR(CONFIG_AUTH_GOOGLE)},
+	{"scope", FOR(CONFIG_AUTH_GOOGLE), 0},
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -208,6 +211,7 @@ static const char *type_name(enum config_auth_type type)
 		[CONFIG_AUTH_STANDARD_WEBHOOKS] = "standard_webhooks",
 		[CONFIG_AUTH_HMAC] = "hmac",
 		[CONFIG_AUTH_APNS] = "apns",
+		[CONFIG_AUTH_GOOGLE] = "google",
 	};
 
 	return names[type];
@@ -296,44 +300,65 @@ static int report_file(struct reader *reader, const struct scope *scope, const c
 	return err;
 }
 
-/* *ret_key stays NULL when it has been reported, or there is none to be had here. */
-static int read_key(struct reader *reader, const struct scope *scope, struct config_auth *auth)
-{
-	struct buf pem = BUF_INIT(KEY_FILE_MAX_BYTES);
-	char problem[256];
-	int err;
+/* Makes the file's content something; ERR_SYNTAX with what is wrong in *ret_problem. */
+typedef int take_file(
+	struct config_auth *auth, const struct buf *content, const char **ret_problem);
 
-	if (reader->environment->missing != NULL)
-		return 0;
-	/* So that it never moves, and all of it is wiped. */
-	err = buf_reserve(&pem, KEY_FILE_MAX_BYTES - 1) != NULL ? 0 : ERR_NOMEM;
-	if (err == 0)
-		err = file_read(auth->key_file, true, &pem);
-	if (err == ERR_IO)
-		snprintf(problem, sizeof(problem), "cannot be read: %s", strerror(errno));
-	else if (err == ERR_TOO_LARGE)
-		snprintf(problem, sizeof(problem), "is larger than 64KiB");
-	else if (err == 0)
-		err = jwt_key_read(JWT_ES256, buf_string(&pem), pem.len, &auth->key);
-	if (err == ERR_SYNTAX)
-		snprintf(problem, sizeof(problem),
-			"holds no private key in PEM without a passphrase");
-	else if (err == ERR_ARGUMENT)
-		snprintf(problem, sizeof(problem), "holds a key that is not for P-256 (ES256)");
-	buf_wipe(&pem);
-	if (err != 0 && err != ERR_NOMEM)
-		err = report_file(reader, scope, "key_file", auth->key_file, problem);
-	return err;
+static int take_key(struct config_auth *auth, const struct buf *content, const char **ret_problem)
+{
+	int err = jwt_key_read(JWT_ES256, buf_string(content), content->len, &auth->key);
+
+	*ret_problem = err == ERR_ARGUMENT ? "holds a key that is not for P-256 (ES256)"
+					   : "holds no private key in PEM without a passphrase";
+	return err == ERR_ARGUMENT ? ERR_SYNTAX : err;
 }
 
-static int check_apns(struct reader *reader, const struct scope *scope)
+static int take_account(
+	struct config_auth *auth, const struct buf *content, const char **ret_problem)
+{
+	return google_account_read(buf_string(content), content->len, &auth->account, ret_problem);
+}
+
+/* What is wrong with the file is reported at its option. */
+static int read_key_file(struct reader *reader, const struct scope *scope, const char *option,
+	const char *path, take_file *take)
 {
 	struct config_destination *destination = scope->base;
-	struct config_auth *auth = &destination->auth;
+	struct buf content = BUF_INIT(KEY_FILE_MAX_BYTES);
+	const char *problem = "";
+	char words[256];
+	int err;
+
+	if (reader->environment->missing != NULL || path == NULL)
+		return 0;
+	/* So that it never moves, and all of it is wiped. */
+	err = buf_reserve(&content, KEY_FILE_MAX_BYTES - 1) != NULL ? 0 : ERR_NOMEM;
+	if (err == 0)
+		err = file_read(path, true, &content);
+	if (err == ERR_IO) {
+		snprintf(words, sizeof(words), "cannot be read: %s", strerror(errno));
+		problem = words;
+	} else if (err == ERR_TOO_LARGE) {
+		problem = "is larger than 64KiB";
+	} else if (err == 0) {
+		err = take(&destination->auth, &content, &problem);
+	}
+	buf_wipe(&content);
+	return err == 0 || err == ERR_NOMEM ? err
+					    : report_file(reader, scope, option, path, problem);
+}
+
+static int check_bearer(struct reader *reader, const struct scope *scope)
+{
+	const struct config_destination *destination = scope->base;
+	const struct config_auth *auth = &destination->auth;
 	int err = check_header(reader, scope, "type", "authorization");
 
-	if (err == 0 && auth->key_file != NULL)
-		err = read_key(reader, scope, auth);
+	if (err == 0 && auth->type == CONFIG_AUTH_APNS)
+		err = read_key_file(reader, scope, "key_file", auth->key_file, take_key);
+	if (err == 0 && auth->type == CONFIG_AUTH_GOOGLE)
+		err = read_key_file(reader, scope, "service_account_file",
+			auth->service_account_file, take_account);
 	return err;
 }
 
@@ -351,8 +376,8 @@ int destination_check_auth(struct reader *reader, const struct scope *scope)
 		err = check_webhook_headers(reader, scope);
 	if (err == 0 && type == CONFIG_AUTH_HMAC)
 		err = check_hmac(reader, scope);
-	if (err == 0 && type == CONFIG_AUTH_APNS)
-		err = check_apns(reader, scope);
+	if (err == 0 && (type == CONFIG_AUTH_APNS || type == CONFIG_AUTH_GOOGLE))
+		err = check_bearer(reader, scope);
 	return err;
 }
 
@@ -368,5 +393,8 @@ void destination_free_auth(struct config_auth *auth)
 	free(auth->key_file);
 	free(auth->key_id);
 	free(auth->team_id);
+	free(auth->service_account_file);
+	free(auth->scope);
 	jwt_key_free(auth->key);
+	google_account_free(auth->account);
 }

@@ -1,17 +1,21 @@
 """destinations[].auth with tokens that the worker makes: what the provider gets, and who shares it."""
 
+import json
 import os
 import signal
 import subprocess
 import time
+import urllib.parse
 from collections import Counter
+from contextlib import contextmanager
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from harness import wait_for
+from fake_http import Answer, FakeServer, Part
+from harness import ADMIN, wait_for
 
 KEY_ID, TEAM = "ABC123DEFG", "DEF123GHIJ"
 
@@ -163,3 +167,147 @@ def test_apns_key_that_is_none(bunshin, content, problem):
         result = bunshin.run(command, "-c", config)
         assert result.exit == 2, result
         assert 'destinations[0].auth.key_file: "' in result.err and problem in result.err
+
+
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+EMAIL = "push@my-project.iam.gserviceaccount.com"
+
+
+class TokenEndpoint(Part):
+    """Checks the assertion, and gives tokens that it numbers."""
+
+    def __init__(self, life_s):
+        self.key = rsa.generate_private_key(65537, 2048)
+        self.life_s = life_s
+        self.given = []
+        self.url = None
+
+    def claims(self, request):
+        return request.path == "/token"
+
+    def action(self, request):
+        return "token"
+
+    def error(self, status, code, message):
+        return Answer(status, json.dumps({"error": code, "error_description": message}).encode(),
+                      "application/json", code=code)
+
+    def serve(self, request):
+        form = urllib.parse.parse_qs(request.body.decode(), strict_parsing=True)
+        assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+        assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+        [assertion] = form["assertion"]
+        assert jwt.get_unverified_header(assertion) == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
+        claims = jwt.decode(assertion, self.key.public_key(), algorithms=["RS256"],
+                            audience=self.url)
+        assert claims["iss"] == EMAIL and claims["scope"] == SCOPE
+        assert claims["exp"] == claims["iat"] + 3600
+        self.given.append(f"ya29.a-token-of-google-number-{len(self.given)}")
+        return Answer(200, json.dumps({"access_token": self.given[-1], "token_type": "Bearer",
+                                       "expires_in": self.life_s}).encode(), "application/json")
+
+
+class Google:
+    def __init__(self, bunshin, server, endpoint):
+        self.bunshin, self.server, self.endpoint = bunshin, server, endpoint
+        self.queue, self.sink = bunshin.queue(), bunshin.sink()
+        self.url = self.queue.sqs().create_queue("q")
+        endpoint.url = server.url + "/token"
+        self.account = bunshin.directory / "account.json"
+        self.account.write_text(json.dumps({
+            "type": "service_account", "client_email": EMAIL, "private_key_id": "k1",
+            "private_key": pem(endpoint.key).decode(), "token_uri": endpoint.url}))
+
+    def config(self, **sections):
+        ledger = {"path": str(self.bunshin.directory / "ledger"), "size": "1MiB"}
+        return self.bunshin.config(self.url, self.sink.url, destination={"auth": {
+            "type": "google", "service_account_file": str(self.account)}},
+            **{"ledger": ledger, **sections})
+
+    def send(self, count):
+        before = len(self.sink.records())
+        self.queue.sqs().send(self.url, [f"{before} {n}" for n in range(count)])
+        wait_for(lambda: len(self.sink.records()) >= before + count, "the messages")
+
+    def seen(self):
+        return {record["headers"]["Authorization"] for record in self.sink.records()}
+
+    def assert_no_token_printed(self):
+        for process in self.bunshin.processes:
+            for token in self.endpoint.given:
+                assert token not in process.err()
+                assert token not in process.out()
+            assert "eyJ" not in process.err()
+
+
+@contextmanager
+def google_world(bunshin, life_s=3600):
+    endpoint = TokenEndpoint(life_s)
+    with FakeServer(endpoint) as server:
+        yield Google(bunshin, server, endpoint)
+
+
+def test_google_token_is_asked_for_once(bunshin):
+    """Three workers, a reload and a restart: one request for a token, no message without it."""
+    with google_world(bunshin) as google:
+        process = bunshin.start("run", "-c", google.config(workers=3))
+        google.send(100)
+        reload(process)
+        google.send(50)
+        process.terminate()
+        again = bunshin.start("run", "-c", google.config())
+        google.send(10)
+        again.terminate()
+        result = bunshin.run("invoke", "-c", google.config(), "-", stdin="x")
+        assert result.exit == 0 and "> Authorization: Bearer [hidden]" in result.out, result
+        assert len(google.endpoint.given) == 1
+        assert google.seen() == {f"Bearer {google.endpoint.given[0]}"}
+        google.assert_no_token_printed()
+
+
+def test_google_token_is_renewed(bunshin):
+    """Each token is good for two seconds more than the minute that is kept in hand."""
+    with google_world(bunshin, life_s=62) as google:
+        process = bunshin.start("run", "-c", google.config(workers=2))
+
+        def sent_with_three():
+            google.send(1)
+            return len(google.seen()) >= 3
+
+        wait_for(sent_with_three, "three tokens")
+        google.server.fail("token", status=503, code="backend_error")
+        wait_for(lambda: "backend_error" in process.err(), "the failure")
+        google.server.heal()
+        process.terminate()
+        assert "503, backend_error: as the test wants it" in process.err()
+        assert google.seen() <= {f"Bearer {token}" for token in google.endpoint.given}
+        google.assert_no_token_printed()
+
+
+def test_google_refuses_the_account(bunshin):
+    """Nothing is sent, no attempt is spent, the log and /readyz say why; later it works."""
+    with google_world(bunshin) as google:
+        google.server.fail("token", status=400, code="invalid_grant")
+        config = google.config(admin=ADMIN, retry={"max_attempts": 1})
+        google.queue.sqs().send(google.url, ["one"])
+        process = bunshin.start("run", "-c", config)
+        wait_for(lambda: "no token for a destination" in process.err(), "the failure")
+        wait_for(lambda: "breaker open: sink" in process.admin("/readyz")[2], "what /readyz says")
+        assert "HTTP 400, invalid_grant: as the test wants it" in process.err()
+        assert google.sink.records() == []
+        google.server.heal()
+        wait_for(lambda: len(google.sink.records()) == 1, "the message")
+        process.terminate()
+        assert google.seen() == {f"Bearer {google.endpoint.given[0]}"}
+
+
+def test_google_account_that_is_none(bunshin):
+    path = bunshin.directory / "account.json"
+    path.write_text('{"type": "authorized_user"}')
+    config = bunshin.config("https://sqs.us-east-1.amazonaws.com/123456789012/q", "http://h",
+                            destination={"auth": {"type": "google",
+                                                  "service_account_file": str(path)}})
+    result = bunshin.run("check", "-c", config)
+    assert result.exit == 2, result
+    assert "destinations[0].auth.service_account_file: " in result.err
+    assert "is not of the type service_account" in result.err

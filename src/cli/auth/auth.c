@@ -21,6 +21,8 @@ static int open_signer(const struct auth_options *options, size_t index, struct 
 		return auth_webhook_new(destination, ret, error);
 	case CONFIG_AUTH_APNS:
 		return auth_apns_new(options, destination, ret, error);
+	case CONFIG_AUTH_GOOGLE:
+		return auth_google_new(options, destination, ret, error);
 	case CONFIG_AUTH_NONE:
 	default:
 		return 0;
@@ -30,9 +32,37 @@ static int open_signer(const struct auth_options *options, size_t index, struct 
 bool auth_shares_tokens(const struct config *config)
 {
 	for (size_t i = 0; i < config->destination_count; i++)
-		if (config->destinations[i].auth.type == CONFIG_AUTH_APNS)
+		if (config->destinations[i].auth.type == CONFIG_AUTH_APNS ||
+			config->destinations[i].auth.type == CONFIG_AUTH_GOOGLE)
 			return true;
 	return false;
+}
+
+void auth_waiter_end(struct auth_waiter *waiter)
+{
+	if (!waiter->waiting)
+		return;
+	waiter->waiting = false;
+	if (waiter->ended)
+		waiter->ended(waiter->arg);
+}
+
+bool auth_is_waiting(const struct auth *auth)
+{
+	for (size_t i = 0; i < auth->count; i++)
+		if (auth->signers[i].waiter && auth->signers[i].waiter->waiting)
+			return true;
+	return false;
+}
+
+void auth_observe(struct auth *auth, void (*ended)(void *arg), void *arg)
+{
+	for (size_t i = 0; i < auth->count; i++) {
+		if (!auth->signers[i].waiter)
+			continue;
+		auth->signers[i].waiter->ended = ended;
+		auth->signers[i].waiter->arg = arg;
+	}
 }
 
 int auth_new(const struct auth_options *options, struct auth **ret_auth, struct buf *error)

@@ -52,6 +52,7 @@ struct worker {
 	unsigned probes_failed;
 	struct worker_control *control;
 	bool begun, stopped;
+	bool may_begin; /* but for tokens that are still asked for */
 	struct sqs_metrics sqs_metrics;
 	struct worker_metrics own_metrics;
 	void (*drain_done)(void *arg, size_t held);
@@ -148,9 +149,10 @@ static int open_tracing(struct worker *worker, uv_loop_t *loop)
 		loop, worker->clock, config, endpoint, worker->metrics, &worker->tracing);
 }
 
-static int open_auth(struct worker *worker, struct buf *error)
+static int open_auth(struct worker *worker, uv_loop_t *loop, struct buf *error)
 {
-	const struct auth_options options = {.clock = worker->clock,
+	const struct auth_options options = {.loop = loop,
+		.clock = worker->clock,
 		.config = worker->config,
 		.tokens = &worker->host->token_file};
 
@@ -263,8 +265,13 @@ static void learn(struct worker *worker, const struct queue_probe_result *result
 	delivery_set_visibility(worker->delivery, visibility_s);
 }
 
-static void begin(struct worker *worker)
+/* Messages that could not be sent for want of a token would go back with a receive spent. */
+static void begin(void *arg)
 {
+	struct worker *worker = arg;
+
+	if (!worker->may_begin || worker->begun || worker->stopped || auth_is_waiting(worker->auth))
+		return;
 	worker->begun = true;
 	delivery_start(worker->delivery);
 	if (worker->hooks.begun)
@@ -314,6 +321,7 @@ static void control_known(void *arg, int err, const char *words)
 
 	if (worker->stopped)
 		return;
+	worker->may_begin = err == 0;
 	if (err)
 		hindered(worker, err, words);
 	else
@@ -382,7 +390,7 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 		err = worker_metrics_open(
 			&worker->own_metrics, worker->metrics, worker->clock, &host->ledger);
 	if (!err)
-		err = open_auth(worker, error);
+		err = open_auth(worker, loop, error);
 	if (!err)
 		err = open_targets(worker, loop);
 	if (!err)
@@ -408,6 +416,7 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 void worker_start(struct worker *worker)
 {
 	worker->probe_again.fire = probe_again;
+	auth_observe(worker->auth, begin, worker);
 	probe(worker);
 }
 
