@@ -3,6 +3,7 @@
 #include "cli/auth/auth.h"
 #include "cli/auth/token_memory.h"
 #include "cli/cli.h"
+#include "cli/connect.h"
 #include "cli/destinations.h"
 #include "cli/event_file.h"
 #include "cli/runtime.h"
@@ -20,6 +21,7 @@ struct invoke {
 	struct config *config;
 	const struct config_destination *destination;
 	struct event_file *events;
+	struct connect connect; /* where the destination is signed for with AWS's credentials */
 	struct mapped_file tokens;
 	struct auth *auth;
 	bool auth_ended; /* whatever it waited for */
@@ -272,17 +274,39 @@ static void auth_ended(void *arg)
 	invoke->auth_ended = !auth_is_waiting(invoke->auth);
 }
 
+/* The credentials that the worker would have. */
+static int open_credentials(struct invoke *invoke, struct buf *error)
+{
+	const struct config *config = invoke->config;
+	const struct connect_options options = {.queue_url = config->queue.url,
+		.endpoint = config->queue.endpoint,
+		.allow_insecure = config->queue.allow_insecure_endpoint,
+		.interrupts = &invoke->runtime.signal_count};
+
+	if (invoke->destination->auth.type != CONFIG_AUTH_AWS)
+		return 0;
+	if (!config->queue.url) {
+		buf_append_string(error, "auth.type aws signs with the queue's credentials, and "
+					 "queue.url is not set");
+		return ERR_CONFIG;
+	}
+	return connect_open(
+		&invoke->connect, &invoke->runtime.loop, invoke->runtime.clock, &options, error);
+}
+
 static int open_auth(struct invoke *invoke)
 {
-	const struct auth_options options = {.loop = &invoke->runtime.loop,
+	struct auth_options options = {.loop = &invoke->runtime.loop,
 		.clock = invoke->runtime.clock,
 		.config = invoke->config,
 		.tokens = &invoke->tokens};
 	struct buf error = BUF_INIT(4096);
-	int err = 0;
+	int err = open_credentials(invoke, &error);
 
+	options.credentials = invoke->connect.credentials;
+	options.region = invoke->connect.endpoint.region;
 	/* The token that the host's workers send, where it can be had. */
-	if (auth_shares_tokens(invoke->config))
+	if (!err && auth_shares_tokens(invoke->config))
 		err = token_memory_open_any(invoke->config->ledger.path, &invoke->tokens);
 	if (!err)
 		err = auth_new(&options, &invoke->auth, &error);
@@ -336,6 +360,7 @@ int cmd_invoke(int argc, char **argv)
 	if (code == CLI_DONE)
 		code = send_events(&invoke);
 	auth_free(invoke.auth);
+	connect_close(&invoke.connect);
 	runtime_close(&invoke.runtime);
 	mapped_file_close(&invoke.tokens);
 	event_file_free(invoke.events);

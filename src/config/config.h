@@ -62,6 +62,7 @@ enum config_auth_type {
 	CONFIG_AUTH_HMAC,
 	CONFIG_AUTH_APNS,
 	CONFIG_AUTH_GOOGLE,
+	CONFIG_AUTH_AWS,
 };
 enum config_auth_algorithm { CONFIG_AUTH_SHA256, CONFIG_AUTH_SHA512 };
 enum config_auth_encoding { CONFIG_AUTH_HEX, CONFIG_AUTH_BASE64 };
@@ -117,6 +118,7 @@ struct config_auth {
 	char *key_file, *key_id, *team_id; /* of apns */
 	int64_t renew_ms;
 	char *service_account_file, *scope; /* of google */
+	char *service, *region;		    /* of aws; region NULL: the queue's */
 	struct google_account *account;	    /* of that file; NULL as `key` */
 	struct jwt_key *key; /* of key_file; NULL: who loads has none of the secrets */
 };

@@ -49,6 +49,8 @@ static const struct auth_key keys[] = {
 	{"renew", FOR(CONFIG_AUTH_APNS), 0},
 	{"service_account_file", FOR(CONFIG_AUTH_GOOGLE), FOR(CONFIG_AUTH_GOOGLE)},
 	{"scope", FOR(CONFIG_AUTH_GOOGLE), 0},
+	{"service", FOR(CONFIG_AUTH_AWS), FOR(CONFIG_AUTH_AWS)},
+	{"region", FOR(CONFIG_AUTH_AWS), 0},
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -212,6 +214,7 @@ static const char *type_name(enum config_auth_type type)
 		[CONFIG_AUTH_HMAC] = "hmac",
 		[CONFIG_AUTH_APNS] = "apns",
 		[CONFIG_AUTH_GOOGLE] = "google",
+		[CONFIG_AUTH_AWS] = "aws",
 	};
 
 	return names[type];
@@ -259,6 +262,16 @@ static int check_header(
 static int check_webhook_headers(struct reader *reader, const struct scope *scope)
 {
 	static const char *const names[] = {"webhook-id", "webhook-timestamp", "webhook-signature"};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && err == 0; i++)
+		err = check_header(reader, scope, "type", names[i]);
+	return err;
+}
+
+static int check_aws_headers(struct reader *reader, const struct scope *scope)
+{
+	static const char *const names[] = {"Authorization", "X-Amz-Date", "X-Amz-Security-Token"};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && err == 0; i++)
@@ -374,6 +387,8 @@ int destination_check_auth(struct reader *reader, const struct scope *scope)
 	err = check_secrets(reader, scope);
 	if (err == 0 && type == CONFIG_AUTH_STANDARD_WEBHOOKS)
 		err = check_webhook_headers(reader, scope);
+	if (err == 0 && type == CONFIG_AUTH_AWS)
+		err = check_aws_headers(reader, scope);
 	if (err == 0 && type == CONFIG_AUTH_HMAC)
 		err = check_hmac(reader, scope);
 	if (err == 0 && (type == CONFIG_AUTH_APNS || type == CONFIG_AUTH_GOOGLE))
@@ -395,6 +410,8 @@ void destination_free_auth(struct config_auth *auth)
 	free(auth->team_id);
 	free(auth->service_account_file);
 	free(auth->scope);
+	free(auth->service);
+	free(auth->region);
 	jwt_key_free(auth->key);
 	google_account_free(auth->account);
 }

@@ -7,7 +7,11 @@ import json
 import signal
 import time
 
-from harness import wait_for
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from harness import ACCESS_KEY, SECRET_KEY, wait_for
 
 FIRST, SECOND = bytes(range(24)), bytes(range(100, 140))
 
@@ -160,3 +164,48 @@ def test_check_hides_secrets_and_names_what_is_wrong(bunshin):
     result = bunshin.run("check", "-c", config)
     assert result.exit == 2 and "auth.secrets[0]: expected whsec_ and the base64" in result.err
     assert "no base64 of" not in result.err and "whsec_no" not in result.err
+
+
+def aws_signature(record, url, service, token=None):
+    """What botocore makes of the request that arrived, signed at the instant that it names."""
+    headers = headers_of(record)
+    names = headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+    request = AWSRequest(record["method"], url, data=record["body"].encode(),
+                         headers={name: headers[name] for name in names
+                                  if name not in ("x-amz-date", "x-amz-security-token")})
+    signer = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY, token), service, "eu-west-1")
+    request.context["timestamp"] = headers["x-amz-date"]
+    if token:
+        request.headers["X-Amz-Security-Token"] = token
+    request.headers["X-Amz-Date"] = headers["x-amz-date"]
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    return signer.signature(text, request), names
+
+
+def test_aws_signature(bunshin):
+    """API Gateway's: path, query, body and headers are signed, by keys with a session token."""
+    queue, sink = bunshin.queue(), bunshin.sink()
+    url = queue.sqs().create_queue("q")
+    token = "a-session-token-that-must-not-show"
+    path = "/prod/a%20b/{{to}}?z=1&a={{text}}&empty"
+    config = bunshin.config(url, sink.url, request={
+        "url": sink.url + path, "headers": {"Content-Type": "application/json", "X-Mine": " a  b "},
+        "body": '{"to":"{{to}}"}'}, destination={
+            "auth": {"type": "aws", "service": "execute-api", "region": "eu-west-1"}})
+    body = json.dumps({"to": "U1", "text": "a b&c=お"})
+    queue.sqs().send(url, [body])
+    result = bunshin.run("run", "-c", config, "--exit-when-empty",
+                         env={"AWS_SESSION_TOKEN": token})
+    assert result.exit == 0, result
+    [record] = records(sink, 1)
+    signature, names = aws_signature(
+        record, sink.url + "/prod/a%20b/U1?z=1&a=a%20b%26c%3D%E3%81%8A&empty", "execute-api", token)
+    assert headers_of(record)["authorization"].endswith("Signature=" + signature)
+    assert {"host", "content-type", "x-mine", "x-amz-date", "x-amz-security-token"} <= set(names)
+    assert headers_of(record)["x-amz-security-token"] == token
+    assert token not in result.err
+    result = bunshin.run("invoke", "-c", config, "-", stdin=body, env={"AWS_SESSION_TOKEN": token})
+    assert result.exit == 0, result
+    assert "> Authorization: AWS4-HMAC-SHA256 Credential=" in result.out
+    assert "Signature=[hidden]" in result.out and "> X-Amz-Security-Token: [hidden]" in result.out
+    assert token not in result.out + result.err

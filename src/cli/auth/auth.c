@@ -23,6 +23,8 @@ static int open_signer(const struct auth_options *options, size_t index, struct 
 		return auth_apns_new(options, destination, ret, error);
 	case CONFIG_AUTH_GOOGLE:
 		return auth_google_new(options, destination, ret, error);
+	case CONFIG_AUTH_AWS:
+		return auth_aws_new(options, destination, ret, error);
 	case CONFIG_AUTH_NONE:
 	default:
 		return 0;

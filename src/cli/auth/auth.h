@@ -4,6 +4,7 @@
 #ifndef CLI_AUTH_AUTH_H
 #define CLI_AUTH_AUTH_H
 
+#include "aws/credentials.h"
 #include "base/buf.h"
 #include "base/mapped_file.h"
 #include "bunshin/clock.h"
@@ -23,6 +24,8 @@ struct auth_options {
 	const struct config *config;
 	const struct mapped_file
 		*tokens; /* of token_memory_open(); needed where a token is shared */
+	struct credentials *credentials; /* of AWS, for those that sign with them; NULL: none */
+	const char *region;		 /* the queue's; NULL: not known */
 };
 
 /* Any destination whose token lies in memory that workers share. */

@@ -36,4 +36,8 @@ int auth_apns_new(const struct auth_options *options, const struct config_destin
 int auth_google_new(const struct auth_options *options,
 	const struct config_destination *destination, struct auth_signer *ret, struct buf *error);
 
+/* aws. As auth_new(). */
+int auth_aws_new(const struct auth_options *options, const struct config_destination *destination,
+	struct auth_signer *ret, struct buf *error);
+
 #endif

@@ -154,7 +154,9 @@ static int open_auth(struct worker *worker, uv_loop_t *loop, struct buf *error)
 	const struct auth_options options = {.loop = loop,
 		.clock = worker->clock,
 		.config = worker->config,
-		.tokens = &worker->host->token_file};
+		.tokens = &worker->host->token_file,
+		.credentials = worker->connect.credentials,
+		.region = worker->connect.endpoint.region};
 
 	return auth_new(&options, &worker->auth, error);
 }

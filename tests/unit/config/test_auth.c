@@ -128,7 +128,7 @@ static void test_missing_secrets(void **state)
 
 static const struct fixture_bad_case bad[] = {
 	{AUTH("type: jwt"), "t.yaml:1:39: destinations[0].auth.type: expected one of none, "
-			    "standard_webhooks, hmac, apns or google, got \"jwt\"\n"},
+			    "standard_webhooks, hmac, apns, google or aws, got \"jwt\"\n"},
 	{AUTH("secrets: [" WHSEC "]"),
 		"t.yaml:1:42: destinations[0].auth.secrets: does not belong to auth.type none\n"},
 	{AUTH("type: standard_webhooks"),

@@ -14,22 +14,24 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* What is printed of a destination without auth. */
-#define NO_AUTH                              \
-	"    auth:\n"                        \
-	"      type: none\n"                 \
-	"      secrets: []\n"                \
-	"      header: null\n"               \
-	"      algorithm: sha256\n"          \
-	"      encoding: hex\n"              \
-	"      prefix: null\n"               \
-	"      signed: body\n"               \
-	"      timestamp_header: null\n"     \
-	"      key_file: null\n"             \
-	"      key_id: null\n"               \
-	"      team_id: null\n"              \
-	"      renew: 50m\n"                 \
-	"      service_account_file: null\n" \
-	"      scope: \"https://www.googleapis.com/auth/firebase.messaging\"\n"
+#define NO_AUTH                                                                 \
+	"    auth:\n"                                                           \
+	"      type: none\n"                                                    \
+	"      secrets: []\n"                                                   \
+	"      header: null\n"                                                  \
+	"      algorithm: sha256\n"                                             \
+	"      encoding: hex\n"                                                 \
+	"      prefix: null\n"                                                  \
+	"      signed: body\n"                                                  \
+	"      timestamp_header: null\n"                                        \
+	"      key_file: null\n"                                                \
+	"      key_id: null\n"                                                  \
+	"      team_id: null\n"                                                 \
+	"      renew: 50m\n"                                                    \
+	"      service_account_file: null\n"                                    \
+	"      scope: \"https://www.googleapis.com/auth/firebase.messaging\"\n" \
+	"      service: null\n"                                                 \
+	"      region: null\n"
 
 static const char defaults[] = "queue:\n"
 			       "  url: null\n"
