@@ -93,6 +93,9 @@ static int add_secret(struct reader *reader, struct config_secrets *secrets, con
 	if (err != 0 || !fits)
 		goto out;
 	text = buf_string(&value.text);
+	/* ${NAME:-} of a secret that is not there, or not any more. */
+	if (text[0] == '\0')
+		goto out;
 	if (strcmp(text, SUBSTITUTE_HIDDEN) != 0) {
 		err = log_add_secret(text);
 		if (err == 0 &&
@@ -169,8 +172,12 @@ static int check_secrets(struct reader *reader, const struct scope *scope)
 	int err = 0;
 
 	/* Whoever has none of the secrets has something else in their place. */
-	if (reader->environment->missing != NULL)
+	if (reader->environment->missing != NULL ||
+		(auth->type != CONFIG_AUTH_STANDARD_WEBHOOKS && auth->type != CONFIG_AUTH_HMAC))
 		return 0;
+	/* All that are given are empty; what was refused for another reason has been reported. */
+	if (auth->secrets.count == 0 && reader->error_count == 0)
+		return report(reader, scope, "secrets", "empty; nothing would be signed");
 	for (size_t i = 0; i < auth->secrets.count && err == 0; i++) {
 		const char *text = auth->secrets.rows[i], *problem;
 		char name[40];

@@ -6,6 +6,7 @@ import hmac
 import json
 import signal
 import time
+from pathlib import Path
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -209,3 +210,21 @@ def test_aws_signature(bunshin):
     assert "> Authorization: AWS4-HMAC-SHA256 Credential=" in result.out
     assert "Signature=[hidden]" in result.out and "> X-Amz-Security-Token: [hidden]" in result.out
     assert token not in result.out + result.err
+
+
+def test_preset(bunshin):
+    """conf/destinations/standard-webhooks.yaml, with one secret and with two."""
+    queue, sink = bunshin.queue(), bunshin.sink()
+    url = queue.sqs().create_queue("q")
+    preset = Path(__file__).parents[2] / "conf/destinations/standard-webhooks.yaml"
+    environment = {"WEBHOOK_URL": sink.url + "/hooks", "WEBHOOK_SECRET": whsec(SECOND),
+                   "LEDGER": str(bunshin.directory / "ledger")}
+    for count, extra in (1, {}), (2, {"WEBHOOK_SECRET_BEFORE": whsec(FIRST)}):
+        queue.sqs().send(url, ['{"n":%d}' % count])
+        result = bunshin.run("run", "-c", preset, "--queue-url", url, "--workers", "1",
+                             "--admin-listen", "unix:" + str(bunshin.directory / "admin.sock"),
+                             "--exit-when-empty", env={**environment, **extra})
+        assert result.exit == 0, result
+        record = records(sink, count)[-1]
+        wanted = [webhook_signatures(record, key)[0] for key in (SECOND, FIRST)[:count]]
+        assert webhook_signatures(record, SECOND)[1] == wanted

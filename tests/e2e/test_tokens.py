@@ -8,6 +8,7 @@ import time
 import urllib.parse
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 
 import jwt
 import pytest
@@ -311,3 +312,22 @@ def test_google_account_that_is_none(bunshin):
     assert result.exit == 2, result
     assert "destinations[0].auth.service_account_file: " in result.err
     assert "is not of the type service_account" in result.err
+
+
+def test_apns_preset(bunshin):
+    """conf/destinations/apns.yaml, against a provider that speaks HTTP/1.1."""
+    apns = Apns(bunshin)
+    preset = Path(__file__).parents[2] / "conf/destinations/apns.yaml"
+    apns.queue.sqs().send(apns.url, ['{"device":"00ff","text":"good morning"}'])
+    result = bunshin.run(
+        "run", "-c", preset, "--queue-url", apns.url, "--workers", "1", "--exit-when-empty",
+        "--admin-listen", "unix:" + str(bunshin.directory / "admin.sock"), env={
+            "SINK_URL": apns.sink.url, "HTTP_VERSION": "1.1", "APNS_KEY_FILE": str(apns.key_file),
+            "APNS_KEY_ID": KEY_ID, "APNS_TEAM_ID": TEAM, "APNS_TOPIC": "com.example.app",
+            "LEDGER": str(apns.ledger)})
+    assert result.exit == 0, result
+    wait_for(lambda: apns.sink.records(), "the record")
+    assert len(apns.tokens()) == 1
+    [record] = apns.sink.records()
+    assert record["path"] == "/3/device/00ff"
+    assert json.loads(record["body"]) == {"aps": {"alert": "good morning"}}

@@ -67,6 +67,9 @@ static void test_values(void **state)
 	assert_string_equal(auth->secrets.rows[0], WHSEC);
 	assert_string_equal(auth->secrets.rows[1], WHSEC_2);
 	config_free(config);
+	config = load(AUTH("type: standard_webhooks, secrets: [" WHSEC ", '${GONE:-}']"));
+	assert_int_equal(config->destinations[0].auth.secrets.count, 1);
+	config_free(config);
 	config = load(AUTH("type: hmac, secrets: '${file:secret}', header: X-Sig, prefix: 'v1=', "
 			   "algorithm: sha512, encoding: base64, signed: timestamp.body, "
 			   "timestamp_header: X-Time"));
@@ -146,6 +149,10 @@ static const struct fixture_bad_case bad[] = {
 	{AUTH("type: standard_webhooks, secrets: [" WHSEC ", whsec_AAAA]"),
 		"t.yaml:1:67: destinations[0].auth.secrets[1]: expected whsec_ and the base64 of "
 		"24 to 64 bytes, got base64 of another length\n"},
+	{AUTH("type: standard_webhooks, secrets: ['', '${GONE:-}']"),
+		"t.yaml:1:67: destinations[0].auth.secrets: empty; nothing would be signed\n"},
+	{AUTH("type: hmac, header: X-Sig, secrets: ''"),
+		"t.yaml:1:69: destinations[0].auth.secrets: empty; nothing would be signed\n"},
 	{AUTH("type: standard_webhooks, secrets: [a, b, c]"),
 		"t.yaml:1:67: destinations[0].auth.secrets: expected at most 2, got 3\n"},
 	{AUTH("type: standard_webhooks, secrets: {a: b}"),
