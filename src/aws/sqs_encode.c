@@ -1,6 +1,6 @@
-#include "aws/base64.h"
 #include "aws/sqs_codec.h"
 #include "aws/sqs_limits.h"
+#include "base/base64.h"
 #include "bunshin/error.h"
 
 #include <string.h>

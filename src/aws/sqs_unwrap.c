@@ -1,7 +1,7 @@
 /* A received message out of its envelope. */
-#include "aws/base64.h"
 #include "aws/sqs_codec.h"
 #include "aws/sqs_limits.h"
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "bunshin/error.h"
 

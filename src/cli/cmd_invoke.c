@@ -1,6 +1,9 @@
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/auth/auth.h"
+#include "cli/auth/token_memory.h"
 #include "cli/cli.h"
+#include "cli/connect.h"
 #include "cli/destinations.h"
 #include "cli/event_file.h"
 #include "cli/runtime.h"
@@ -18,6 +21,10 @@ struct invoke {
 	struct config *config;
 	const struct config_destination *destination;
 	struct event_file *events;
+	struct connect connect; /* where the destination is signed for with AWS's credentials */
+	struct mapped_file tokens;
+	struct auth *auth;
+	bool auth_ended; /* whatever it waited for */
 	struct http_target *target;
 	struct destinations destinations;
 	struct json scratch;
@@ -253,11 +260,69 @@ static int send_events(struct invoke *invoke)
 		cli_error("invoke", "cannot set up the destination");
 		return CLI_FAILED;
 	}
+	http_target_set_signer(invoke->target,
+		auth_signer(invoke->auth,
+			(size_t)(invoke->destination - invoke->config->destinations)));
 	next(invoke);
 	if (invoke->index < event_file_count(invoke->events))
 		uv_run(&invoke->runtime.loop, UV_RUN_DEFAULT);
 	http_target_close(invoke->target);
 	return invoke->code;
+}
+
+static void auth_ended(void *arg)
+{
+	struct invoke *invoke = arg;
+
+	invoke->auth_ended = !auth_is_waiting(invoke->auth);
+}
+
+/* The credentials that the worker would have. */
+static int open_credentials(struct invoke *invoke, struct buf *error)
+{
+	const struct config *config = invoke->config;
+	const struct connect_options options = {.queue_url = config->queue.url,
+		.endpoint = config->queue.endpoint,
+		.allow_insecure = config->queue.allow_insecure_endpoint,
+		.interrupts = &invoke->runtime.signal_count};
+
+	if (invoke->destination->auth.type != CONFIG_AUTH_AWS)
+		return 0;
+	if (!config->queue.url) {
+		buf_append_string(error, "auth.type aws signs with the queue's credentials, and "
+					 "queue.url is not set");
+		return ERR_CONFIG;
+	}
+	return connect_open(
+		&invoke->connect, &invoke->runtime.loop, invoke->runtime.clock, &options, error);
+}
+
+static int open_auth(struct invoke *invoke)
+{
+	struct auth_options options = {.loop = &invoke->runtime.loop,
+		.clock = invoke->runtime.clock,
+		.config = invoke->config,
+		.tokens = &invoke->tokens};
+	struct buf error = BUF_INIT(4096);
+	int err = open_credentials(invoke, &error);
+
+	options.credentials = invoke->connect.credentials;
+	options.region = invoke->connect.endpoint.region;
+	/* The token that the host's workers send, where it can be had. */
+	if (!err && auth_shares_tokens(invoke->config))
+		err = token_memory_open_any(invoke->config->ledger.path, &invoke->tokens);
+	if (!err)
+		err = auth_new(&options, &invoke->auth, &error);
+	if (!err && auth_is_waiting(invoke->auth)) {
+		auth_observe(invoke->auth, auth_ended, invoke);
+		err = runtime_await(
+			&invoke->runtime.loop, &invoke->auth_ended, &invoke->runtime.signal_count);
+	}
+
+	if (err)
+		cli_error("invoke", "%s", error.len ? buf_string(&error) : error_message(err));
+	buf_free(&error);
+	return err ? cli_exit_code(err) : CLI_DONE;
 }
 
 int cmd_invoke(int argc, char **argv)
@@ -294,8 +359,13 @@ int cmd_invoke(int argc, char **argv)
 	if (code == CLI_DONE)
 		code = read_event(&invoke, argv[first]);
 	if (code == CLI_DONE)
+		code = open_auth(&invoke);
+	if (code == CLI_DONE)
 		code = send_events(&invoke);
+	auth_free(invoke.auth);
+	connect_close(&invoke.connect);
 	runtime_close(&invoke.runtime);
+	mapped_file_close(&invoke.tokens);
 	event_file_free(invoke.events);
 	json_free(&invoke.scratch);
 	destinations_free(&invoke.destinations);

@@ -22,7 +22,11 @@
 #define CONFIG_CONDITIONS_MAX 16       /* of one destination */
 #define CONFIG_CONDITION_VALUES_MAX 64 /* of one condition */
 #define CONFIG_PAIRS_MAX 32
+#define CONFIG_SECRETS_MAX 2
 #define CONFIG_WORKERS_MAX 1000 /* processes */
+
+struct jwt_key;	       /* signing/jwt.h */
+struct google_account; /* signing/google.h */
 
 struct config_status_range {
 	int first, last; /* 100-599, both included */
@@ -50,6 +54,19 @@ enum config_protection { CONFIG_PROTECTION_NONE, CONFIG_PROTECTION_EC2, CONFIG_P
 
 /* What a provider is told of the trace that a message belongs to. */
 enum config_trace { CONFIG_TRACE_PASS, CONFIG_TRACE_NONE };
+
+/* How a request proves whose it is. */
+enum config_auth_type {
+	CONFIG_AUTH_NONE,
+	CONFIG_AUTH_STANDARD_WEBHOOKS,
+	CONFIG_AUTH_HMAC,
+	CONFIG_AUTH_APNS,
+	CONFIG_AUTH_GOOGLE,
+	CONFIG_AUTH_AWS,
+};
+enum config_auth_algorithm { CONFIG_AUTH_SHA256, CONFIG_AUTH_SHA512 };
+enum config_auth_encoding { CONFIG_AUTH_HEX, CONFIG_AUTH_BASE64 };
+enum config_auth_signed { CONFIG_AUTH_BODY, CONFIG_AUTH_TIMESTAMP_BODY };
 
 enum config_jitter { CONFIG_JITTER_FULL, CONFIG_JITTER_DECORRELATED };
 
@@ -87,6 +104,28 @@ struct config_pairs {
 	size_t count;
 };
 
+struct config_secrets {
+	char *rows[CONFIG_SECRETS_MAX]; /* wiped when they are freed */
+	size_t count;
+};
+
+struct config_auth {
+	enum config_auth_type type;
+	struct config_secrets secrets; /* the first signs first */
+	char *header;		       /* of hmac: where the signature stands */
+	enum config_auth_algorithm algorithm;
+	enum config_auth_encoding encoding;
+	char *prefix; /* NULL: none */
+	enum config_auth_signed signed_parts;
+	char *timestamp_header;		   /* NULL: none */
+	char *key_file, *key_id, *team_id; /* of apns */
+	int64_t renew_ms;
+	char *service_account_file, *scope; /* of google */
+	char *service, *region;		    /* of aws; region NULL: the queue's */
+	struct google_account *account;	    /* of that file; NULL as `key` */
+	struct jwt_key *key; /* of key_file; NULL: who loads has none of the secrets */
+};
+
 struct config_rate {
 	int64_t count; /* 0: no limit */
 	int64_t per_ms;
@@ -108,6 +147,7 @@ struct config_destination {
 		char *attribute_headers; /* before the names of attributes; NULL: they stay here */
 		struct template *body;	 /* NULL: the message body as it is */
 	} request;
+	struct config_auth auth;
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
 	int64_t concurrency;	  /* attempts in flight at most, per process */

@@ -70,6 +70,8 @@ int destination_read_option(struct reader *reader, const struct scope *scope, co
 		return destination_read_headers(reader, scope, path, node);
 	case OPTION_CONDITIONS:
 		return destination_read_when(reader, scope, path, node);
+	case OPTION_SECRETS:
+		return destination_read_secrets(reader, scope, path, option, node);
 	default:
 		return destination_read_statuses(reader, scope, path, option, node);
 	}
@@ -133,6 +135,8 @@ static int read_destination(struct reader *reader, size_t index, const yaml_node
 		err = check_unique(reader, &scope);
 	if (err == 0)
 		err = destination_check_statuses(reader, &scope);
+	if (err == 0)
+		err = destination_check_auth(reader, &scope);
 	if (err == 0 && body.given)
 		err = compile_body(reader, &scope);
 	substitution_free(&body.text);
@@ -206,6 +210,7 @@ void destination_free(struct config_destination *destination)
 	free(destination->request.headers);
 	free(destination->request.attribute_headers);
 	template_free(destination->request.body);
+	destination_free_auth(&destination->auth);
 	free(destination->accept.ranges);
 	free(destination->outcomes.retry.ranges);
 	free(destination->outcomes.throttle.ranges);

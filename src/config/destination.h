@@ -36,6 +36,15 @@ int destination_read_rules(struct reader *reader, const struct scope *scope, con
 	const yaml_node_t *node);
 void destination_free_rules(struct config_destination *destination);
 
+/*
+ * destination_auth.c: a list of secrets, or one alone; and what belongs to which type of auth, is
+ * missing, or is no secret, key or header of that type.
+ */
+int destination_read_secrets(struct reader *reader, const struct scope *scope, const char *path,
+	const struct option *option, const yaml_node_t *node);
+int destination_check_auth(struct reader *reader, const struct scope *scope);
+void destination_free_auth(struct config_auth *auth);
+
 /* destination_when.c */
 int destination_read_when(struct reader *reader, const struct scope *scope, const char *path,
 	const yaml_node_t *node);
@@ -55,6 +64,8 @@ int destination_compile(struct reader *reader, struct where where, const char *p
 /* What a header field may be called: a token of RFC 9110, 5.6.2, that is not the client's own.
  * NULL, or why not. */
 const char *destination_header_problem(const char *name);
+/* One that the destination has under request.headers; any case. */
+bool destination_has_header(const struct config_destination *destination, const char *name);
 /* Registers a header's secret value: the whole, each long word, and what came from outside. */
 int destination_register_secret(const struct substitution *value);
 

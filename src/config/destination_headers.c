@@ -142,7 +142,7 @@ out:
 	return err;
 }
 
-static bool has_header(const struct config_destination *destination, const char *name)
+bool destination_has_header(const struct config_destination *destination, const char *name)
 {
 	for (size_t i = 0; i < destination->request.header_count; i++)
 		if (strcasecmp(destination->request.headers[i].name, name) == 0)
@@ -160,7 +160,7 @@ static int read_header(
 	if (err != 0 || entry.name == NULL)
 		return err;
 	problem = destination_header_problem(entry.name);
-	if (problem == NULL && has_header(scope->base, entry.name))
+	if (problem == NULL && destination_has_header(scope->base, entry.name))
 		problem = "given twice";
 	if (problem != NULL)
 		return reader_report(reader, reader_where(entry.key), entry.path, "%s", problem);

@@ -19,6 +19,7 @@
 #define JITTERS .choices = "full|decorrelated"
 
 #define NAME_MAX_BYTES 255 /* of what AWS calls things */
+#define HEADER_NAME_BYTES 128
 
 #define STATUS_RANGE .min = 100, .max = 599
 #define RULE_TEXT_BYTES 1024 /* of what a rule looks for in an answer */
@@ -28,6 +29,10 @@ _Static_assert(sizeof(enum log_format) == sizeof(int), "enums are stored as int"
 _Static_assert(sizeof(enum config_http_version) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_jitter) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_trace) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_auth_type) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_auth_algorithm) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_auth_encoding) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_auth_signed) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_unwrap) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_notices) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_protection) == sizeof(int), "enums are stored as int");
@@ -91,6 +96,59 @@ const struct option options[] = {
 			"field of its name behind this; null: none does."},
 	{"destinations[].request.body", OPTION_BODY, IN_DESTINATION(request.body), .nullable = true,
 		.help = "Template of the body; null: the message body as it is."},
+	{"destinations[].auth.type", OPTION_CHOICE, IN_DESTINATION(auth.type),
+		.choices = "none|standard_webhooks|hmac|apns|google|aws", .fallback = "none",
+		.help = "How a request is signed, or whose token it has."},
+	{"destinations[].auth.secrets", OPTION_SECRETS, IN_DESTINATION(auth.secrets),
+		.fallback = "[]", .secret = true,
+		.help = "The secret to sign with, or the two while one follows the other: a "
+			"signature by each goes along."},
+	{"destinations[].auth.header", OPTION_NAME, IN_DESTINATION(auth.header), .min = 1,
+		.max = HEADER_NAME_BYTES, .marks = "_.-", .nullable = true,
+		.help = "hmac: the header field that the signature goes into."},
+	{"destinations[].auth.algorithm", OPTION_CHOICE, IN_DESTINATION(auth.algorithm),
+		.choices = "sha256|sha512", .fallback = "sha256",
+		.help = "hmac: the hash."},
+	{"destinations[].auth.encoding", OPTION_CHOICE, IN_DESTINATION(auth.encoding),
+		.choices = "hex|base64", .fallback = "hex",
+		.help = "hmac: how the signature is written."},
+	{"destinations[].auth.prefix", OPTION_NAME, IN_DESTINATION(auth.prefix), .min = 1,
+		.max = 32, .marks = "_.-=,;", .nullable = true,
+		.help = "hmac: what stands before the signature, like sha256=; null: nothing."},
+	{"destinations[].auth.signed", OPTION_CHOICE, IN_DESTINATION(auth.signed_parts),
+		.choices = "body|timestamp.body", .fallback = "body",
+		.help = "hmac: what is signed: the body, or the time of the attempt, a full stop "
+			"and the body."},
+	{"destinations[].auth.timestamp_header", OPTION_NAME,
+		IN_DESTINATION(auth.timestamp_header), .min = 1, .max = HEADER_NAME_BYTES,
+		.marks = "_.-", .nullable = true,
+		.help = "hmac: the header field with the time of the attempt, in seconds since "
+			"1970; null: none."},
+	{"destinations[].auth.key_file", OPTION_PATH, IN_DESTINATION(auth.key_file),
+		.nullable = true,
+		.help = "apns: the file of the signing key, AuthKey_KEYID.p8, in PEM."},
+	{"destinations[].auth.key_id", OPTION_NAME, IN_DESTINATION(auth.key_id), .min = 1,
+		.max = 64, .marks = "-", .nullable = true,
+		.help = "apns: the id of that key."},
+	{"destinations[].auth.team_id", OPTION_NAME, IN_DESTINATION(auth.team_id), .min = 1,
+		.max = 64, .marks = "-", .nullable = true,
+		.help = "apns: the id of the developer team."},
+	{"destinations[].auth.renew", OPTION_DURATION, IN_DESTINATION(auth.renew_ms),
+		.min = 20 * MINUTE, .max = 55 * MINUTE, .fallback = "50m",
+		.help = "apns: how old a token is when the next is made, one for all workers of "
+			"the host."},
+	{"destinations[].auth.service_account_file", OPTION_PATH,
+		IN_DESTINATION(auth.service_account_file), .nullable = true,
+		.help = "google: the service account's file, JSON with its private key."},
+	{"destinations[].auth.scope", OPTION_TEXT, IN_DESTINATION(auth.scope), .min = 1,
+		.max = 1024, .fallback = "https://www.googleapis.com/auth/firebase.messaging",
+		.help = "google: what the token is for; several are parted by a blank."},
+	{"destinations[].auth.service", OPTION_NAME, IN_DESTINATION(auth.service), .min = 1,
+		.max = 64, .marks = "-", .nullable = true,
+		.help = "aws: the service's name in signatures, like execute-api, lambda or sns."},
+	{"destinations[].auth.region", OPTION_NAME, IN_DESTINATION(auth.region), .min = 1,
+		.max = 63, .marks = "-", .nullable = true,
+		.help = "aws: the region in signatures; null: the queue's."},
 	{"destinations[].timeout", OPTION_DURATION, IN_DESTINATION(timeout_ms), .min = 100 * MS,
 		.max = 10 * MINUTE, .fallback = "10s",
 		.help = "How long one attempt may take, connecting included."},

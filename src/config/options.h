@@ -36,6 +36,7 @@ enum option_type {
 	OPTION_STATUSES,     /* struct config_status_set; may be empty when `fallback` is "[]" */
 	OPTION_CONDITIONS,   /* config_destination.when: a map of paths to values */
 	OPTION_PAIRS,	     /* struct config_pairs: a map of names to texts, max of them at most */
+	OPTION_SECRETS,	     /* struct config_secrets: a list of texts, or one alone */
 };
 #define OPTION_SCALAR_LAST OPTION_ENDPOINT
 #define OPTION_JSON_PATH_MAX 128   /* bytes */

@@ -79,6 +79,16 @@ static void print_pairs(
 	}
 }
 
+static void print_secrets(const struct config_secrets *secrets, struct buf *out)
+{
+	buf_append_char(out, '[');
+	for (size_t i = 0; i < secrets->count; i++) {
+		buf_append_string(out, i == 0 ? "" : ", ");
+		print_text(out, SUBSTITUTE_HIDDEN);
+	}
+	buf_append_char(out, ']');
+}
+
 static void print_statuses(const struct config_status_set *set, struct buf *out)
 {
 	buf_append_char(out, '[');
@@ -178,6 +188,9 @@ static void print_value(
 		break;
 	case OPTION_STATUSES:
 		print_statuses(field, out);
+		break;
+	case OPTION_SECRETS:
+		print_secrets(field, out);
 		break;
 	case OPTION_CONDITIONS:
 		print_conditions(config, base, out);

@@ -12,6 +12,7 @@
 
 #define REASON_MAX_BYTES 1024
 #define HEADER_MAX_BYTES ((size_t)16 << 10)
+#define SIGNED_HEADERS_MAX_BYTES ((size_t)128 << 10)
 /* Attempts kept for reuse. */
 #define IDLE_ATTEMPTS_MAX 1024
 
@@ -37,6 +38,8 @@ struct http_target {
 	size_t idle_count;
 	uv_idle_t tell;
 	bool closing;
+	struct http_signer signer;
+	struct buf signed_headers; /* scratch, for a signer that wants them */
 	bool makes_spans;
 	uint32_t span_share; /* millionths */
 	uint64_t invalid_traces;
@@ -169,6 +172,15 @@ static void on_answer(
 	finish(attempt, &result);
 }
 
+/* For the signer. */
+static int note_header(struct http_target *target, const char *name, const struct buf *value)
+{
+	if (target->signer.ops == NULL || !target->signer.ops->wants_headers)
+		return 0;
+	buf_append(&target->signed_headers, name, strlen(name) + 1);
+	return buf_append(&target->signed_headers, buf_string(value), value->len + 1);
+}
+
 /* With the value in target->header. */
 static int add_header(struct http_target *target, struct http_exchange *exchange, const char *name,
 	struct buf *reason)
@@ -179,7 +191,7 @@ static int add_header(struct http_target *target, struct http_exchange *exchange
 		buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
 		err = ERR_TEMPLATE;
 	}
-	return err;
+	return err == 0 ? note_header(target, name, &target->header) : err;
 }
 
 static int fill_headers(struct http_target *target, struct render *render,
@@ -281,6 +293,27 @@ static int fill_attributes(struct http_target *target, const struct queue_messag
 	return err;
 }
 
+static int add_signed(void *arg, const char *name, const char *value, const char *shown)
+{
+	return http_exchange_add_header(arg, name, value);
+}
+
+static int sign(struct http_target *target, const struct queue_message *message,
+	struct http_exchange *exchange, struct buf *reason)
+{
+	const struct http_signer_request request = {
+		.method = target->destination->request.method,
+		.url = buf_string(http_exchange_url(exchange)),
+		.body = http_exchange_body(exchange),
+		.headers = &target->signed_headers,
+		.message = message,
+		.now_epoch_ms = clock_wall_epoch_ms(target->clock),
+	};
+
+	return target->signer.ops->sign(
+		target->signer.impl, &request, add_signed, exchange, reason);
+}
+
 static int fill(struct http_target *target, const struct queue_message *message,
 	struct http_exchange *exchange, struct buf *reason)
 {
@@ -288,6 +321,7 @@ static int fill(struct http_target *target, const struct queue_message *message,
 	int err;
 
 	render_init(&render, target->destination, message, &target->json);
+	buf_clear(&target->signed_headers);
 	http_exchange_set_method(exchange, target->destination->request.method);
 	err = render_url(&render, http_exchange_url(exchange), reason);
 	if (err == 0)
@@ -298,15 +332,17 @@ static int fill(struct http_target *target, const struct queue_message *message,
 		err = fill_trace(target, message, exchange, reason);
 	if (err == 0)
 		err = render_body(&render, http_exchange_body(exchange), reason);
+	if (err == 0 && target->signer.ops != NULL)
+		err = sign(target, message, exchange, reason);
 	return err;
 }
 
-/* What cannot be rendered is an attempt that failed, and is told so later. */
-static void fail_later(struct target_attempt *attempt)
+/* What cannot be rendered or signed is an attempt that failed, and is told so later. */
+static void fail_later(struct target_attempt *attempt, int err)
 {
 	struct http_target *target = attempt->target;
 
-	attempt->err = ERR_TEMPLATE;
+	attempt->err = err == ERR_ARGUMENT ? ERR_TEMPLATE : err;
 	if (attempt->reason.len == 0)
 		buf_append_string(&attempt->reason, "the HTTP client refuses this request");
 	list_append(&target->failed, &attempt->node);
@@ -336,8 +372,8 @@ static int target_start(void *impl, const struct queue_message *message, target_
 	if (err == 0) {
 		attempt->exchange = exchange;
 		list_append(&target->running, &attempt->node);
-	} else if (err == ERR_TEMPLATE || err == ERR_ARGUMENT) {
-		fail_later(attempt);
+	} else if (err == ERR_TEMPLATE || err == ERR_ARGUMENT || error_class(err) == ERROR_AUTH) {
+		fail_later(attempt, err);
 	} else {
 		attempt_release(attempt);
 		return err;
@@ -371,6 +407,11 @@ static enum http_version version_of(enum config_http_version version)
 		break;
 	}
 	return HTTP_VERSION_AUTO;
+}
+
+void http_target_set_signer(struct http_target *target, struct http_signer signer)
+{
+	target->signer = signer;
 }
 
 void http_target_make_spans(struct http_target *target, uint32_t share)
@@ -409,6 +450,7 @@ int http_target_new(uv_loop_t *loop, struct clock clock,
 	target->clock = clock;
 	target->destination = destination;
 	buf_init(&target->header, HEADER_MAX_BYTES);
+	buf_init(&target->signed_headers, SIGNED_HEADERS_MAX_BYTES);
 	list_init(&target->running);
 	list_init(&target->failed);
 	list_init(&target->idle);
@@ -424,6 +466,7 @@ static void on_closed(uv_handle_t *handle)
 
 	json_free(&target->json);
 	buf_wipe(&target->header); /* may hold a token */
+	buf_wipe(&target->signed_headers);
 	free(target);
 }
 
@@ -445,45 +488,78 @@ void http_target_close(struct http_target *target)
 	uv_close((uv_handle_t *)&target->tell, on_closed);
 }
 
-static void preview_trace(
+static int preview_trace(
 	struct http_target *target, const struct queue_message *message, struct buf *out)
 {
 	struct trace_headers headers;
+	int err = 0;
 
 	make_trace(target, message, &headers);
-	for (size_t i = 0; i < headers.count; i++)
-		buf_appendf(out, "%s: %.*s\n", headers.rows[i].name,
-			(int)headers.rows[i].value_bytes, headers.rows[i].value);
+	for (size_t i = 0; i < headers.count && err == 0; i++) {
+		buf_clear(&target->header);
+		buf_append(&target->header, headers.rows[i].value, headers.rows[i].value_bytes);
+		buf_appendf(out, "%s: %s\n", headers.rows[i].name, buf_string(&target->header));
+		err = note_header(target, headers.rows[i].name, &target->header);
+	}
+	return err;
+}
+
+static int preview_header(void *arg, const char *name, const char *value, const char *shown)
+{
+	return buf_appendf(arg, "%s: %s\n", name, shown != NULL ? shown : value);
+}
+
+/* The lines of the headers, with those that signing adds; `body` is rendered already. */
+static int preview_headers(struct http_target *target, struct render *render, const char *url,
+	const struct buf *body, struct buf *out, struct buf *reason)
+{
+	const struct config_destination *destination = target->destination;
+	const struct http_signer_request request = {.method = destination->request.method,
+		.url = url,
+		.body = body,
+		.headers = &target->signed_headers,
+		.message = render->message,
+		.now_epoch_ms = clock_wall_epoch_ms(target->clock)};
+	int err = 0;
+
+	buf_clear(&target->signed_headers);
+	for (size_t i = 0; err == 0 && i < destination->request.header_count; i++) {
+		const struct config_header *header = &destination->request.headers[i];
+
+		buf_clear(&target->header);
+		err = render_header(render, i, &target->header, reason);
+		buf_appendf(out, "%s: %s\n", header->name,
+			header->secret ? "[hidden]" : buf_string(&target->header));
+		if (err == 0)
+			err = note_header(target, header->name, &target->header);
+	}
+	if (err == 0)
+		err = preview_trace(target, render->message, out);
+	if (err == 0 && target->signer.ops != NULL)
+		err = target->signer.ops->sign(
+			target->signer.impl, &request, preview_header, out, reason);
+	return err;
 }
 
 int http_target_preview(struct http_target *target, const struct queue_message *message,
 	struct buf *out, struct buf *reason)
 {
-	const struct config_destination *destination = target->destination;
 	struct render render;
-	struct buf part = BUF_INIT(out->max);
+	struct buf url = BUF_INIT(out->max), body = BUF_INIT(out->max);
 	int err;
 
-	render_init(&render, destination, message, &target->json);
-	buf_appendf(out, "%s ", destination->request.method);
-	err = render_url(&render, &part, reason);
-	buf_append(out, buf_string(&part), part.len);
-	buf_append_char(out, '\n');
-	for (size_t i = 0; err == 0 && i < destination->request.header_count; i++) {
-		const struct config_header *header = &destination->request.headers[i];
-
-		buf_clear(&part);
-		err = render_header(&render, i, &part, reason);
-		buf_appendf(out, "%s: %s\n", header->name,
-			header->secret ? "[hidden]" : buf_string(&part));
-	}
+	render_init(&render, target->destination, message, &target->json);
+	err = render_url(&render, &url, reason);
+	buf_appendf(out, "%s %s\n", target->destination->request.method, buf_string(&url));
+	if (err == 0)
+		err = render_body(&render, &body, reason);
+	if (err == 0)
+		err = preview_headers(target, &render, buf_string(&url), &body, out, reason);
 	if (err == 0) {
-		preview_trace(target, message, out);
-		buf_clear(&part);
 		buf_append_char(out, '\n');
-		err = render_body(&render, &part, reason);
-		buf_append(out, buf_string(&part), part.len);
+		buf_append(out, buf_string(&body), body.len);
 	}
-	buf_wipe(&part);
+	buf_wipe(&url);
+	buf_wipe(&body);
 	return err != 0 ? err : out->err;
 }

@@ -16,6 +16,7 @@
 #include "bunshin/clock.h"
 #include "bunshin/target.h"
 #include "config/config.h"
+#include "http/signer.h"
 
 #include <uv.h>
 
@@ -33,6 +34,12 @@ void http_target_close(struct http_target *target);
 struct target http_target_table(struct http_target *target);
 
 /*
+ * Every request from now on is signed by it; its `impl` outlives the target. An attempt for which
+ * there is nothing to sign with ends with the signer's error, of class auth, and nothing is sent.
+ */
+void http_target_set_signer(struct http_target *target, struct http_signer signer);
+
+/*
  * Spans are made here of the messages that are sampled (tracing/carrier.h), with this share in
  * millionths: what the provider is told of the trace has that span as the parent. Without this call
  * messages only pass their trace on.
@@ -44,7 +51,7 @@ uint64_t http_target_invalid_traces(const struct http_target *target);
 /*
  * The request as it would be sent, for `invoke`: method, url, "Name: value" lines and body, as text
  * for people; the values of secret headers are "[hidden]". 0, ERR_TEMPLATE (reason says which
- * variable) or ERR_NOMEM.
+ * variable), the signer's error, or ERR_NOMEM.
  */
 int http_target_preview(struct http_target *target, const struct queue_message *message,
 	struct buf *out, struct buf *reason);

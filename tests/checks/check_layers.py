@@ -16,7 +16,8 @@ import tempfile
 LAYERS = {
     "base": ([], ["uv.h"]),
     "tracing": (["base"], []),
-    "config": (["base"], ["yaml.h"]),
+    "signing": (["base"], ["openssl"]),
+    "config": (["signing", "base"], ["yaml.h"]),
     "http": (["config", "tracing", "base"], ["uv.h", "curl", "microhttpd.h", "openssl"]),
     "aws": (["http", "base"], ["uv.h", "openssl", "cjson", "expat.h"]),
     "delivery": (["base"], []),
@@ -29,7 +30,7 @@ LAYERS = {
         ["uv.h", "openssl", "cjson", "sqlite3.h", "zlib.h"],
     ),
     "cli": (
-        ["campaign", "results", "admin", "supervisor", "localq", "delivery", "aws", "http", "tracing", "config", "base"],
+        ["campaign", "results", "admin", "supervisor", "localq", "delivery", "aws", "http", "tracing", "config", "signing", "base"],
         ["uv.h", "curl", "microhttpd.h", "cjson", "openssl", "sqlite3.h", "systemd", "yaml.h", "curses.h",
          "term.h"],
     ),

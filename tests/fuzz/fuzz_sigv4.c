@@ -1,8 +1,8 @@
 /* What is canonical stays as it is when it is made canonical again. */
 #include "fuzz.h"
 
-#include "aws/base64.h"
 #include "aws/sigv4_canonical.h"
+#include "base/base64.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* bunshin dlq show: single messages of a failure queue. */
-#include "aws/base64.h"
+#include "base/base64.h"
 #include "base/units.h"
 #include "bunshin/error.h"
 #include "cli/dlq/dlq.h"

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/auth/auth.h"
+#include "cli/auth/token_memory.h"
 #include "cli/run/ledger_survey.h"
 #include "config/options.h"
 
@@ -69,6 +71,19 @@ static int open_memory(struct host *host, const struct config *config, const str
 	return open_both(host, config, NULL, error);
 }
 
+/* Where a token is shared; one in memory is used on, whoever needs it now. */
+static int open_tokens(struct host *host, const struct config *config, const char *path,
+	const struct host *before, struct buf *error)
+{
+	if (!path && before && before->token_file.memory) {
+		host->token_file = before->token_file;
+		return 0;
+	}
+	if (!auth_shares_tokens(config))
+		return 0;
+	return token_memory_open(path, &host->token_file, error);
+}
+
 int host_open(struct host *host, const struct config *config, const struct host *before,
 	struct buf *error)
 {
@@ -89,6 +104,8 @@ int host_open(struct host *host, const struct config *config, const struct host 
 	if (!err)
 		err = ledger_attach(host->ledger_file.memory, host->ledger_file.bytes,
 			config->ledger.window_ms, &host->ledger);
+	if (!err)
+		err = open_tokens(host, config, path, before, error);
 	if (err) {
 		if (error->len == 0)
 			buf_append_string(error, error_message(err));
@@ -107,6 +124,7 @@ void host_close(struct host *host)
 	if (!host->in_memory) {
 		mapped_file_close(&host->ledger_file);
 		mapped_file_close(&host->rate_file);
+		mapped_file_close(&host->token_file);
 	}
 	*host = (struct host){0};
 }

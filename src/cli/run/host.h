@@ -1,6 +1,6 @@
 /*
  * What the workers of one host have in common, in files that they map: the ledger and, beside it,
- * the token buckets of the rates.
+ * the token buckets of the rates, and the tokens that destinations ask for (signing/token_table.h).
  */
 #ifndef CLI_RUN_HOST_H
 #define CLI_RUN_HOST_H
@@ -13,17 +13,18 @@
 
 struct host {
 	struct mapped_file ledger_file, rate_file;
+	struct mapped_file token_file; /* memory NULL: no destination has a token that is shared */
 	struct ledger ledger;
 	bool in_memory; /* no files; it stays mapped until the process ends, for its successors */
 };
 
 /*
- * Opens ledger.path and the same with ".rates" behind it. With
- * ledger.path null, and where the default one cannot be opened, both are memory of this process and
- * the children that it forks; the latter is logged as a warning. `before` (may be NULL) is what a
- * configuration that this one replaces has open: where both are in memory, the same memory is used
- * on, since nothing that was accepted may be forgotten. 0, or an error code with a sentence in
- * `error`, then closed. Blocks for milliseconds where a ledger is made.
+ * Opens ledger.path and the same with ".rates" behind it, and with ".tokens" where one is needed.
+ * With ledger.path null, and where the default one cannot be opened, both are memory of this
+ * process and the children that it forks; the latter is logged as a warning. `before` (may be NULL)
+ * is what a configuration that this one replaces has open: where both are in memory, the same
+ * memory is used on, since nothing that was accepted may be forgotten. 0, or an error code with a
+ * sentence in `error`, then closed. Blocks for milliseconds where a ledger is made.
  */
 int host_open(struct host *host, const struct config *config, const struct host *before,
 	struct buf *error);

@@ -3,6 +3,7 @@
 #include "aws/sqs_queue.h"
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/auth/auth.h"
 #include "cli/connect.h"
 #include "cli/destinations.h"
 #include "cli/queue_probe.h"
@@ -33,6 +34,7 @@ struct worker {
 	struct sqs_queue *queue;
 	struct sqs_queue *failure_queue;
 	struct sqs_queue *results_queue;
+	struct auth *auth;
 	struct http_target **targets;
 	struct metrics *metrics;
 	struct host *host;
@@ -50,6 +52,7 @@ struct worker {
 	unsigned probes_failed;
 	struct worker_control *control;
 	bool begun, stopped;
+	bool may_begin; /* but for tokens that are still asked for */
 	struct sqs_metrics sqs_metrics;
 	struct worker_metrics own_metrics;
 	void (*drain_done)(void *arg, size_t held);
@@ -146,6 +149,18 @@ static int open_tracing(struct worker *worker, uv_loop_t *loop)
 		loop, worker->clock, config, endpoint, worker->metrics, &worker->tracing);
 }
 
+static int open_auth(struct worker *worker, uv_loop_t *loop, struct buf *error)
+{
+	const struct auth_options options = {.loop = loop,
+		.clock = worker->clock,
+		.config = worker->config,
+		.tokens = &worker->host->token_file,
+		.credentials = worker->connect.credentials,
+		.region = worker->connect.endpoint.region};
+
+	return auth_new(&options, &worker->auth, error);
+}
+
 static int open_targets(struct worker *worker, uv_loop_t *loop)
 {
 	const struct config *config = worker->config;
@@ -154,9 +169,12 @@ static int open_targets(struct worker *worker, uv_loop_t *loop)
 	worker->targets = calloc(config->destination_count, sizeof(*worker->targets));
 	if (!worker->targets)
 		return ERR_NOMEM;
-	for (size_t i = 0; !err && i < config->destination_count; i++)
+	for (size_t i = 0; !err && i < config->destination_count; i++) {
 		err = http_target_new(
 			loop, worker->clock, &config->destinations[i], &worker->targets[i]);
+		if (!err)
+			http_target_set_signer(worker->targets[i], auth_signer(worker->auth, i));
+	}
 	return err;
 }
 
@@ -249,8 +267,13 @@ static void learn(struct worker *worker, const struct queue_probe_result *result
 	delivery_set_visibility(worker->delivery, visibility_s);
 }
 
-static void begin(struct worker *worker)
+/* Messages that could not be sent for want of a token would go back with a receive spent. */
+static void begin(void *arg)
 {
+	struct worker *worker = arg;
+
+	if (!worker->may_begin || worker->begun || worker->stopped || auth_is_waiting(worker->auth))
+		return;
 	worker->begun = true;
 	delivery_start(worker->delivery);
 	if (worker->hooks.begun)
@@ -300,6 +323,7 @@ static void control_known(void *arg, int err, const char *words)
 
 	if (worker->stopped)
 		return;
+	worker->may_begin = err == 0;
 	if (err)
 		hindered(worker, err, words);
 	else
@@ -368,6 +392,8 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 		err = worker_metrics_open(
 			&worker->own_metrics, worker->metrics, worker->clock, &host->ledger);
 	if (!err)
+		err = open_auth(worker, loop, error);
+	if (!err)
 		err = open_targets(worker, loop);
 	if (!err)
 		err = open_tracing(worker, loop);
@@ -392,6 +418,7 @@ int worker_new(uv_loop_t *loop, struct clock clock, const struct config *config,
 void worker_start(struct worker *worker)
 {
 	worker->probe_again.fire = probe_again;
+	auth_observe(worker->auth, begin, worker);
 	probe(worker);
 }
 
@@ -454,6 +481,7 @@ void worker_close(struct worker *worker)
 	for (size_t i = 0; worker->targets && i < worker->config->destination_count; i++)
 		http_target_close(worker->targets[i]);
 	free(worker->targets);
+	auth_free(worker->auth);
 	destinations_free(&worker->destinations);
 	sqs_queue_free(worker->queue);
 	sqs_queue_free(worker->failure_queue);

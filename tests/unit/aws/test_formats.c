@@ -1,9 +1,9 @@
 /* The small codecs of the layer: UUID, base64, hex, the Date header, MD5 of messages. */
-#include "aws/base64.h"
 #include "aws/digest.h"
 #include "aws/http_date.h"
 #include "aws/message_md5.h"
 #include "aws/uuid.h"
+#include "base/base64.h"
 #include "bunshin/error.h"
 
 #include <setjmp.h>

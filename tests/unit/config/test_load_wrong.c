@@ -68,7 +68,8 @@ static const struct fixture_bad_case bad_keys[] = {
 	{"emf: 1m\n", "t.yaml:1:1: emf: unknown key; there is metrics.emf\n"},
 	{"destinations:\n  - {name: a, verify: no, request: {url: 'http://h/'}}\n",
 		"t.yaml:2:15: destinations[0].verify: unknown key; expected one of name, when, "
-		"request, timeout, connect_timeout, concurrency, adaptive, rate, breaker, accept, "
+		"request, auth, timeout, connect_timeout, concurrency, adaptive, rate, breaker, "
+		"accept, "
 		"outcomes, retry, http_version, trace, ca_file\n"},
 	{"queue.url: x\n",
 		"t.yaml:1:1: \"queue.url\": unknown key; expected one of " TOP_KEYS "\n"},

@@ -13,6 +13,26 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* What is printed of a destination without auth. */
+#define NO_AUTH                                                                 \
+	"    auth:\n"                                                           \
+	"      type: none\n"                                                    \
+	"      secrets: []\n"                                                   \
+	"      header: null\n"                                                  \
+	"      algorithm: sha256\n"                                             \
+	"      encoding: hex\n"                                                 \
+	"      prefix: null\n"                                                  \
+	"      signed: body\n"                                                  \
+	"      timestamp_header: null\n"                                        \
+	"      key_file: null\n"                                                \
+	"      key_id: null\n"                                                  \
+	"      team_id: null\n"                                                 \
+	"      renew: 50m\n"                                                    \
+	"      service_account_file: null\n"                                    \
+	"      scope: \"https://www.googleapis.com/auth/firebase.messaging\"\n" \
+	"      service: null\n"                                                 \
+	"      region: null\n"
+
 static const char defaults[] = "queue:\n"
 			       "  url: null\n"
 			       "  endpoint: null\n"
@@ -173,8 +193,7 @@ static const char full_printed[] =
 	"        \"X\": \"{{a|~}}\"\n"
 	"        \"Y\": \" 1 \"\n"
 	"      body: \"a\\u0009b\\n c\\u000d\\u007f\\u0085\\u2028\\u2029\\ufeff\\u001b\xc2\xa0"
-	"\xe5\x88\x86\xf0\x9f\x8d\xa3 \\n\"\n"
-	"    timeout: 1500ms\n"
+	"\xe5\x88\x86\xf0\x9f\x8d\xa3 \\n\"\n" NO_AUTH "    timeout: 1500ms\n"
 	"    connect_timeout: 61s\n"
 	"    concurrency: 1\n"
 	"    adaptive: false\n"
@@ -222,8 +241,7 @@ static const char full_printed[] =
 	"      method: \"POST\"\n"
 	"      url: \"http://h\"\n"
 	"      headers: {}\n"
-	"      body: \"\"\n"
-	"    timeout: 10s\n"
+	"      body: \"\"\n" NO_AUTH "    timeout: 10s\n"
 	"    connect_timeout: 5s\n"
 	"    concurrency: 500\n"
 	"    adaptive: true\n"

@@ -1,4 +1,4 @@
-#include "aws/base64.h"
+#include "base/base64.h"
 
 #include "bunshin/error.h"
 

@@ -1,6 +1,6 @@
 /* Base64 as RFC 4648 section 4 has it, padded, strict. */
-#ifndef AWS_BASE64_H
-#define AWS_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include "base/buf.h"
 
