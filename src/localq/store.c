@@ -188,9 +188,9 @@ int store_begin(struct store *store)
 
 bool store_has_written(const struct store *store)
 {
-	return store->open && (sqlite3_total_changes64(store->db) != store->changes_before ||
-				      store->gathered.sent_count > 0 ||
-				      store->gathered.deleted_count > 0);
+	return store->open &&
+	       (sqlite3_total_changes64(store->db) != store->changes_before ||
+		       store->gathered.sent_count > 0 || store->gathered.deleted_count > 0);
 }
 
 int store_try_write(struct store *store, int64_t now)

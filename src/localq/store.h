@@ -46,7 +46,7 @@ struct store;
 
 /* Messages on their first receive: store_flights.c. */
 struct store_flights {
-	struct store_flight *all;	/* by id, from `first` to `end` */
+	struct store_flight *all; /* by id, from `first` to `end` */
 	size_t first, end, capacity;
 	size_t messages; /* in all of them */
 	int64_t due_ms;	 /* none ends before */
@@ -64,8 +64,8 @@ struct store_queue {
 	bool is_fifo;
 	struct redrive redrive; /* parsed from the attributes, as the following ones */
 	int64_t visibility_ms, delay_ms, retention_ms;
-	int64_t messages;	 /* all of them, whatever their state */
-	int64_t fresh_id;	 /* no message that was never received has a smaller id */
+	int64_t messages;	      /* all of them, whatever their state */
+	int64_t fresh_id;	      /* no message that was never received has a smaller id */
 	struct store_flights flights; /* the store's */
 	int64_t in_flight_bound; /* at least as many as are in flight; see store_is_over_limit */
 	int64_t in_flight_counted_ms;

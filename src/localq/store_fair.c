@@ -197,7 +197,8 @@ static int take_next(struct store *store, struct fair_receive *receive)
 static int find_messages(struct store *store, struct fair_receive *receive)
 {
 	struct store_found *found = receive->found;
-	int err = store_walk_plain(store, found->queue, found->now, STORE_FOUND_MAX, &receive->walk);
+	int err =
+		store_walk_plain(store, found->queue, found->now, STORE_FOUND_MAX, &receive->walk);
 
 	if (err < 0)
 		return err;

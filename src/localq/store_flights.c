@@ -89,8 +89,8 @@ static void add(struct store_flights *flights, const struct store_flight *flight
 		flights->due_ms = flight->visible_ms;
 }
 
-int store_flight_begin(struct store *store, struct store_queue *queue,
-	const struct store_flight *flight)
+int store_flight_begin(
+	struct store *store, struct store_queue *queue, const struct store_flight *flight)
 {
 	int err;
 
@@ -206,8 +206,8 @@ static int delete_rows(struct store *store, const int64_t ids[], size_t count)
 }
 
 /* Those that have landed, of which this was the last receive. */
-static int delete_landed(struct store *store, const struct store_queue *queue,
-	const int64_t ids[], size_t count, int *deleted)
+static int delete_landed(struct store *store, const struct store_queue *queue, const int64_t ids[],
+	size_t count, int *deleted)
 {
 	int err = 0;
 

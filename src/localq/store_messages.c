@@ -34,8 +34,8 @@ void store_count_change(struct store *store, struct store_queue *queue, int64_t 
 }
 
 /* Binds the message to the parameters from `at` on. */
-static void bind_sending(
-	struct store *store, enum store_statement which, int at, const struct store_sending *sending)
+static void bind_sending(struct store *store, enum store_statement which, int at,
+	const struct store_sending *sending)
 {
 	sqlite3_stmt *row = store->statements[which];
 
@@ -327,4 +327,3 @@ int store_change_visibility(struct store *store, struct store_queue *queue,
 		store, tenant.row, tenant.visible_ms, handle->message, visible_ms);
 	return err == 0 ? store_tenant_settle(store, queue, tenant.row, now) : err;
 }
-

@@ -295,8 +295,8 @@ void store_bind_text(struct store *store, enum store_statement which, int at, co
  * together, and in the half that is not timed those that were visible as soon as they were sent, in
  * that order. From a queue's fresh_id on, all of these are fresh: never received, not in the index
  * of times. What is received is in a flight (store_flights.c) or becomes timed where it lies; what
- * is sent with a delay, moved, or sent to a FIFO queue is from the beginning. A message of a tenant (store_tenants.c) is timed, too,
- * with the negative of its lane in the row.
+ * is sent with a delay, moved, or sent to a FIFO queue is from the beginning. A message of a tenant
+ * (store_tenants.c) is timed, too, with the negative of its lane in the row.
  */
 #define STORE_LANE_SHIFT (STORE_NUMBER_BITS + 1)
 

@@ -89,8 +89,8 @@ static void send(int64_t delay_ms)
 	if (list.count == MESSAGES_MAX)
 		return;
 	send_to(queue, ++names, delay_ms);
-	list.items[list.count++] = (struct item){names, 0, now + delay_ms, 0, delay_ms == 0,
-		delay_ms > 0};
+	list.items[list.count++] =
+		(struct item){names, 0, now + delay_ms, 0, delay_ms == 0, delay_ms > 0};
 }
 
 static bool comes_first(const struct item *a, const struct item *b)
@@ -200,9 +200,8 @@ static void change(void)
 		return;
 	handle = handle_of(item);
 	item->visible_ms = now + (int64_t)below(3) * (int64_t)below(300);
-	assert_int_equal(store_change_visibility(
-				 store, queue, &handle, item->visible_ms, now, &change),
-		0);
+	assert_int_equal(
+		store_change_visibility(store, queue, &handle, item->visible_ms, now, &change), 0);
 	assert_int_equal(change, STORE_CHANGED);
 }
 
@@ -333,8 +332,8 @@ static size_t flights(void)
 	sqlite3_stmt *statement;
 	size_t count;
 
-	assert_int_equal(sqlite3_prepare_v2(store->db, "SELECT count(*) FROM flights", -1,
-				 &statement, NULL),
+	assert_int_equal(
+		sqlite3_prepare_v2(store->db, "SELECT count(*) FROM flights", -1, &statement, NULL),
 		SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
 	count = (size_t)sqlite3_column_int64(statement, 0);
