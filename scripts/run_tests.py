@@ -54,6 +54,8 @@ STEPS = {
     "fault": ("allocations failed in turn; processes killed, stopped and cut off", "asan", "fault",
               WAITS, ["--timeout-multiplier=4"]),
     "e2e": ("real processes, ASan and UBSan", "asan", "e2e", WAITS, []),
+    "speed": ("instructions that a worker executes for a message, beside what they were", "plain",
+              "speed", COMPUTES, ["--timeout-multiplier=4"]),
     "host": ("packages, images, and the service under a real systemd", "plain", "host", WAITS, []),
     "clang": ("builds clean with clang -O3; unit tests", "clang", "unit", ALONE, []),
     # Those of the suite "pure" compute for long, or step through themselves: minutes under valgrind.

@@ -25,6 +25,7 @@ struct sigv4 {
 	EVP_MAC_CTX *derive;
 	EVP_MAC_CTX *sign; /* keyed with the cached signing key */
 	struct buf canonical, to_sign, scratch;
+	size_t names, names_bytes; /* where in `canonical` the signed headers' names are */
 	uint64_t derivations;
 
 	/* What the cached key was derived from; it is good while all of it is the same. */
@@ -213,7 +214,9 @@ static int canonical_build(struct sigv4 *signer, const struct sigv4_request *req
 	buf_append_char(out, '\n');
 	sigv4_canonical_headers(out, set);
 	buf_append_char(out, '\n');
+	signer->names = out->len;
 	sigv4_signed_names(out, set);
+	signer->names_bytes = out->len - signer->names;
 	buf_append_char(out, '\n');
 	err = hash_hex(signer, request->body, request->body_bytes, body_hash);
 	return err != 0 ? err : buf_append_string(out, body_hash);
@@ -266,7 +269,7 @@ int sigv4_sign(struct sigv4 *signer, const struct sigv4_request *request,
 	buf_appendf(authorization,
 		"AWS4-HMAC-SHA256 Credential=%s/%.8s/%s/%s/aws4_request, SignedHeaders=",
 		credentials->access_key_id, date, region, service);
-	sigv4_signed_names(authorization, &set);
+	buf_append(authorization, signer->canonical.data + signer->names, signer->names_bytes);
 	buf_append_string(authorization, ", Signature=");
 	buf_append_string(authorization, signature_hex);
 	if (authorization->err == 0)

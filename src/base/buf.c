@@ -82,11 +82,6 @@ int buf_append_string(struct buf *buf, const char *string)
 	return buf_append(buf, string, strlen(string));
 }
 
-int buf_append_char(struct buf *buf, char c)
-{
-	return buf_append(buf, &c, 1);
-}
-
 int buf_vappendf(struct buf *buf, const char *format, va_list args)
 {
 	va_list again;

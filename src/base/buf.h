@@ -33,7 +33,6 @@ void buf_clear(struct buf *buf);
 /* Each returns 0, or the buffer's (sticky) error. Sources are copied. */
 int buf_append(struct buf *buf, const void *bytes, size_t len);
 int buf_append_string(struct buf *buf, const char *string);
-int buf_append_char(struct buf *buf, char c);
 int buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int buf_vappendf(struct buf *buf, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
@@ -49,6 +48,16 @@ void buf_advance(struct buf *buf, size_t len);
 
 /* Drops everything past `len` (at most the present length). */
 void buf_truncate(struct buf *buf, size_t len);
+
+/* The same for one byte, which mostly finds room. */
+static inline int buf_append_char(struct buf *buf, char c)
+{
+	if (buf->err || !buf->data || buf->len == buf->capacity)
+		return buf_append(buf, &c, 1);
+	buf->data[buf->len++] = c;
+	buf->data[buf->len] = '\0';
+	return 0;
+}
 
 /* Borrowed until the next append; "" when empty. */
 const char *buf_string(const struct buf *buf);

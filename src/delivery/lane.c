@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOON_US 20000 /* a message may wait here for so long */
+#define SOON_US 20000	     /* a message may wait here for so long */
+#define ANSWER_MAX_US 100000 /* of a receive */
 
 #define SECOND_US 1000000ull
 #define NS_PER_S 1000000000ull
@@ -164,6 +165,11 @@ static size_t at_most(size_t value, size_t limit)
 	return value < limit ? value : limit;
 }
 
+static size_t at_least(size_t value, size_t limit)
+{
+	return value > limit ? value : limit;
+}
+
 static bool has_rate(const struct lane *lane)
 {
 	return lane->destination.rate.cell || lane->control_rate.cell;
@@ -219,32 +225,55 @@ static size_t rate_room(const struct lane *lane, uint64_t now_us)
 }
 
 /*
- * What the slots of a limit below the concurrency take within SOON_US. A provider that answers in a
- * millisecond needs few slots; a receive for each would cost a request a message.
+ * What the slots take before a receive is answered: asked for only when they are free, they would
+ * be idle meanwhile, 15 ms of 90 when the provider takes 75.
  */
-static size_t taken_soon(const struct lane *lane, size_t limit)
+static size_t taken_meanwhile(const struct lane *lane, size_t limit)
 {
-	uint64_t turns = lane->trip_us ? SOON_US / lane->trip_us : 0;
+	const struct latency *queue = &lane->delivery->latency;
+	uint64_t answer_us = queue->mean_us + queue->deviation_us;
 
-	/* Half open, the breaker lets one through at a time. */
-	return lane->breaker.state == BREAKER_CLOSED ? limit * turns : 0;
+	return limit * at_most(answer_us, ANSWER_MAX_US) / lane->trip_us;
 }
 
-size_t lane_room(struct lane *lane, size_t *total)
+/*
+ * Messages beyond the free slots that are worth asking for, at most as many as there are slots, and
+ * a batch; *ret_batch: how many make a receive. What comes waits here for SOON_US at most: so long,
+ * ten slots that become free one by one wait for one receive, and a provider that answers in a
+ * millisecond gets along with few slots, where a receive for each would cost a request a message.
+ */
+static size_t taken_soon(const struct lane *lane, size_t limit, size_t *ret_batch)
+{
+	size_t turns, batch;
+
+	*ret_batch = 0;
+	/* Half open, the breaker lets one through at a time. */
+	if (lane->breaker.state != BREAKER_CLOSED || lane->trip_us == 0 || limit == 0)
+		return 0;
+	batch = at_most(limit * SOON_US / lane->trip_us, QUEUE_BATCH_MAX);
+	turns = at_most(limit * (SOON_US / lane->trip_us), lane->destination.concurrency - limit);
+	*ret_batch = batch;
+	return at_least(turns,
+		       at_most(taken_meanwhile(lane, limit), lane->destination.concurrency)) +
+	       (batch > 0 ? batch - 1 : 0);
+}
+
+size_t lane_room(struct lane *lane, size_t *total, size_t *quantum)
 {
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
-	size_t limit = allowed(lane, now_us);
-	size_t room;
-
-	limit = at_most(limit + taken_soon(lane, limit), lane->destination.concurrency);
-	room = limit > lane->sending ? limit - lane->sending : 0;
+	size_t limit = allowed(lane, now_us), batch;
+	size_t soon = taken_soon(lane, limit, &batch);
+	size_t room = limit + soon > lane->sending ? limit + soon - lane->sending : 0;
+	size_t step = at_least(limit / 8, batch);
 
 	/* With a rate, tokens are what is waited for, and what they soon let through may wait here.
 	 */
 	if (has_rate(lane) && limit > 0) {
-		room = at_most(
-			lane->destination.concurrency - lane->sending, rate_room(lane, now_us));
+		room = at_most(lane->destination.concurrency + soon - lane->sending,
+			rate_room(lane, now_us));
 		limit = lane->sending + room;
+		/* There was no token for the latest: more than slots wait for them. */
+		step = now_us < lane->paused_until_us ? room / 2 : limit / 8;
 	}
 	/* A slow rate, or a limit below one: the next may wait here for its turn, a probe too. */
 	if (room == 0 && lane->sending == 0 && lane->breaker.state != BREAKER_OPEN)
@@ -252,6 +281,7 @@ size_t lane_room(struct lane *lane, size_t *total)
 	if (room <= lane->waiting_count)
 		return 0;
 	*total += limit > 0 ? limit : room;
+	*quantum += step;
 	lane->crowded = false;
 	return room - lane->waiting_count;
 }
@@ -302,8 +332,13 @@ void lane_crowd_out(struct lane *lane, struct message *message)
 bool lane_is_full(const struct lane *lane)
 {
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
-	size_t most = lane->destination.concurrency;
+	size_t most = lane->destination.concurrency, batch;
+	size_t soon = taken_soon(lane, most, &batch);
 
+	/* What was asked for ahead of time may come on top of a receive that others had room for.
+	 */
+	if (soon > 0)
+		most += soon + QUEUE_BATCH_MAX;
 	/* Alone, it holds nothing up: what it has no use for is not even received. */
 	if (lane->delivery->lane_count == 1)
 		return false;

@@ -52,9 +52,12 @@ void lane_show(struct lane *lane);
 void lane_pump(struct lane *lane);
 /*
  * How many messages more it can make use of soon. If any, what may be in flight now is added to
- * *total.
+ * *total, and to *quantum how many are worth a receive.
+ *
+ * With few slots, to wait for ten free ones would be a batch barrier, so there an eighth of them is
+ * enough. What waits for the tokens of a rate loses nothing by it: half of a second's.
  */
-size_t lane_room(struct lane *lane, size_t *total);
+size_t lane_room(struct lane *lane, size_t *total, size_t *quantum);
 /* More wait than it will get to soon, while other lanes could have their place. */
 bool lane_is_full(const struct lane *lane);
 /* Puts a message back until the lane may have got so far. */

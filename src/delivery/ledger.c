@@ -595,19 +595,29 @@ uint64_t ledger_places(const struct ledger *ledger)
 	return ledger->buckets * BUCKET_SLOTS;
 }
 
+bool ledger_count_some(const struct ledger *ledger, int64_t now_ms, uint64_t slots, uint64_t *place,
+	struct ledger_stats *stats)
+{
+	uint64_t end;
+
+	stats->slots = ledger->table ? ledger_places(ledger) : 0;
+	end = slots < stats->slots - *place ? *place + slots : stats->slots;
+	for (; *place < end; ++*place) {
+		enum state state = examine(ledger, *place, clamp_time(now_ms)).state;
+
+		stats->accepted += state == STATE_ACCEPTED;
+		stats->claimed += state == STATE_CLAIMED || state == STATE_ACCEPTING;
+		stats->damaged += state == STATE_DAMAGED;
+	}
+	return end < stats->slots;
+}
+
 void ledger_count(const struct ledger *ledger, int64_t now_ms, struct ledger_stats *ret)
 {
 	struct ledger_stats stats = {0};
+	uint64_t place = 0;
 
-	if (ledger->table)
-		stats.slots = ledger->buckets * BUCKET_SLOTS;
-	for (size_t slot = 0; slot < stats.slots; slot++) {
-		enum state state = examine(ledger, slot, clamp_time(now_ms)).state;
-
-		stats.accepted += state == STATE_ACCEPTED;
-		stats.claimed += state == STATE_CLAIMED || state == STATE_ACCEPTING;
-		stats.damaged += state == STATE_DAMAGED;
-	}
+	ledger_count_some(ledger, now_ms, UINT64_MAX, &place, &stats);
 	*ret = stats;
 }
 

@@ -117,7 +117,13 @@ struct ledger_stats {
 	uint64_t damaged;  /* whose check word is wrong (torn), or whose state or time is impossible
 			    */
 };
-/* Reads the whole table (tens of milliseconds for a million slots): for start and for check. */
+/*
+ * Adds the next `slots` from *place on, which is 0 at first, to the stats, which are zeroed at
+ * first (a million slots take tens of milliseconds). False: it was the last of them.
+ */
+bool ledger_count_some(const struct ledger *ledger, int64_t now_ms, uint64_t slots, uint64_t *place,
+	struct ledger_stats *stats);
+/* Reads the whole table. */
 void ledger_count(const struct ledger *ledger, int64_t now_ms, struct ledger_stats *ret);
 /*
  * Live share of 1,024 slots, in parts of a thousand: cheap. `random` picks the buckets; a table of

@@ -286,16 +286,19 @@ static int start_poll(struct receiver *receiver, unsigned asked)
 }
 
 /*
- * What the lanes have room for; total: slots that may be used, an open breaker's not. One lane's
- * backlog takes nothing from the others: what comes for it beyond its own room goes back.
+ * What the lanes have room for; total: slots that may be used, an open breaker's not; quantum: how
+ * many are worth a receive. One lane's backlog takes nothing from the others: what comes for it
+ * beyond its own room goes back.
  */
-static size_t room(struct delivery *delivery, size_t *ret_total)
+static size_t room(struct delivery *delivery, size_t *ret_total, size_t *ret_quantum)
 {
-	size_t sum = 0;
+	size_t sum = 0, quantum = 0;
 
 	*ret_total = 0;
 	for (size_t i = 0; i < delivery->lane_count; i++)
-		sum += lane_room(&delivery->lanes[i], ret_total);
+		sum += lane_room(&delivery->lanes[i], ret_total, &quantum);
+	/* Waiting for ten makes full receives, which cost least. */
+	*ret_quantum = quantum > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : quantum < 1 ? 1 : quantum;
 	return sum;
 }
 
@@ -341,18 +344,12 @@ void receiver_pump(struct receiver *receiver)
 	if (receiver->stopped || delivery->hold.control.paused ||
 		clock_timer_is_set(&receiver->wake))
 		return;
-	free_slots = room(delivery, &total);
+	free_slots = room(delivery, &total, &quantum);
 	if (clock_timer_is_set(&receiver->scout)) {
 		if (is_crowded(delivery))
 			return;
 		clock_timer_clear(delivery->clock, &receiver->scout);
 	}
-	/*
-	 * Waiting for ten free slots makes full receives, which cost least; with few slots that
-	 * would be a batch barrier, so there an eighth of them is enough.
-	 */
-	quantum = total / 8;
-	quantum = quantum > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : quantum < 1 ? 1 : quantum;
 	/* Nothing is going to end and make more room. */
 	if (delivery->held == 0 && receiver->poll_count == 0)
 		quantum = 1;

@@ -3,6 +3,7 @@
 #include "bunshin/error.h"
 #include "http/client_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,16 @@ static bool environment_names_proxy(void)
 	return false;
 }
 
+static char *header_line(const char *name, const char *value)
+{
+	size_t size = strlen(name) + strlen(value) + sizeof(": ");
+	char *line = malloc(size);
+
+	if (line != NULL)
+		snprintf(line, size, "%s: %s", name, value);
+	return line;
+}
+
 static int set_options(struct http_client *client, const struct http_client_options *given)
 {
 	struct http_client_options *options = &client->options;
@@ -61,7 +72,11 @@ static int set_options(struct http_client *client, const struct http_client_opti
 		client->ca_file = strdup(given->ca_file);
 	if (given->unix_path != NULL)
 		client->unix_path = strdup(given->unix_path);
-	if (client->user_agent == NULL || (given->ca_file != NULL && client->ca_file == NULL) ||
+	if (client->user_agent == NULL)
+		return ERR_NOMEM;
+	client->user_agent_line = header_line("User-Agent", client->user_agent);
+	if (client->user_agent_line == NULL ||
+		(given->ca_file != NULL && client->ca_file == NULL) ||
 		(given->unix_path != NULL && client->unix_path == NULL))
 		return ERR_NOMEM;
 	options->user_agent = client->user_agent;
@@ -151,6 +166,7 @@ static void client_free(struct http_client *client)
 	free(client->sockets);
 	free(client->ca_file);
 	free(client->user_agent);
+	free(client->user_agent_line);
 	free(client->unix_path);
 	free(client);
 }

@@ -44,8 +44,8 @@ struct http_client_options {
 	size_t max_answer_bytes;    /* answer body; more is ERR_ANSWER_TOO_LARGE [1 MiB] */
 	size_t max_request_bytes;   /* bound of each buffer of a request [4 MiB] */
 	enum http_version version;  /* auto: HTTP/2 where TLS's ALPN offers it, else 1.1;
-				     * 2 on plain http: prior knowledge (with libcurl 7.88 one
-				     * connection a request: it cannot reuse them) */
+				     * 2 on plain http: prior knowledge (through a proxy, with
+				     * libcurl before 8.1: one connection a request) */
 	const char *ca_file;	    /* PEM bundle instead of the system's; NULL: the system's */
 	const char *user_agent;	    /* NULL: "bunshin/VERSION" */
 	const char *unix_path;	    /* connect to this socket, whatever host the URL names; NULL:

@@ -21,6 +21,7 @@ struct shard {
 	CURLM *multi; /* NULL: none until the next request */
 	size_t index; /* in client->shards */
 	unsigned in_flight;
+	bool speaks_http2;	  /* has a plain connection that does, by the last that asked */
 	struct list kicked;	  /* in client->kicked, while a run is due */
 	struct clock_timer timer; /* always in client->timers; SHARD_NO_TIMER: not needed */
 };
@@ -46,7 +47,8 @@ struct http_client {
 	uv_loop_t *loop;
 	struct http_client_options options; /* defaults filled in; strings owned */
 	char *ca_file, *user_agent, *unix_path;
-	bool may_proxy; /* the environment names a proxy, and it may be used */
+	char *user_agent_line; /* the header of a request */
+	bool may_proxy;	       /* the environment names a proxy, and it may be used */
 	bool reuses_plain_http2;
 	CURLSH *share; /* DNS cache and TLS sessions of all shards */
 
@@ -81,25 +83,38 @@ struct http_exchange {
 	struct buf url, body, answer;
 	struct buf headers; /* "Name: value" NUL ... */
 	size_t header_count;
-	bool has_content_type;
+	bool has_content_type, has_user_agent;
 	struct curl_slist *nodes; /* the list that curl reads, in memory of the exchange's own */
 	size_t node_capacity;
 	const char *method, *set_method; /* wanted now; what the easy handle is set to */
 	bool set_with_body;
-	int64_t timeout_ms;
+	struct buf set_url; /* what the easy handle is set to; empty: not known */
+	CURLU *parsed;	    /* its parts; the easy handle borrows it */
+	int64_t timeout_ms, set_timeout_ms;
+	bool plain_http2;  /* by the rules of plain_http2.c; so the URL says */
+	bool begins_http2; /* it is set up as the first request of a connection */
+	bool turn_due;	   /* it is stopped, to be set up the other way */
+	unsigned turns;
 	http_done *done;
 	void *arg;
 	uint64_t started_ns;
 	unsigned sends; /* times that curl began to send it; the second is stopped */
 	bool reused;	/* the first went out on a kept-alive connection */
 	size_t answer_header_bytes;
-	bool headers_complete; /* the blank line behind the last answer's headers has come */
-	size_t dropped_bytes;  /* of the answer's body, past the limit */
-	bool too_large;	       /* the answer broke a limit */
-	bool cut;	       /* enough of a truncated answer was read */
-	bool given_up;	       /* for want of memory, see shard.c */
+	uint32_t answer_initials; /* of header_initial(), of every line that came */
+	bool headers_complete;	  /* the blank line behind the last answer's headers has come */
+	size_t dropped_bytes;	  /* of the answer's body, past the limit */
+	bool too_large;		  /* the answer broke a limit */
+	bool cut;		  /* enough of a truncated answer was read */
+	bool given_up;		  /* for want of memory, see shard.c */
 	char error[CURL_ERROR_SIZE];
 };
+
+/* A bit for the first letter of a header's name, in any case. */
+static inline uint32_t header_initial(char letter)
+{
+	return (uint32_t)1 << (letter & 31);
+}
 
 /* client.c */
 void client_arm_timer(struct http_client *client);
@@ -128,9 +143,27 @@ void sockets_close_unseen(struct http_client *client);
 void exchange_finish(struct http_exchange *exchange, CURLcode code);
 void exchange_free(struct http_exchange *exchange);
 
+/* Sets one option or leaves with ERR_NOMEM, all that can go wrong with a valid constant option. */
+#define SET(easy, option, value)                                       \
+	do {                                                           \
+		if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
+			return ERR_NOMEM;                              \
+	} while (0)
+
 /* easy.c: the part of an exchange that is curl's options. */
 int easy_set_up(struct http_exchange *exchange);      /* once for each easy handle */
 int easy_set_request(struct http_exchange *exchange); /* for each request; 0 or ERR_ */
 int easy_error(CURLcode code);
+/* easy_url.c: of these, what follows from the URL; nothing when it is the last request's. */
+int easy_set_url(struct http_exchange *exchange); /* 0 or ERR_ */
+
+/*
+ * plain_http2.c; nothing for other exchanges. How it starts, by what the shard has: 0 or ERR_NOMEM.
+ */
+int plain_http2_set(struct http_exchange *exchange, const struct shard *shard);
+/* When curl has a connection for it (exchange->reused is set). False: the other way, see turn. */
+bool plain_http2_may_send(struct http_exchange *exchange);
+/* Sets up a stopped exchange, which no CURLM has, the other way. 0 or ERR_NOMEM. */
+int plain_http2_turn(struct http_exchange *exchange);
 
 #endif

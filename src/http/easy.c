@@ -5,19 +5,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* Header lines of one exchange, interim answers and trailers included. */
 #define ANSWER_HEADERS_MAX_BYTES ((size_t)64 << 10)
+/* No version of curl asks to be expected for so little; 7.88 begins at 1 MiB. */
+#define EXPECT_BODY_BYTES 1024
+/* curl's own are 16 and 64 KiB; 16 is the least that it takes for the second. */
+#define CUT_ANSWER_BUFFER_BYTES ((long)2 << 10)
+#define CUT_ANSWER_UPLOAD_BYTES ((long)16 << 10)
 /* Of a truncated answer so much is read and dropped to save the connection; then it is cut. */
 #define ANSWER_DRAIN_MAX_BYTES ((size_t)256 << 10)
-
-/* Sets one option or leaves with ERR_NOMEM, all that can go wrong with a valid constant option. */
-#define SET(easy, option, value)                                       \
-	do {                                                           \
-		if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
-			return ERR_NOMEM;                              \
-	} while (0)
 
 static size_t on_header(char *line, size_t size, size_t len, void *arg)
 {
@@ -29,6 +26,7 @@ static size_t on_header(char *line, size_t size, size_t len, void *arg)
 		exchange->too_large = true;
 		return 0;
 	}
+	exchange->answer_initials |= header_initial(line[0]);
 	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
 		exchange->headers_complete = false; /* 1xx ones may have come before */
 	else if (line[0] == '\r' || line[0] == '\n')
@@ -93,11 +91,27 @@ static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
 	struct http_exchange *exchange = arg;
 	long connects = 0;
 
-	if (exchange->sends++ > 0)
+	if (exchange->sends > 0) {
+		exchange->sends++;
 		return CURL_PREREQFUNC_ABORT;
+	}
 	curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connects);
 	exchange->reused = connects == 0;
+	if (!plain_http2_may_send(exchange))
+		return CURL_PREREQFUNC_ABORT;
+	exchange->sends++;
 	return CURL_PREREQFUNC_OK;
+}
+
+/*
+ * curl has a buffer for each transfer that waits for its answer, and over TLS another for the
+ * request. Where answers are cut anyway, the smaller ones hold most of them in one piece.
+ */
+static int set_buffers(CURL *easy)
+{
+	SET(easy, CURLOPT_BUFFERSIZE, CUT_ANSWER_BUFFER_BYTES);
+	SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, CUT_ANSWER_UPLOAD_BYTES);
+	return 0;
 }
 
 static int set_transport(CURL *easy, const struct http_client *client)
@@ -122,9 +136,13 @@ static int set_transport(CURL *easy, const struct http_client *client)
 	SET(easy, CURLOPT_SSL_CTX_FUNCTION, trust_apply);
 	SET(easy, CURLOPT_SSL_CTX_DATA, client->ca_file);
 	SET(easy, CURLOPT_PIPEWAIT, 1L); /* counts for HTTP/2 only */
-	/* Without a proxy to find there curl need not search the environment for every request. */
-	if (!client->may_proxy)
+	/* Without a proxy to find there curl need not search the environment for every request,
+	 * nor copy the names of what its certificates are looked up in. */
+	if (!client->may_proxy) {
 		SET(easy, CURLOPT_NOPROXY, "*");
+		SET(easy, CURLOPT_PROXY_CAINFO, (const char *)NULL);
+		SET(easy, CURLOPT_PROXY_CAPATH, (const char *)NULL);
+	}
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	return 0;
 }
@@ -146,75 +164,12 @@ int easy_set_up(struct http_exchange *exchange)
 	SET(easy, CURLOPT_WRITEDATA, exchange);
 	SET(easy, CURLOPT_PREREQFUNCTION, on_send);
 	SET(easy, CURLOPT_PREREQDATA, exchange);
-	SET(easy, CURLOPT_USERAGENT, client->options.user_agent);
-	return set_transport(easy, client);
-}
-
-static bool is_loopback(const char *host)
-{
-	size_t len = strlen(host);
-
-	if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	if (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0)
-		return true;
-	return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len;
-}
-
-/* A proxy cannot reach this machine's loopback, whatever NO_PROXY says. */
-static int set_proxy(struct http_exchange *exchange)
-{
-	CURLU *url = curl_url();
-	char *host = NULL;
-	bool loopback;
-
-	if (url == NULL)
+	/* Else it is one of the request's own headers, which curl writes once, not twice. */
+	if (client->may_proxy)
+		SET(easy, CURLOPT_USERAGENT, client->options.user_agent);
+	if (client->options.truncate_answer && set_buffers(easy) != 0)
 		return ERR_NOMEM;
-	loopback = curl_url_set(url, CURLUPART_URL, buf_string(&exchange->url), 0) == CURLUE_OK &&
-		   curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK && is_loopback(host);
-	curl_free(host);
-	curl_url_cleanup(url);
-	SET(exchange->easy, CURLOPT_NOPROXY, loopback ? "*" : (const char *)NULL);
-	return 0;
-}
-
-/*
- * Plain http has no ALPN to wait for, so there `auto` is 1.1 and 2 is prior knowledge. With the
- * latter, libcurl 7.88 fails every request but the first of a connection ("Error in the HTTP2
- * framing layer"; its own tool does too), so each gets a connection of its own. 8.0 mended that.
- */
-static int set_version(struct http_exchange *exchange, bool tls)
-{
-	CURL *easy = exchange->easy;
-	enum http_version version = exchange->client->options.version;
-	long option = CURL_HTTP_VERSION_2TLS;
-	long fresh = 0;
-
-	if (version == HTTP_VERSION_1_1 || (version == HTTP_VERSION_AUTO && !tls)) {
-		option = CURL_HTTP_VERSION_1_1;
-	} else if (!tls) {
-		option = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-		fresh = !exchange->client->reuses_plain_http2;
-	}
-	SET(easy, CURLOPT_HTTP_VERSION, option);
-	SET(easy, CURLOPT_FRESH_CONNECT, fresh);
-	SET(easy, CURLOPT_FORBID_REUSE, fresh);
-	return 0;
-}
-
-/* Printable ASCII only, so that nothing in it can end the request line. */
-static int check_url(const struct buf *url, bool *ret_tls)
-{
-	const char *text = buf_string(url);
-	bool tls = strncasecmp(text, "https://", 8) == 0;
-
-	if (!tls && strncasecmp(text, "http://", 7) != 0)
-		return ERR_ARGUMENT;
-	for (size_t i = 0; i < url->len; i++)
-		if (text[i] <= ' ' || text[i] > '~')
-			return ERR_ARGUMENT;
-	*ret_tls = tls;
-	return 0;
+	return set_transport(easy, client);
 }
 
 static bool sends_body(const struct http_exchange *exchange)
@@ -237,7 +192,7 @@ static int set_method(struct http_exchange *exchange, bool with_body)
 	}
 	if (method == exchange->set_method && with_body == exchange->set_with_body)
 		return 0;
-	if (!token_is_valid(method))
+	if (token_length(method) == 0)
 		return ERR_ARGUMENT;
 	exchange->set_method = NULL; /* until all of it is set */
 	if (with_body)
@@ -259,7 +214,8 @@ static int set_method(struct http_exchange *exchange, bool with_body)
 static int set_headers(struct http_exchange *exchange, bool with_body)
 {
 	static char no_expect[] = "Expect:", no_content_type[] = "Content-Type:";
-	size_t needed = exchange->header_count + 2, count = 0;
+	const struct http_client *client = exchange->client;
+	size_t needed = exchange->header_count + 3, count = 0;
 	char *line = exchange->headers.data;
 
 	if (needed > exchange->node_capacity) {
@@ -270,40 +226,44 @@ static int set_headers(struct http_exchange *exchange, bool with_body)
 		exchange->nodes = nodes;
 		exchange->node_capacity = needed;
 	}
-	for (; count < exchange->header_count; count++) {
-		exchange->nodes[count].data = line;
+	if (!client->may_proxy && !exchange->has_user_agent)
+		exchange->nodes[count++].data = client->user_agent_line;
+	for (size_t i = 0; i < exchange->header_count; i++) {
+		exchange->nodes[count++].data = line;
 		line += strlen(line) + 1;
 	}
 	/* What curl would add by itself and the request shall not have. */
-	exchange->nodes[count++].data = no_expect;
+	if (exchange->body.len > EXPECT_BODY_BYTES)
+		exchange->nodes[count++].data = no_expect;
 	if (with_body && !exchange->has_content_type)
 		exchange->nodes[count++].data = no_content_type;
 	for (size_t i = 0; i < count; i++)
 		exchange->nodes[i].next = i + 1 < count ? &exchange->nodes[i + 1] : NULL;
-	SET(exchange->easy, CURLOPT_HTTPHEADER, exchange->nodes);
+	SET(exchange->easy, CURLOPT_HTTPHEADER, count > 0 ? exchange->nodes : NULL);
+	return 0;
+}
+
+static int set_timeout(struct http_exchange *exchange)
+{
+	if (exchange->timeout_ms == exchange->set_timeout_ms)
+		return 0;
+	SET(exchange->easy, CURLOPT_TIMEOUT_MS, (long)exchange->timeout_ms);
+	exchange->set_timeout_ms = exchange->timeout_ms;
 	return 0;
 }
 
 int easy_set_request(struct http_exchange *exchange)
 {
-	const struct http_client *client = exchange->client;
-	bool with_body = sends_body(exchange), tls = false;
-	int err = check_url(&exchange->url, &tls);
+	bool with_body = sends_body(exchange);
+	int err = easy_set_url(exchange);
 
 	if (err == 0)
 		err = set_method(exchange, with_body);
 	if (err == 0)
 		err = set_headers(exchange, with_body);
-	if (err == 0 && client->may_proxy)
-		err = set_proxy(exchange);
-	if (err != 0)
-		return err;
-	SET(exchange->easy, CURLOPT_URL, buf_string(&exchange->url));
-	err = set_version(exchange, tls);
-	if (err != 0)
-		return err;
-	SET(exchange->easy, CURLOPT_TIMEOUT_MS, (long)exchange->timeout_ms);
-	return 0;
+	if (err == 0)
+		err = set_timeout(exchange);
+	return err;
 }
 
 int easy_error(CURLcode code)

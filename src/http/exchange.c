@@ -24,6 +24,8 @@ static void wipe_secrets(struct http_exchange *exchange)
 	if (!exchange->client->options.secret_answers)
 		return;
 	overwrite(&exchange->url);
+	overwrite(&exchange->set_url);
+	exchange->set_url.len = 0;
 	overwrite(&exchange->body);
 	overwrite(&exchange->headers);
 	overwrite(&exchange->answer);
@@ -37,7 +39,9 @@ void exchange_free(struct http_exchange *exchange)
 	if (exchange->easy != NULL)
 		curl_easy_cleanup(exchange->easy);
 	wipe_secrets(exchange);
+	curl_url_cleanup(exchange->parsed);
 	buf_free(&exchange->url);
+	buf_free(&exchange->set_url);
 	buf_free(&exchange->body);
 	buf_free(&exchange->headers);
 	buf_free(&exchange->answer);
@@ -55,6 +59,7 @@ static struct http_exchange *exchange_create(struct http_client *client)
 	exchange->client = client;
 	list_init(&exchange->node);
 	buf_init(&exchange->url, options->max_request_bytes);
+	buf_init(&exchange->set_url, options->max_request_bytes);
 	buf_init(&exchange->body, options->max_request_bytes);
 	buf_init(&exchange->headers, REQUEST_HEADERS_MAX_BYTES);
 	buf_init(&exchange->answer, options->max_answer_bytes);
@@ -110,9 +115,11 @@ static void recycle(struct http_exchange *exchange)
 	blank(&exchange->answer);
 	exchange->header_count = 0;
 	exchange->has_content_type = false;
+	exchange->has_user_agent = false;
 	exchange->sends = 0;
 	exchange->reused = false;
 	exchange->answer_header_bytes = 0;
+	exchange->answer_initials = 0;
 	exchange->headers_complete = false;
 	exchange->dropped_bytes = 0;
 	exchange->too_large = false;
@@ -155,23 +162,49 @@ static bool is_framing(const char *name)
 	       strcasecmp(name, "Transfer-Encoding") == 0 || strcasecmp(name, "Expect") == 0;
 }
 
+static bool has_line_break(const char *text, size_t len)
+{
+	return memchr(text, '\r', len) != NULL || memchr(text, '\n', len) != NULL;
+}
+
+/* "Name;" is how curl is told of a header without a value. */
+static int append_line(struct buf *headers, const char *name, size_t name_bytes, const char *value,
+	size_t value_bytes)
+{
+	char *line = buf_reserve(headers, name_bytes + value_bytes + sizeof(": "));
+	size_t len = name_bytes;
+
+	if (line == NULL)
+		return headers->err == ERR_NOMEM ? ERR_NOMEM : ERR_ARGUMENT;
+	memcpy(line, name, name_bytes);
+	if (value_bytes == 0) {
+		line[len++] = ';';
+	} else {
+		line[len++] = ':';
+		line[len++] = ' ';
+		memcpy(line + len, value, value_bytes);
+		len += value_bytes;
+	}
+	line[len++] = '\0';
+	buf_advance(headers, len);
+	return 0;
+}
+
 int http_exchange_add_header(struct http_exchange *exchange, const char *name, const char *value)
 {
-	struct buf *headers = &exchange->headers;
+	size_t name_bytes = token_length(name), value_bytes = strlen(value);
 	int err;
 
-	if (!token_is_valid(name) || is_framing(name) || strpbrk(value, "\r\n") != NULL)
+	if (name_bytes == 0 || is_framing(name) || has_line_break(value, value_bytes))
 		return ERR_ARGUMENT;
-	/* "Name;" is how curl is told of a header without a value. */
-	err = value[0] != '\0' ? buf_appendf(headers, "%s: %s", name, value)
-			       : buf_appendf(headers, "%s;", name);
-	if (err == 0)
-		err = buf_append_char(headers, '\0');
+	err = append_line(&exchange->headers, name, name_bytes, value, value_bytes);
 	if (err != 0)
-		return err == ERR_NOMEM ? ERR_NOMEM : ERR_ARGUMENT;
+		return err;
 	exchange->header_count++;
 	if (strcasecmp(name, "Content-Type") == 0)
 		exchange->has_content_type = true;
+	else if (strcasecmp(name, "User-Agent") == 0)
+		exchange->has_user_agent = true;
 	return 0;
 }
 
@@ -274,7 +307,8 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 	long status = 0, request_bytes = 0;
 
 	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+	if (exchange->sends == 0)
+		curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	response->sent = request_bytes > 0 || exchange->sends > 0;
 	response->detail = exchange->error[0] ? exchange->error : curl_easy_strerror(code);
 	response->err = easy_error(code);
@@ -327,6 +361,9 @@ const char *http_exchange_answer_header(struct http_exchange *exchange, const ch
 {
 	struct curl_header *header;
 
+	/* Most that are asked for are not there, and curl would compare them with all that are. */
+	if ((exchange->answer_initials & header_initial(name[0])) == 0)
+		return NULL;
 	/* -1: of the last answer, so not of a 1xx before it. */
 	if (curl_easy_header(exchange->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
 		return NULL;

@@ -52,6 +52,7 @@ static int open_multi(struct shard *shard)
 		return ERR_NOMEM;
 	}
 	shard->multi = multi;
+	shard->speaks_http2 = false;
 	return 0;
 }
 
@@ -126,6 +127,8 @@ int shard_add(struct shard *shard, struct http_exchange *exchange)
 {
 	if (shard->multi == NULL && open_multi(shard) != 0)
 		return ERR_NOMEM;
+	if (plain_http2_set(exchange, shard) != 0)
+		return ERR_NOMEM;
 	if (curl_multi_add_handle(shard->multi, exchange->easy) != CURLM_OK)
 		return ERR_NOMEM;
 	shard->in_flight++;
@@ -179,6 +182,24 @@ static void give_up(struct shard *shard)
 		exchange_finish(exchange, CURLE_OUT_OF_MEMORY);
 }
 
+/* Puts a transfer that curl has ended back to its start. */
+static bool start_again(struct shard *shard, struct http_exchange *exchange)
+{
+	curl_multi_remove_handle(shard->multi, exchange->easy);
+	return plain_http2_turn(exchange) == 0 &&
+	       curl_multi_add_handle(shard->multi, exchange->easy) == CURLM_OK;
+}
+
+static void end(struct shard *shard, struct http_exchange *exchange, CURLcode result)
+{
+	if (result == CURLE_ABORTED_BY_CALLBACK && exchange->turn_due) {
+		if (start_again(shard, exchange))
+			return;
+		result = CURLE_OUT_OF_MEMORY;
+	}
+	exchange_finish(exchange, result);
+}
+
 void shard_run(struct shard *shard, curl_socket_t fd, int events)
 {
 	struct http_client *client = shard->client;
@@ -196,7 +217,7 @@ void shard_run(struct shard *shard, curl_socket_t fd, int events)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
-		exchange_finish((struct http_exchange *)(void *)exchange, result);
+		end(shard, (struct http_exchange *)(void *)exchange, result);
 		if (client->closing)
 			return; /* the shard is gone */
 	}

@@ -2,15 +2,9 @@
 #ifndef HTTP_TOKEN_H
 #define HTTP_TOKEN_H
 
-#include <stdbool.h>
-#include <string.h>
+#include <stddef.h>
 
-static inline bool token_is_valid(const char *text)
-{
-	static const char allowed[] = "!#$%&'*+-.^_`|~0123456789"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-	return text[0] != '\0' && text[strspn(text, allowed)] == '\0';
-}
+/* Length of the token that the text is, or 0: it is none. */
+size_t token_length(const char *text);
 
 #endif

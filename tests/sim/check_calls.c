@@ -8,7 +8,8 @@
 
 #define SEND_MAX_BYTES ((size_t)1024 * 1024) /* of one send (SQS quota) */
 
-/* Receives are for free slots; what waits for a destination is little more than it can take. */
+/* Receives are for slots that are free, or will be when the answer comes; what waits for a
+ * destination is little more than it can take. */
 static void check_room(struct worker *worker, unsigned asked)
 {
 	const struct delivery *delivery = worker->delivery;
@@ -17,10 +18,12 @@ static void check_room(struct worker *worker, unsigned asked)
 	for (size_t i = 0; i < delivery->lane_count; i++) {
 		const struct lane *lane = &delivery->lanes[i];
 		size_t most = lane->destination.concurrency;
+		uint64_t answer_us = delivery->latency.mean_us + delivery->latency.deviation_us;
+		size_t soon = lane->trip_us ? most * answer_us / lane->trip_us : 0;
 
-		slots += most;
-		most = most > QUEUE_BATCH_MAX ? most : QUEUE_BATCH_MAX;
-		if (lane->waiting_count > most + QUEUE_BATCH_MAX)
+		slots += most + (soon < most ? soon : most) + 9;
+		most += (soon < most ? soon : most) + QUEUE_BATCH_MAX;
+		if (lane->waiting_count > most + 2 * QUEUE_BATCH_MAX)
 			invariant_broken(worker->sim, INV_BOUNDS, NULL,
 				"worker %u has %zu messages waiting for destination %zu",
 				worker->index, lane->waiting_count, i);

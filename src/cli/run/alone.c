@@ -233,6 +233,7 @@ static int open_monitor(struct alone *alone, struct buf *error)
 	const struct monitor_options options = {.loop = &alone->runtime.loop,
 		.clock = alone->runtime.clock,
 		.config = generation->config,
+		.host = &generation->host,
 		.board = alone->board,
 		.admin_fd = generation->listener->fd,
 		.admin_address = generation->listener->address,

@@ -2,13 +2,13 @@
 
 #include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/run/ledger_survey.h"
 #include "config/options.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 static bool is_default(const char *path)
 {
@@ -49,20 +49,6 @@ static int open_both(
 		return ERR_TOO_LARGE;
 	return open_one(
 		path ? rates : NULL, RATE_FILE_BYTES, &rate_file, NULL, &host->rate_file, error);
-}
-
-static void tell(const struct host *host, const char *path)
-{
-	struct ledger_stats stats;
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	ledger_count(&host->ledger, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &stats);
-	log_info("ledger", LOG_STR("path", path), LOG_INT("keys", stats.accepted),
-		LOG_INT("room", stats.slots), LOG_INT("in_flight", stats.claimed));
-	if (stats.damaged)
-		log_warn("the ledger has damaged entries, which are ignored", LOG_STR("path", path),
-			LOG_INT("entries", stats.damaged));
 }
 
 /* Uses on what is in memory. False: there is none. */
@@ -109,8 +95,10 @@ int host_open(struct host *host, const struct config *config, const struct host 
 		host_close(host);
 		return err;
 	}
-	if (path)
-		tell(host, path);
+	/* What is in one that was there is counted later (ledger_survey.h). */
+	if (path && host->ledger_file.created)
+		ledger_survey_tell(
+			&(struct ledger_stats){.slots = ledger_places(&host->ledger)}, path);
 	return 0;
 }
 

@@ -23,7 +23,7 @@ struct host {
  * the children that it forks; the latter is logged as a warning. `before` (may be NULL) is what a
  * configuration that this one replaces has open: where both are in memory, the same memory is used
  * on, since nothing that was accepted may be forgotten. 0, or an error code with a sentence in
- * `error`, then closed. Blocks for tens of milliseconds.
+ * `error`, then closed. Blocks for milliseconds where a ledger is made.
  */
 int host_open(struct host *host, const struct config *config, const struct host *before,
 	struct buf *error);

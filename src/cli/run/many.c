@@ -207,6 +207,7 @@ static int monitor(void *arg, unsigned generation)
 		const struct monitor_options options = {.loop = &child.runtime.loop,
 			.clock = child.runtime.clock,
 			.config = child.generation->config,
+			.host = &child.generation->host,
 			.board = many->board,
 			.admin_fd = child.generation->listener->fd,
 			.admin_address = child.generation->listener->address,

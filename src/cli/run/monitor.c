@@ -7,6 +7,7 @@
 #include "cli/run/admin_socket.h"
 #include "cli/run/backlog.h"
 #include "cli/run/control_reader.h"
+#include "cli/run/ledger_survey.h"
 #include "cli/run/monitor_instance.h"
 #include "cli/run/monitor_metrics.h"
 #include "cli/run/pauser.h"
@@ -45,6 +46,7 @@ struct monitor {
 	struct monitor_emf emf;
 	uint64_t emf_due_us; /* 0: there are none */
 	bool deaf;	     /* standard output did not take the latest line */
+	struct ledger_survey survey;
 	struct clock_timer tick;
 };
 
@@ -412,6 +414,17 @@ static int open_aws(struct monitor *monitor, struct buf *error)
 	return err;
 }
 
+/* What is in memory alone was empty when this program began, or has been counted before. */
+static void open_survey(struct monitor *monitor)
+{
+	const struct monitor_options *options = &monitor->options;
+	const struct host *host = options->host;
+
+	if (host && !host->in_memory && !host->ledger_file.created)
+		ledger_survey_start(&monitor->survey, options->clock, &host->ledger,
+			options->config->ledger.path);
+}
+
 static int open_all(struct monitor *monitor, struct buf *error)
 {
 	const struct monitor_options *options = &monitor->options;
@@ -422,6 +435,7 @@ static int open_all(struct monitor *monitor, struct buf *error)
 	if (err)
 		return err;
 	open_emf(monitor);
+	open_survey(monitor);
 	/* It also keeps a loop alive that has nothing else to do. */
 	monitor->tick.fire = tick;
 	return clock_timer_after(options->clock, &monitor->tick, 0);
@@ -478,6 +492,7 @@ void monitor_close(struct monitor *monitor)
 	if (!monitor)
 		return;
 	clock_timer_clear(monitor->options.clock, &monitor->tick);
+	ledger_survey_stop(&monitor->survey);
 	if (monitor->emf_due_us != 0)
 		emit(monitor);
 	instance_close(monitor->instance);

@@ -17,6 +17,8 @@
  * For the workers of a supervisor it reads what the operator asks of them (control_reader.h): every
  * 5 s while any of them has work or the queue is paused, and not at all otherwise.
  *
+ * It counts what a ledger that was there at the start holds (ledger_survey.h).
+ *
  * Embedded metrics go to standard output, a line every metrics.emf and a last one when the monitor
  * closes; the log is on standard error. A line that standard output does not take at once is
  * dropped.
@@ -26,6 +28,7 @@
 
 #include "base/buf.h"
 #include "bunshin/clock.h"
+#include "cli/run/host.h"
 #include "config/config.h"
 #include "supervisor/board.h"
 
@@ -44,6 +47,7 @@ struct monitor_options {
 	 */
 	int admin_fd;
 	const char *admin_address; /* for the log */
+	const struct host *host;   /* its ledger is surveyed; NULL: it is not */
 	bool reads_control;	   /* for the workers: what the queue's tags ask, onto the board */
 	/* Brings the board up to date before it is read; NULL: it is kept so by others. */
 	void (*refresh)(void *arg);

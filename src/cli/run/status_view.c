@@ -189,6 +189,12 @@ static void fill_rates(const struct status_view *view, struct status *status)
 	trend_acceptance_ms(trend, &status->acceptance_ms);
 }
 
+/* In the last seconds some messages came to an end here. The counts are of a whole minute. */
+static bool is_moving(const struct status *status)
+{
+	return status->rates.accepted > 0 || status->rates.failed > 0 || status->rates.expired > 0;
+}
+
 static void fill_queue(const struct status_view *view, struct status *status)
 {
 	struct board_backlog backlog;
@@ -202,9 +208,9 @@ static void fill_queue(const struct status_view *view, struct status *status)
 	status->queue.delayed = backlog.delayed;
 	status->queue.asked_ms = backlog.visible >= 0 ? wall_ms(view, backlog.asked_us) : -1;
 	status->queue.falling_per_second = trend_falling(view->trend, now_us(view), &empty_us);
-	status->queue.empty_ms =
-		empty_us > now_us(view) ? now_ms(view) + (int64_t)((empty_us - now_us(view)) / 1000)
-					: -1;
+	status->queue.empty_ms = -1;
+	if (empty_us > now_us(view) && is_moving(status))
+		status->queue.empty_ms = now_ms(view) + (int64_t)((empty_us - now_us(view)) / 1000);
 }
 
 static double per_second(uint64_t count, int64_t per_ms)

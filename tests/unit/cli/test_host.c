@@ -3,6 +3,7 @@
 #include "base/manual_clock.h"
 #include "bunshin/error.h"
 #include "cli/run/host.h"
+#include "cli/run/ledger_survey.h"
 #include "config/options.h"
 #include "failmalloc.h"
 
@@ -23,6 +24,7 @@
 #include <cmocka.h>
 
 #define SIZE (1 << 16)
+#define SLOTS_BYTES ((int64_t)LEDGER_SURVEY_SLOTS * LEDGER_SLOT_BYTES)
 
 static char directory[] = "/tmp/bunshin-host-XXXXXX";
 static char path[64], rates_path[64], bad_path[64];
@@ -368,7 +370,7 @@ static void a_damaged_ledger(void **state)
 	/* Once is enough. */
 	open_fine(&host);
 	assert_false(host.ledger_file.replaced);
-	assert_int_equal(lines_logged(), 3);
+	assert_int_equal(lines_logged(), 2);
 	host_close(&host);
 }
 
@@ -386,6 +388,51 @@ static void damaged_rates(void **state)
 	assert_int_equal(lines_logged(), 2);
 	assert_non_null(strstr(logged(), rates_path));
 	assert_int_equal(host_rate(&host, &config, &destinations[1], &rate), 0);
+	host_close(&host);
+}
+
+/* Counts what is in the ledger, as the monitor does; how many pieces it took. */
+static unsigned survey(const struct host *host)
+{
+	struct clock clock = manual_clock_table(&clock_of_log);
+	struct ledger_survey survey;
+	unsigned pieces = 0;
+
+	ledger_survey_start(&survey, clock, &host->ledger, path);
+	while (clock_timer_is_set(&survey.timer)) {
+		assert_int_equal(survey.timer.due_us, clock_monotonic_us(clock) + LEDGER_SURVEY_US);
+		manual_clock_advance(&clock_of_log, LEDGER_SURVEY_US);
+		pieces++;
+	}
+	return pieces;
+}
+
+/* One that was there is counted after the start, however large it is in pieces of one size. */
+static void a_survey_in_pieces(void **state)
+{
+	struct host host;
+	struct ledger_claim of = {0};
+	struct ledger_survey stopped = {0};
+	size_t lines;
+
+	config.ledger.size_bytes = LEDGER_HEADER_BYTES + 3 * SLOTS_BYTES;
+	open_fine(&host);
+	assert_non_null(strstr(logged(), "\"keys\":0,\"room\":24576,\"in_flight\":0"));
+	claim(&host, "claimed", &of);
+	claim(&host, "accepted", &of);
+	ledger_accept(&host.ledger, ledger_key_of(&host.ledger, "first", "accepted"), of, now_ms);
+	host_close(&host);
+	lines = lines_logged();
+	open_fine(&host);
+	assert_int_equal(lines_logged(), lines);
+	ledger_survey_stop(&stopped);
+	ledger_survey_start(
+		&stopped, manual_clock_table(&clock_of_log), &host.ledger, "never told");
+	ledger_survey_stop(&stopped);
+	assert_int_equal(survey(&host), 3);
+	assert_int_equal(lines_logged(), lines + 1);
+	assert_non_null(strstr(logged(), "\"keys\":1,\"room\":24576,\"in_flight\":1"));
+	assert_null(strstr(logged(), "never told"));
 	host_close(&host);
 }
 
@@ -410,6 +457,7 @@ static void damaged_entries(void **state)
 	host_close(&host);
 	assert_int_equal(lines_logged(), 1);
 	open_fine(&host);
+	assert_int_equal(survey(&host), 1);
 	assert_int_equal(lines_logged(), 3);
 	assert_non_null(strstr(logged(), "damaged entries"));
 	assert_non_null(strstr(logged(), "\"entries\":1"));
@@ -494,6 +542,7 @@ int main(void)
 		TEST(its_rates_cannot_be_opened),
 		TEST(an_impossible_size),
 		TEST(a_damaged_ledger),
+		TEST(a_survey_in_pieces),
 		TEST(damaged_rates),
 		TEST(damaged_entries),
 		TEST(rates_are_divided_by_the_hosts),

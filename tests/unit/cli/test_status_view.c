@@ -2,6 +2,7 @@
 #include "base/manual_clock.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "bunshin/error.h"
 #include "cli/run/status_view.h"
 
 #include <cjson/cJSON.h>
@@ -21,9 +22,16 @@ static struct manual_clock manual;
 static struct board *board;
 static struct config *config;
 static struct status_view *view;
+static uint64_t accepted;
 
 static int collect(void *arg, struct metrics *into)
 {
+	struct counter *counter =
+		metrics_counter(into, "bunshin_messages_total", "", "outcome=\"accepted\"");
+
+	if (counter == NULL)
+		return ERR_NOMEM;
+	counter_add(counter, accepted);
 	return board_collect(board, into);
 }
 
@@ -35,6 +43,7 @@ static int set_up(void **state)
 
 	manual_clock_init(&manual, 1, 1764144000000 - 50000);
 	manual.now_us = 50000000;
+	accepted = 0;
 	board = board_new(PLACES);
 	assert_non_null(board);
 	assert_int_equal(
@@ -187,6 +196,42 @@ static void hostile_board(void **state)
 	buf_free(&out);
 }
 
+static cJSON *queue_of(cJSON *root, const char *name)
+{
+	return cJSON_GetObjectItem(cJSON_GetObjectItem(root, "queue"), name);
+}
+
+static void ten_seconds_later(int64_t visible, uint64_t more)
+{
+	for (int second = 0; second < 10; second++) {
+		accepted += more;
+		a_second_later();
+	}
+	board_backlog_set(
+		board, &(struct board_backlog){.visible = visible, .asked_us = manual.now_us});
+	a_second_later();
+}
+
+/* The counts of the last minute say nothing about when a queue is empty that nothing leaves now. */
+static void empty_at_this_pace(void **state)
+{
+	cJSON *root;
+
+	for (int i = 0; i < 5; i++)
+		ten_seconds_later(1000 - 110 * i, 11);
+	root = document();
+	assert_true(queue_of(root, "falling_per_second")->valuedouble == 10);
+	/* 560 were left when the last answer came, a second ago. */
+	assert_true(queue_of(root, "empty_ms")->valuedouble ==
+		    cJSON_GetObjectItem(root, "now_ms")->valuedouble + 55000);
+	cJSON_Delete(root);
+	ten_seconds_later(560, 0);
+	root = document();
+	assert_true(queue_of(root, "falling_per_second")->valuedouble > 5);
+	assert_true(cJSON_IsNull(queue_of(root, "empty_ms")));
+	cJSON_Delete(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +239,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_worker, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(somebody_looks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hostile_board, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(empty_at_this_pace, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,9 +33,13 @@ void fake_queue_check_receive(struct fake_queue *queue, const struct queue_recei
 	for (size_t i = 0; i < delivery->lane_count; i++) {
 		const struct lane *lane = &delivery->lanes[i];
 		size_t taken = lane->sending + lane->waiting_count;
+		size_t slots = lane->destination.concurrency;
+		uint64_t answer_us = delivery->latency.mean_us + delivery->latency.deviation_us;
+		size_t soon = lane->trip_us ? slots * answer_us / lane->trip_us : 0;
 
-		if (taken < lane->destination.concurrency)
-			room += lane->destination.concurrency - taken;
+		/* And what is free when the answer comes. */
+		slots += (soon < slots ? soon : slots) + 9;
+		room += taken < slots ? slots - taken : 0;
 	}
 	if (queue->asked_out + params->max_messages > room)
 		world_fail(world, "a receive of %u with %zu asked for already and room for %zu",

@@ -211,33 +211,74 @@ static void sized_to_free_slots(void **state)
 	}
 }
 
+static void between_50_and_100_ms(
+	struct fake_target *target, const struct fake_message *message, struct answer *answer)
+{
+	answer->latency_us = 50 * MS + message->index % 50 * MS;
+}
+
 /* Few slots: a receive for one of them as soon as it is free. Many: full receives of ten. */
 static void asks_early_with_few_slots(void **state)
 {
 	world_init(&world, &(struct world_options){.concurrency = 3});
-	fake_target_answer(&world.targets[0], 1, (struct answer){.latency_us = 20 * MS});
+	fake_target_answer(&world.targets[0], 1, (struct answer){.latency_us = 100 * MS});
 	fake_target_answer(&world.targets[0], 2, (struct answer){.latency_us = 5 * S});
 	world_add(&world, 4);
 	world_start(&world);
 	world_run_to(&world, S);
-	assert_int_equal(receive(1)->at_us, 22 * MS);
+	assert_int_equal(receive(1)->at_us, 102 * MS);
 	assert_int_equal(receive(1)->asked, 1);
-	assert_int_equal(world.targets[0].log[3].at_us, 24 * MS);
+	assert_int_equal(world.targets[0].log[3].at_us, 104 * MS);
 	world_end(&world);
 
 	world_init(&world, &(struct world_options){.concurrency = 80, .receivers = 1});
 	world.targets[0].otherwise.latency_us = 5 * S;
-	fake_target_answer(&world.targets[0], 9, (struct answer){.latency_us = 20 * MS});
+	fake_target_answer(&world.targets[0], 7, (struct answer){.latency_us = 500 * MS});
 	fake_target_answer(&world.targets[0], 1, (struct answer){.latency_us = S});
 	world_add(&world, 200);
 	world_start(&world);
 	world_run_to(&world, 4 * S);
-	/* Eight receives fill it by 16 ms; nine free slots at 22 ms are not ten; at 1.002 s they
-	 * are. */
+	/* Eight receives fill it by 16 ms; seven free slots at 502 ms, and two that soon will be,
+	 * are not ten; at 1.002 s they are. */
 	assert_int_equal(receive(7)->at_us, 14 * MS);
 	assert_int_equal(receive(8)->at_us, S + 2 * MS);
 	assert_int_equal(receive(8)->asked, 10);
 	world_end(&world);
+}
+
+/*
+ * 15 ms to the queue, 75 ms to the provider: a slot that asked for a message only when it is free
+ * would be idle for 15 ms of 90. So as many more are asked for as will be free by then. 95 % of
+ * what the slots could do are wanted, in full receives; and what waits here is only that.
+ */
+static void slots_are_not_idle_while_receives_are_under_way(void **state)
+{
+	static const unsigned concurrencies[] = {64, 500, 2000};
+
+	for (size_t i = 0; i < 3; i++) {
+		unsigned slots = concurrencies[i];
+		uint64_t received, receives;
+
+		world_init(&world, &(struct world_options){.concurrency = slots});
+		world.queue.there_us = 5 * MS;
+		world.queue.back_us = 10 * MS;
+		world.targets[0].plan = between_50_and_100_ms;
+		world_add(&world, 100 * slots);
+		world_start(&world);
+		world_run_to(&world, S);
+		received = world_stats(&world).received;
+		receives = fake_queue_calls(&world.queue, OP_RECEIVE);
+		while (world_now_us(&world) < 3 * S) {
+			world_step(&world);
+			assert_true(world.delivery->lanes[0].waiting_count <= slots / 4 + 9);
+		}
+		received = world_stats(&world).received - received;
+		receives = fake_queue_calls(&world.queue, OP_RECEIVE) - receives;
+		/* The mean of what the provider takes is 74.5 ms. */
+		assert_in_range(received, 2 * slots * 1000 / 75 * 95 / 100, 2 * slots * 1000 / 74);
+		assert_true(receives <= received * 101 / 1000 + 1);
+		world_end(&world);
+	}
 }
 
 /*
@@ -483,6 +524,98 @@ static void goes_on_when_the_last_message_is_lost(void **state)
 	world_end(&world);
 }
 
+/* ---- a burst comes to a worker that has been idle: when are all slots in use? */
+
+/*
+ * Idle for a minute, then six messages for each slot at once, or one and the others 10 ms later; 15
+ * ms to the queue and back. Microseconds from the first message until so many attempts are out.
+ */
+static uint64_t ramp_us(
+	const struct world_options *options, uint64_t provider_us, bool one_first, unsigned wanted)
+{
+	uint64_t came_us;
+
+	world_init(&world, options);
+	world.queue.there_us = 5 * MS;
+	world.queue.back_us = 10 * MS;
+	world.targets[0].otherwise.latency_us = provider_us;
+	world_start(&world);
+	world_run_to(&world, 65 * S);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	came_us = world_now_us(&world);
+	world_add(&world, one_first ? 1 : 6 * options->concurrency);
+	if (one_first) {
+		world_run_to(&world, came_us + 10 * MS);
+		world_add(&world, 6 * options->concurrency);
+	}
+	while (world.targets[0].out < wanted) {
+		assert_true(world_now_us(&world) < came_us + 10 * S);
+		assert_true(world_step(&world));
+	}
+	return world_now_us(&world) - came_us;
+}
+
+/*
+ * One way to the worker, and then one there and back for every time that all polls have brought ten
+ * each: 300 ms are allowed. Whether it is 500 messages at once or one before the others makes no
+ * difference, since one is enough to wake all.
+ */
+static void a_burst_fills_all_slots_at_once(void **state)
+{
+	static const struct {
+		unsigned concurrency, receivers;
+		uint64_t expected_us;
+	} rows[] = {{10, 0, 10 * MS + 15 * MS}, {100, 0, 10 * MS + 2 * 15 * MS},
+		{500, 0, 10 * MS + 2 * 15 * MS}, {2000, 0, 10 * MS + 4 * 15 * MS},
+		{500, 8, 10 * MS + 7 * 15 * MS}};
+
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct world_options options = {
+			.concurrency = rows[i / 2].concurrency, .receivers = rows[i / 2].receivers};
+		unsigned slots = options.concurrency;
+		/* Fewer than ten free ones wait for others. */
+		unsigned wanted = slots < 80 ? slots : slots - 9;
+		uint64_t took_us = ramp_us(&options, 500 * MS, i % 2, wanted);
+
+		assert_int_equal(took_us, rows[i / 2].expected_us);
+		/* Beside the scouts of a minute, no more receives than that many slots take. */
+		assert_in_range(
+			fake_queue_calls(&world.queue, OP_RECEIVE), slots / 10, slots / 10 + 5);
+		world_run_to(&world, world_now_us(&world) + S);
+		assert_in_range(world.targets[0].out_most, wanted, slots);
+		world_end(&world);
+	}
+}
+
+static void be_adaptive(struct delivery_destination *destination, unsigned lane)
+{
+	destination->adaptive = true;
+}
+
+/*
+ * A worker that has found once what the provider takes knows it after an hour of idleness, too: the
+ * next burst fills all slots as fast as if there were no limit to find.
+ */
+static void a_later_burst_needs_no_slow_start(void **state)
+{
+	const struct world_options options = {.concurrency = 500, .adjust = be_adaptive};
+	uint64_t first_us = ramp_us(&options, 100 * MS, false, 491), came_us;
+
+	assert_in_range(
+		first_us, 300 * MS, 1000 * MS); /* 16 at first, and twice as many each time */
+	world_run_until_done(&world, 200 * S);
+	world_run_to(&world, 3800 * S);
+	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
+	came_us = world_now_us(&world);
+	world_add(&world, 3000);
+	while (world.targets[0].out < 491) {
+		assert_true(world_now_us(&world) < came_us + 10 * S);
+		assert_true(world_step(&world));
+	}
+	assert_in_range(world_now_us(&world) - came_us, 0, 10 * MS + 3 * 15 * MS);
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,10 +630,13 @@ int main(void)
 		cmocka_unit_test(receivers_follow_the_concurrency),
 		cmocka_unit_test(sized_to_free_slots),
 		cmocka_unit_test(asks_early_with_few_slots),
+		cmocka_unit_test(slots_are_not_idle_while_receives_are_under_way),
 		cmocka_unit_test(a_backlog_takes_no_room_from_others),
 		cmocka_unit_test(byte_limit),
 		cmocka_unit_test(a_mebibyte_each),
 		cmocka_unit_test(larger_than_the_limit),
+		cmocka_unit_test(a_burst_fills_all_slots_at_once),
+		cmocka_unit_test(a_later_burst_needs_no_slow_start),
 		cmocka_unit_test(backs_off_on_failures),
 		cmocka_unit_test(backs_off_when_none_can_be_started),
 		cmocka_unit_test(failing_together_counts_once),

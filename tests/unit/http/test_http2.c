@@ -132,9 +132,8 @@ static void run_100_streams(enum http_version version, const struct tls_files *t
 			assert_memory_equal(outcomes[i].header, "nghttpd", 7);
 		}
 	}
-	/* Over TLS one connection carries them all; see client.h about the other way. */
-	if (tls != NULL)
-		assert_int_equal(http_client_connections_opened(world.client), opened);
+	/* One connection carries them all. */
+	assert_int_equal(http_client_connections_opened(world.client), opened);
 	for (int i = 0; i < 100; i++)
 		outcome_free(&outcomes[i]);
 	free(outcomes);
@@ -160,28 +159,26 @@ static void test_alpn(void **state)
 }
 
 /* Streams are cancelled one by one; the others do not notice. Then the server dies. */
-static void test_cancel_streams_and_lose_the_server(void **state)
+static void cancel_streams_and_lose_the_server(const struct tls_files *tls)
 {
+	const char *scheme = tls ? "https" : "http";
+	const struct http_client_options options = {
+		.version = HTTP_VERSION_2, .ca_file = tls ? tls->ca : NULL};
 	struct outcome outcomes[20] = {0};
 	struct http_exchange *exchanges[20], *lost;
-	struct http_client_options options = {0};
-	struct tls_files tls;
 	struct world world;
 	struct nghttpd nghttpd;
 
-	skip_without_nghttpd();
-	tls_files_make(&tls, "localhost");
-	options.ca_file = tls.ca;
 	world_open(&world);
-	spawn(&world, &nghttpd, &tls);
+	spawn(&world, &nghttpd, tls);
 	world_client(&world, &options);
-	assert_true(answers(&world, &nghttpd, "https"));
+	assert_true(answers(&world, &nghttpd, scheme));
 	for (int turns = 0; turns < 6; turns++) {
 		memset(outcomes, 0, sizeof(outcomes));
 		for (int i = 0; i < 20; i++) {
 			exchanges[i] = http_exchange_new(world.client);
-			buf_appendf(
-				http_exchange_url(exchanges[i]), "https://%s/", nghttpd.address);
+			buf_appendf(http_exchange_url(exchanges[i]), "%s://%s/", scheme,
+				nghttpd.address);
 			buf_append_string(http_exchange_body(exchanges[i]), "x");
 			assert_int_equal(
 				http_exchange_start(exchanges[i], outcome_done, &outcomes[i]), 0);
@@ -201,12 +198,75 @@ static void test_cancel_streams_and_lose_the_server(void **state)
 	stop(&world, &nghttpd);
 	world_settle(&world);
 	lost = http_exchange_new(world.client);
-	buf_appendf(http_exchange_url(lost), "https://%s/", nghttpd.address);
+	buf_appendf(http_exchange_url(lost), "%s://%s/", scheme, nghttpd.address);
 	assert_int_equal(http_exchange_start(lost, outcome_done, &world.last), 0);
 	world_until(&world, &world.last.calls, world.last.calls + 1);
 	assert_int_equal(world.last.err, ERR_CONNECT);
 	world_close(&world);
+}
+
+static void test_cancel_streams_and_lose_the_server(void **state)
+{
+	struct tls_files tls;
+
+	skip_without_nghttpd();
+	tls_files_make(&tls, "localhost");
+	cancel_streams_and_lose_the_server(&tls);
+	cancel_streams_and_lose_the_server(NULL);
 	tls_files_remove(&tls);
+}
+
+static void start_plain(struct world *world, const char *host, const struct nghttpd *nghttpd,
+	struct outcome *outcome)
+{
+	struct http_exchange *exchange = http_exchange_new(world->client);
+
+	buf_appendf(
+		http_exchange_url(exchange), "http://%s%s/", host, strrchr(nghttpd->address, ':'));
+	buf_append_string(http_exchange_body(exchange), "x");
+	assert_int_equal(http_exchange_start(exchange, outcome_done, outcome), 0);
+}
+
+/*
+ * All that can make the guess of plain_http2.c wrong, by turns: nobody has a connection yet, two
+ * hosts in one shard, and a server that is gone and comes back.
+ */
+static void test_plain_connections_come_and_go(void **state)
+{
+	static const char *const hosts[] = {"127.0.0.1", "localhost"};
+	const struct http_client_options options = {.version = HTTP_VERSION_2};
+	struct outcome outcomes[60] = {0};
+	struct world world;
+
+	skip_without_nghttpd();
+	world_open(&world);
+	world_client(&world, &options);
+	for (unsigned server = 0; server < 3; server++) {
+		struct nghttpd nghttpd;
+		uint64_t opened;
+
+		spawn(&world, &nghttpd, NULL);
+		assert_true(answers(&world, &nghttpd, "http"));
+		for (unsigned round = 0; round < 4; round++) {
+			opened = http_client_connections_opened(world.client);
+			for (unsigned i = 0; i < 60; i++) {
+				outcomes[i].calls = 0;
+				start_plain(&world, hosts[i % 2], &nghttpd, &outcomes[i]);
+			}
+			for (unsigned i = 0; i < 60; i++) {
+				world_until(&world, &outcomes[i].calls, 1);
+				assert_string_equal(outcomes[i].detail, "");
+				assert_int_equal(outcomes[i].err, 0);
+				assert_string_equal(outcomes[i].body, "x");
+			}
+		}
+		/* The last round found connections for all of its requests. */
+		assert_int_equal(http_client_connections_opened(world.client), opened);
+		stop(&world, &nghttpd);
+	}
+	for (unsigned i = 0; i < 60; i++)
+		outcome_free(&outcomes[i]);
+	world_close(&world);
 }
 
 int main(void)
@@ -215,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_prior_knowledge),
 		cmocka_unit_test(test_alpn),
 		cmocka_unit_test(test_cancel_streams_and_lose_the_server),
+		cmocka_unit_test(test_plain_connections_come_and_go),
 	};
 
 	return cmocka_run_group_tests_name("http/http2", tests, NULL, NULL);

@@ -1,0 +1,86 @@
+"""
+Real latencies. The provider takes 20 to 200 ms, log-normal, and the queue is 15 ms away.
+
+little: 2,000 in flight in one process, and the rate beside the one that Little's law allows, which is
+their number over the mean latency. Where this machine has not the CPU for that rate, the same with
+latencies five times as long shows what the worker itself loses. many: 10,000 in flight beside 256, at
+the same rate, for which the latencies are longer in proportion: memory and CPU.
+"""
+from figures import table
+from speed.provider import LogNormal, Provider, farther
+from speed.report import Limits, Report, by_turns, median, ratio, spread
+from speed.rig import drain, totals
+
+FAR_S = 0.015
+LOW_S, HIGH_S = 0.02, 0.2
+LIMIT_LITTLE, LIMIT_KIB, LIMIT_CPU = 0.95, 20, 1.5
+IN_FLIGHT, FEW, MANY = 2000, 256, 10000
+STRETCHES = (1, 5)
+PACE = 3400  # a second: what FEW in flight come to at these latencies
+
+
+def scaled(factor):
+    return LogNormal(LOW_S * factor, HIGH_S * factor)
+
+
+def held(rig, endpoint, far, sink, in_flight, messages):
+    """A drain with so many in flight, without its start and its end."""
+    queue_url = rig.filled(endpoint, messages)
+    config = rig.config(queue_url, sink.url(), in_flight, queue={"endpoint": far})
+    with rig.worker(config, "--exit-when-empty") as worker:
+        window = drain(endpoint, queue_url, worker, messages - 3 * in_flight, 2 * in_flight)
+        worker.wait()
+    totals(worker, messages)
+    return {**window, "in_flight": window["rate"] * sink.delay.mean_s,
+            "kept": window["rate"] * sink.delay.mean_s / in_flight}
+
+
+def little(rig, endpoint, far, options, limits):
+    count = options.in_flight[0] if options.in_flight else IN_FLIGHT
+    for stretch in STRETCHES:
+        with Provider(rig, scaled(stretch)) as sink:
+            runs = [held(rig, endpoint, far, sink, count, max(options.messages, 10 * count))
+                    for _ in range(options.runs)]
+        title = f"{1e3 * LOW_S * stretch:.0f}-{1e3 * HIGH_S * stretch:.0f} ms"
+        busy = median(runs, "machine")
+        limits.at_least(f"{title}, part of Little's law, with {busy:.0%} of the machine busy",
+                        median(runs, "kept"), LIMIT_LITTLE)
+        yield [title, f"{count:,}", f"{count / sink.delay.mean_s:,.0f}",
+               spread(runs, "rate", "{:,.0f}"), spread(runs, "kept", "{:.2f}"),
+               f"{median(runs, 'us'):.1f}", f"{busy:.0%}", ""]
+
+
+def many(rig, endpoint, far, options, limits):
+    counts = options.in_flight[1:] if options.in_flight else [FEW, MANY]
+    pace = min(PACE, options.pace)
+    sinks = {count: Provider(rig, scaled(count / pace / scaled(1).mean_s)) for count in counts}
+
+    def measure(count):
+        return lambda _number: held(rig, endpoint, far, sinks[count], count,
+                                    max(options.messages, 12 * count))
+
+    results = by_turns({count: measure(count) for count in counts}, options.runs)
+    few, most = results.values()
+    for count, runs in results.items():
+        for run in runs:
+            run["each_kib"] = run["heap_kib"] / count
+        yield [f"mean {sinks[count].delay.mean_s * 1e3:,.0f} ms", f"{count:,}", f"{pace:,}",
+               spread(runs, "rate", "{:,.0f}"), spread(runs, "kept", "{:.2f}"),
+               f"{median(runs, 'us'):.1f}", f"{median(runs, 'machine'):.0%}",
+               spread(runs, "each_kib")]
+    beside = ratio(most, few)
+    yield [f"CPU of {counts[1]:,} beside {counts[0]}", "", "", "", "", str(beside), "", ""]
+    limits.at_most(f"CPU of {counts[1]:,} in flight beside {counts[0]}", beside.middle, LIMIT_CPU)
+    limits.at_most(f"memory of each of {counts[1]:,} in flight, KiB", median(most, "each_kib"),
+                   LIMIT_KIB, "{:.1f}")
+
+
+def run(rig, options):
+    limits = Limits()
+    _, endpoint = rig.queue("memory")
+    far = farther(rig, endpoint.url, FAR_S)
+    rows = [*little(rig, endpoint, far, options, limits), *many(rig, endpoint, far, options, limits)]
+    head = ["provider takes", "in flight at most", "rate by Little's law", "messages/s (low-high)",
+            "part of it (low-high)", "CPU, us a message", "machine busy", "KiB each (low-high)"]
+    made = [f"{options.runs} runs, medians; queue {FAR_S * 1e3:.0f} ms away, one worker process"]
+    return Report(made, table(head, rows), limits.broken)

@@ -1,0 +1,176 @@
+"""
+The far ends, by nginx: a provider that answers 200 after a delay, over HTTP/1.1 and 2, plain and
+TLS; and an SQS endpoint that is farther away than it is. nginx is one process, whose CPU time is
+never counted.
+"""
+import socket
+import sys
+import time
+
+from speed.rig import install
+
+import fake_tls  # of tests/e2e
+
+MODULES = "/usr/lib/nginx/modules"
+NGINX = "/usr/sbin/nginx"
+HEAD = """
+daemon off;
+master_process off;
+pid {directory}/pid;
+error_log stderr error;
+load_module {modules}/ndk_http_module.so;
+load_module {modules}/ngx_http_lua_module.so;
+worker_rlimit_nofile {files};
+events {{ worker_connections {connections}; multi_accept on; }}
+http {{
+    access_log off;
+    keepalive_timeout 1h;
+    keepalive_requests 1000000000;
+    http2_max_concurrent_streams 256;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+"""
+SINK = """
+    init_worker_by_lua_block {{ math.randomseed({seed}) }}
+    ssl_certificate {directory}/leaf.pem;
+    ssl_certificate_key {directory}/leaf.key;
+    server {{
+        listen 127.0.0.1:{ports[0]} backlog=16384;
+        listen 127.0.0.1:{ports[1]} http2 backlog=16384;
+        listen 127.0.0.1:{ports[2]} ssl backlog=16384;
+        listen 127.0.0.1:{ports[3]} ssl http2 backlog=16384;
+        location / {{ {answer} }}
+    }}
+}}
+"""
+DISTANCE = """
+    upstream queue {{ server {address}; keepalive 1024; keepalive_requests 1000000000; }}
+    server {{
+        listen 127.0.0.1:{ports[0]} backlog=16384;
+        client_max_body_size 4m;
+        client_body_buffer_size 512k;
+        proxy_buffers 64 64k;
+        proxy_busy_buffers_size 1m;
+        proxy_buffer_size 64k;
+        location / {{
+            access_by_lua_block {{ ngx.sleep({seconds}) }}
+            proxy_pass http://queue;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_read_timeout 60s;
+        }}
+    }}
+}}
+"""
+
+
+# Delays: what the provider draws from, in seconds, and its mean
+
+
+class Fixed:
+    def __init__(self, seconds):
+        self.seconds = self.mean_s = seconds
+
+    @property
+    def lua(self):
+        return f"{self.seconds}"
+
+
+class Uniform:
+    def __init__(self, low, high):
+        self.low, self.high, self.mean_s = low, high, (low + high) / 2
+
+    @property
+    def lua(self):
+        return f"{self.low} + {self.high - self.low} * math.random()"
+
+
+class LogNormal:
+    """
+    Two standard deviations of the logarithm lie between the middle and each bound; the one draw in
+    twenty-two that is outside is taken anew.
+    """
+
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+        # E[X | low < X < high] of the truncated distribution; with bounds at -2 and 2 deviations.
+        from math import exp, log, sqrt
+        from statistics import NormalDist
+        normal, sigma = NormalDist(), log(high / low) / 4
+        inside = normal.cdf(2 - sigma) - normal.cdf(-2 - sigma)
+        self.mean_s = sqrt(low * high) * exp(sigma * sigma / 2) * inside / (
+            normal.cdf(2) - normal.cdf(-2))
+
+    @property
+    def lua(self):
+        return (f"(function() local z repeat z = math.sqrt(-2 * math.log(1 - math.random())) * "
+                f"math.cos(2 * math.pi * math.random()) until z > -2 and z < 2 "
+                f"return math.exp(math.log({self.low * self.high}) / 2 + "
+                f"math.log({self.high / self.low}) / 4 * z) end)()")
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start_nginx(rig, text, ports_wanted, **values):
+    """(process, ports); somebody else may take a free port in between, so it is tried again."""
+    install("nginx with Lua", NGINX, f"{MODULES}/ngx_http_lua_module.so")
+    import resource
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for _ in range(5):
+        ports = free_ports(ports_wanted)
+        directory = rig.directory / rig.name("nginx")
+        directory.mkdir()
+        config = directory / "nginx.conf"
+        config.write_text((HEAD + text).format(
+            directory=rig.directory / directory, modules=MODULES, ports=ports, files=files,
+            connections=files - 100, **values))
+        process = rig.start("nginx", NGINX, "-p", directory, "-c", config)
+        while not process.is_over():
+            try:
+                socket.create_connection(("127.0.0.1", ports[-1])).close()
+                return process, ports
+            except OSError:
+                time.sleep(0.005)
+    sys.exit(f"bench: nginx does not start:\n{process.err()}")
+
+
+class Provider:
+    """Answers 200 to every request after `delay`, or at once."""
+
+    def __init__(self, rig, delay=None):
+        answer = "return 200;" if delay is None else (
+            "content_by_lua_block { ngx.sleep(%s) ngx.exit(200) }" % delay.lua)
+        if not (rig.directory / "leaf.pem").exists():
+            # By its address: a name would be tried over IPv6 first.
+            fake_tls.make_authority(rig.directory, "localhost,IP:127.0.0.1")
+        self.ca = rig.directory / "ca.pem"
+        self.delay = delay
+        text = SINK.replace("{directory}/leaf", f"{rig.directory}/leaf")
+        self.process, self._ports = start_nginx(rig, text, 4, seed=1, answer=answer)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        return self.process.__exit__(*failure)
+
+    def url(self, version="1.1", tls=False):
+        port = self._ports[(version == "2") + 2 * tls]
+        return f"http{'s' * tls}://127.0.0.1:{port}/push"
+
+
+def farther(rig, url, seconds):
+    """The URL of an endpoint whose every answer takes so much longer than the one of `url`."""
+    address = url.removeprefix("http://")
+    _, ports = start_nginx(rig, DISTANCE, 1, address=address, seconds=seconds)
+    return f"http://127.0.0.1:{ports[0]}"

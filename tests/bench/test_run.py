@@ -1,0 +1,130 @@
+"""bench/run at sizes at which its figures mean nothing: each part works, and says what is not kept."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ["BENCH_BUILD"])
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests/e2e")]
+
+from speed import plot, report  # noqa: E402
+from speed.provider import LogNormal  # noqa: E402
+
+
+def command(*arguments):
+    return [ROOT / "bench/run", "--build", BUILD, "--as-built", "--runs", "1", *map(str, arguments)]
+
+
+def start(*arguments):
+    return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+
+
+def processes_of(pid):
+    """Those whose parent it is."""
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+PARTS = {
+    "floor": (["--messages", 800, "--in-flight", 16, "--pace", 1000, "--variants", "h1,h2-tls"],
+              2, "HTTP/2, TLS"),
+    "cost": (["--messages", 200, "--in-flight", 16, "--pace", 2000], 2, "15 ms away"),
+    "headline": (["--messages", 300, "--queue", "memory"], 2, "drain, queue in memory"),
+    "idle": (["--messages", 5, "--starts", 2, "--burst", 20], 9, "first of a burst to 20"),
+    "scale": (["--messages", 300, "--processes", 3], 1, "KiB each, idle"),
+    "longrun": (["--seconds", 3, "--minute", 1, "--rate", 100], 3, "p99, ms"),
+    "latency": (["--messages", 200, "--in-flight", "20,10,20", "--pace", 300], 5, "CPU of 20 beside 10"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_at_a_small_size(part):
+    arguments, rows, text = PARTS[part]
+    run = start(part, *arguments)
+    out, err = run.communicate(timeout=300)
+    lines = [line for line in out.splitlines() if line.startswith("| ")]
+    assert len(lines) == rows + 2, out + err
+    assert any(text in line for line in lines)
+    kept = "not kept:" not in err
+    assert run.returncode == (0 if kept else 1), err
+    assert "Traceback" not in err
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path):
+    run = subprocess.Popen(command("headline", "--messages", 200000, "--queue", "memory"),
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           env={**os.environ, "TMPDIR": str(tmp_path)})
+    end = time.monotonic() + 120
+    while len(processes_of(run.pid)) < 4 and time.monotonic() < end:
+        time.sleep(0.02)
+    started = processes_of(run.pid)
+    assert len(started) >= 4
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 130, err
+    assert not any(pathlib.Path(f"/proc/{pid}").exists() for pid in started)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["floor", "--variants", "h3"],
+                                       ["floor", "--in-flight", "x"], ["cost", "--runs", "0"],
+                                       ["peers", "--peers", "celery"]])
+def test_wrong_usage(arguments):
+    done = subprocess.run([ROOT / "bench/run", *arguments], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
+
+
+# What is made of the figures
+
+
+def test_a_limit_that_is_not_kept_is_a_line():
+    limits = report.Limits()
+    limits.at_most("a", 1.25, 1.25)
+    limits.at_least("b", 0.95, 0.95)
+    limits.below("c", 0.99, 1)
+    assert limits.broken == []
+    limits.at_most("a", 1.251, 1.25)
+    limits.at_least("b", 0.94, 0.95)
+    limits.below("c", 1, 1)
+    limits.at_most("d", float("nan"), 1)
+    assert [line.split(":")[0] for line in limits.broken] == ["a", "b", "c", "d"]
+
+
+def test_the_ratio_is_that_of_pairs():
+    runs, others = [{"us": us} for us in (10, 40, 30)], [{"us": us} for us in (10, 20, 10)]
+    ratio = report.ratio(runs, others)
+    assert (ratio.middle, ratio.low, ratio.high) == (2, 1, 3)
+    assert str(ratio) == "2.00 (1.00-3.00)"
+    assert report.spread(runs, "us") == "30.0 (10.0-40.0)"
+
+
+def test_every_second_round_goes_backwards():
+    order = []
+    measures = {name: lambda number, name=name: order.append((name, number)) for name in "ab"}
+    report.by_turns(measures, 3)
+    assert order == [("a", 0), ("b", 0), ("b", 1), ("a", 1), ("a", 2), ("b", 2)]
+
+
+def test_the_mean_of_the_log_normal_latency():
+    # By a sum over the density of exp(N(log 63.2 ms, 0.576)) between 20 and 200 ms.
+    from math import exp, log
+    step, total, mass, sigma = 1e-5, 0.0, 0.0, log(10) / 4
+    for index in range(18000):
+        x = 0.02 + (index + 0.5) * step
+        weight = exp(-((log(x) - log(0.02 * 0.2) / 2) / sigma) ** 2 / 2) / x
+        total, mass = total + weight * x, mass + weight
+    assert LogNormal(0.02, 0.2).mean_s == pytest.approx(total / mass, rel=1e-4)
+
+
+def test_the_same_figures_are_the_same_plot():
+    runs = {"one": [report.Ratio(1.5, 1, 2)], "two": [report.Ratio(3, 2.5, 3.25)]}
+    text = plot.bars("a title", "times", ["label"], runs, limit=1.25)
+    assert text == plot.bars("a title", "times", ["label"], dict(runs), limit=1.25)
+    assert re.search(r'^"label" 1\.5 1 2 3 2\.5 3\.25$', text, re.M) and "1.25 with lines" in text
