@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define FIRST_CAPACITY 64
 #define JSON_PIECE ((size_t)512) /* bytes that are escaped at once */
@@ -136,6 +139,18 @@ static size_t escape(unsigned char c, char out[6])
 	return 6;
 }
 
+#ifdef __SSE2__
+/* A bit for each of sixteen bytes that is escaped. */
+static unsigned escaped_of_sixteen(__m128i block)
+{
+	__m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+	__m128i backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), control));
+}
+#endif
+
 /* Eight bytes none of which is escaped. */
 static bool are_eight_plain(const char *bytes)
 {
@@ -155,8 +170,23 @@ static bool are_eight_plain(const char *bytes)
 static void escape_into(struct buf *buf, const char *bytes, size_t len)
 {
 	char *out = buf->data + buf->len;
+	size_t i = 0, n;
 
-	for (size_t i = 0, n; i < len;) {
+#ifdef __SSE2__
+	/* Whole blocks are stored; what of them does not belong there is written over. */
+	while (len - i >= 16) {
+		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)(bytes + i));
+		unsigned escaped = escaped_of_sixteen(block);
+		size_t plain = escaped ? (size_t)__builtin_ctz(escaped) : 16;
+
+		_mm_storeu_si128((__m128i *)(void *)out, block);
+		i += plain;
+		out += plain;
+		if (escaped)
+			out += escape((unsigned char)bytes[i++], out);
+	}
+#endif
+	while (i < len) {
 		if (len - i >= 8 && are_eight_plain(bytes + i)) {
 			memcpy(out, bytes + i, 8);
 			i += 8;

@@ -202,6 +202,8 @@ static int parse_string(struct parser *parser, const char **ret_string, size_t *
 			break;
 		if (*p == '\\') {
 			n = unescape(p, end, &out);
+			if (n > 2 && out[-1] == '\0')
+				parser->json->has_nuls = true;
 		} else {
 			n = copy_wide(p, end, &out);
 		}
@@ -457,6 +459,7 @@ int json_parse(struct json *json, const char *text, size_t len)
 
 	json->count = 0;
 	json->error_offset = 0;
+	json->has_nuls = false;
 	if (len > UINT32_MAX / 2)
 		return ERR_TOO_LARGE;
 	shrink_values(json);

@@ -44,6 +44,7 @@ struct json {
 	size_t count, capacity;
 	char *strings;
 	size_t strings_capacity;
+	bool has_nuls;	     /* a name or string of the document has a NUL in it */
 	size_t error_offset; /* after ERR_SYNTAX: the byte where it stopped making sense */
 };
 

@@ -7,6 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum csv_state {
 	FIELD_START,
@@ -337,6 +340,21 @@ static int take_byte(struct csv *csv, char c)
 	return structure(csv, c);
 }
 
+#ifdef __SSE2__
+/* A bit for each of sixteen bytes that is no ordinary ASCII; signed, so what is beyond it, too. */
+static unsigned others_of_sixteen(const char *bytes)
+{
+	__m128i block = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+	__m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+	__m128i comma = _mm_cmpeq_epi8(block, _mm_set1_epi8(','));
+	__m128i delete = _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f));
+	__m128i below = _mm_cmplt_epi8(block, _mm_set1_epi8(' '));
+
+	return (unsigned)_mm_movemask_epi8(
+		_mm_or_si128(_mm_or_si128(quote, comma), _mm_or_si128(delete, below)));
+}
+#endif
+
 /* A run of ordinary ASCII inside a field, the bulk of most files, goes in one piece. */
 static size_t plain_run(const struct csv *csv, const char *bytes, size_t len)
 {
@@ -344,6 +362,14 @@ static size_t plain_run(const struct csv *csv, const char *bytes, size_t len)
 
 	if ((csv->state != UNQUOTED && csv->state != QUOTED) || csv->utf8.need != 0)
 		return 0;
+#ifdef __SSE2__
+	for (; len - n >= 16; n += 16) {
+		unsigned others = others_of_sixteen(bytes + n);
+
+		if (others != 0)
+			return n + (size_t)__builtin_ctz(others);
+	}
+#endif
 	while (n < len && bytes[n] >= ' ' && bytes[n] < 0x7f && bytes[n] != '"' && bytes[n] != ',')
 		n++;
 	return n;

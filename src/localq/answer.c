@@ -3,104 +3,60 @@
 #include "localq/answer_xml.h"
 #include "localq/blob.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
-/* How many bytes from the start need no escape, counted in eights. */
-static size_t plain_prefix(const char *text, size_t len)
+/* None of eight bytes is below 0x20, a quote or a backslash: the classic test for a zero byte. */
+static bool eight_are_plain(const char *text)
+{
+	uint64_t x, quote, backslash;
+
+	memcpy(&x, text, 8);
+	quote = x ^ ONES * '"';
+	backslash = x ^ ONES * '\\';
+	return ((((x - ONES * 0x20) & ~x) | ((quote - ONES) & ~quote) |
+			((backslash - ONES) & ~backslash)) &
+		       HIGHS) == 0;
+}
+
+/* Nothing of it needs an escape; false: something may. */
+static bool is_plain(const char *text, size_t len)
 {
 	size_t at = 0;
 
 	while (len - at >= 8) {
-		uint64_t x, quote, backslash;
-
-		memcpy(&x, text + at, 8);
-		quote = x ^ ONES * '"';
-		backslash = x ^ ONES * '\\';
-		/* Below 0x20, or equal: the classic test for a zero byte. */
-		if (((x - ONES * 0x20) & ~x & HIGHS) != 0 ||
-			((quote - ONES) & ~quote & HIGHS) != 0 ||
-			((backslash - ONES) & ~backslash & HIGHS) != 0)
-			break;
+		if (!eight_are_plain(text + at))
+			return false;
 		at += 8;
 	}
-	return at;
-}
-
-/* The letter after the backslash (RFC 8259, section 7); 0: no escape, 'u': by its number. */
-static char escape_letter(uint8_t c)
-{
-	switch (c) {
-	case '"':
-	case '\\':
-		return (char)c;
-	case '\n':
-		return 'n';
-	case '\r':
-		return 'r';
-	case '\t':
-		return 't';
-	case '\b':
-		return 'b';
-	case '\f':
-		return 'f';
-	default:
-		return c < 0x20 ? 'u' : '\0';
-	}
-}
-
-static void append_escape(struct buf *buf, uint8_t c)
-{
-	static const char hex[] = "0123456789abcdef";
-	const char escape[] = {'\\', escape_letter(c), '0', '0', hex[c >> 4], hex[c & 15]};
-
-	buf_append(buf, escape, escape[1] == 'u' ? 6 : 2);
-}
-
-/* How many bytes from the start need no escape. */
-static size_t plain_bytes(const char *text, size_t len)
-{
-	size_t at = plain_prefix(text, len);
-
-	while (at < len && escape_letter((uint8_t)text[at]) == '\0')
-		at++;
-	return at;
-}
-
-static void append_escaped(struct buf *buf, const char *text, size_t len)
-{
-	while (len > 0) {
-		size_t plain = plain_bytes(text, len);
-
-		buf_append(buf, text, plain);
-		if (plain == len)
-			return;
-		append_escape(buf, (uint8_t)text[plain++]);
-		text += plain;
-		len -= plain;
-	}
+	/* The last eight once more, in place of fewer. */
+	if (len >= 8)
+		return eight_are_plain(text + len - 8);
+	for (; at < len; at++)
+		if ((uint8_t)text[at] < 0x20 || text[at] == '"' || text[at] == '\\')
+			return false;
+	return true;
 }
 
 /* `before` and `after` stand around the quotes; '\0': nothing does. */
 static void append_quoted(struct buf *buf, char before, const char *text, size_t len, char after)
 {
-	size_t plain = plain_bytes(text, len);
-	char *start = buf_reserve(buf, plain + 4), *at = start;
+	bool plain = is_plain(text, len);
+	char *start = buf_reserve(buf, len + 4), *at = start;
 
 	if (start == NULL)
 		return;
 	if (before != '\0')
 		*at++ = before;
 	*at++ = '"';
-	memcpy(at, text, plain);
-	at += plain;
-	if (plain < len) {
+	if (plain) {
+		memcpy(at, text, len);
+		at += len;
+	} else {
 		buf_advance(buf, (size_t)(at - start));
-		append_escaped(buf, text + plain, len - plain);
+		buf_append_json(buf, text, len);
 		start = at = buf_reserve(buf, 2);
 		if (start == NULL)
 			return;
@@ -251,18 +207,31 @@ void answer_bool(struct answer *answer, const char *name, bool value)
 	append_plain(answer, name, value ? "true" : "false");
 }
 
+/* The digits, at the end of `room`; returns where they begin. */
+static const char *digits_of(int64_t value, char room[24])
+{
+	uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	char *at = room + 23;
+
+	*at = '\0';
+	do
+		*--at = (char)('0' + left % 10);
+	while ((left /= 10) != 0);
+	if (value < 0)
+		*--at = '-';
+	return at;
+}
+
 void answer_int(struct answer *answer, const char *name, int64_t value)
 {
-	char text[24];
+	char room[24];
 
-	snprintf(text, sizeof(text), "%" PRId64, value);
-	append_plain(answer, name, text);
+	append_plain(answer, name, digits_of(value, room));
 }
 
 void answer_int_text(struct answer *answer, const char *name, int64_t value)
 {
-	char text[24];
+	char room[24];
 
-	snprintf(text, sizeof(text), "%" PRId64, value);
-	answer_text(answer, name, text);
+	answer_text(answer, name, digits_of(value, room));
 }

@@ -19,17 +19,31 @@ void blob_encode(const uint8_t *bytes, size_t len, char *ret)
 	}
 }
 
+/* One more than the digit's value; 0: it is none. */
+#define FOUR(c, value) \
+	[c] = (value) + 1, [(c) + 1] = (value) + 2, [(c) + 2] = (value) + 3, [(c) + 3] = (value) + 4
+#define TWENTY_FOUR(c, value)                                                   \
+	FOUR(c, value), FOUR((c) + 4, (value) + 4), FOUR((c) + 8, (value) + 8), \
+		FOUR((c) + 12, (value) + 12), FOUR((c) + 16, (value) + 16),     \
+		FOUR((c) + 20, (value) + 20)
+static const uint8_t values[256] = {
+	TWENTY_FOUR('A', 0),
+	['Y'] = 25,
+	['Z'] = 26,
+	TWENTY_FOUR('a', 26),
+	['y'] = 51,
+	['z'] = 52,
+	FOUR('0', 52),
+	FOUR('4', 56),
+	['8'] = 61,
+	['9'] = 62,
+	['+'] = 63,
+	['/'] = 64,
+};
+
 static int digit(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
+	return values[(uint8_t)c] - 1;
 }
 
 bool blob_decode(const char *text, size_t len, uint8_t *ret, size_t *ret_len)

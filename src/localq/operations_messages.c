@@ -18,32 +18,34 @@ struct outgoing {
 	char content_id[FIFO_DEDUPLICATION_BYTES]; /* may be the message's deduplication id */
 };
 
+/* What counts towards SQS's limits. */
 static size_t message_bytes(const struct json_value *source)
 {
-	const char *body = params_text_or_null(source, "MessageBody");
+	const struct json_value *body = params_member(source, "MessageBody");
 
-	return (body != NULL ? strlen(body) : 0) +
+	return (body != NULL && body->kind == JSON_STRING ? body->string_bytes : 0) +
 	       attributes_size(params_member(source, "MessageAttributes"));
 }
 
+/* `map`: the message's attributes, or NULL. */
 static enum fault read_body(const struct store_queue *queue, const struct json_value *source,
-	bool in_batch, struct outgoing *ret, struct problem *problem)
+	const struct json_value *map, bool in_batch, struct outgoing *ret, struct problem *problem)
 {
 	int64_t limit =
 		queue_attribute_int(&queue->attributes, QUEUE_ATTRIBUTE_MAXIMUM_MESSAGE_SIZE);
-	const char *body;
-	enum fault fault = params_required_text(source, "MessageBody", &body, problem);
+	const struct json_value *body = params_member(source, "MessageBody");
+	const char *text;
 
-	if (fault != FAULT_NONE)
-		return fault;
-	ret->message.body = body;
-	ret->message.body_bytes = strlen(body);
-	if (message_bytes(source) > (size_t)limit)
+	if (body == NULL || body->kind != JSON_STRING || body->string_bytes == 0)
+		return params_required_text(source, "MessageBody", &text, problem);
+	ret->message.body = body->string;
+	ret->message.body_bytes = body->string_bytes;
+	if (ret->message.body_bytes + attributes_size(map) > (size_t)limit)
 		return problem_set(problem, FAULT_INVALID_PARAMETER_VALUE,
 			"One or more parameters %s. Reason: Message must be shorter than %lld "
 			"bytes.",
 			in_batch ? "cannot be validated" : "are invalid", (long long)limit);
-	if (!text_is_message(body, ret->message.body_bytes))
+	if (!text_is_message(body->string, body->string_bytes))
 		return problem_set(problem, FAULT_INVALID_MESSAGE_CONTENTS,
 			"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | "
 			"#x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.");
@@ -51,15 +53,14 @@ static enum fault read_body(const struct store_queue *queue, const struct json_v
 }
 
 static enum fault read_message_attributes(struct service *service, const struct json_value *source,
-	struct outgoing *ret, struct problem *problem)
+	const struct json_value *map, struct outgoing *ret, struct problem *problem)
 {
-	const struct json_value *map, *system_map;
-	enum fault fault = params_object(source, "MessageAttributes", &map, problem);
+	const struct json_value *system_map;
+	enum fault fault;
 
 	buf_clear(&service->attributes);
 	buf_clear(&service->system_attributes);
-	if (fault == FAULT_NONE)
-		fault = attributes_encode(map, &service->attributes, problem);
+	fault = attributes_encode(map, &service->attributes, problem);
 	if (fault == FAULT_NONE)
 		fault = params_object(source, "MessageSystemAttributes", &system_map, problem);
 	if (fault == FAULT_NONE)
@@ -77,14 +78,16 @@ static enum fault read_message_attributes(struct service *service, const struct 
 static enum fault read_outgoing(struct call *call, const struct store_queue *queue,
 	const struct json_value *source, struct outgoing *ret, struct problem *problem)
 {
+	const struct json_value *map;
 	int64_t delay_s;
 	bool given;
-	enum fault fault;
+	enum fault fault = params_object(source, "MessageAttributes", &map, problem);
 
 	memset(ret, 0, sizeof(*ret));
-	fault = read_body(queue, source, source != call->params, ret, problem);
 	if (fault == FAULT_NONE)
-		fault = read_message_attributes(call->service, source, ret, problem);
+		fault = read_body(queue, source, map, source != call->params, ret, problem);
+	if (fault == FAULT_NONE)
+		fault = read_message_attributes(call->service, source, map, ret, problem);
 	if (fault == FAULT_NONE)
 		fault = fifo_read(queue, source, call->service->hasher, ret->content_id,
 			&ret->message, problem);

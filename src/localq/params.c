@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NUL_ESCAPE "\\u0000"
-
 /* `string` lies in memory of the parser's. */
 static void replace_nuls(struct json *json, const char *string, size_t len)
 {
@@ -48,7 +46,7 @@ enum fault params_parse(struct json *json, const char *body, size_t len,
 	if (err != 0 || json_root(json)->kind != JSON_OBJECT)
 		return problem_set(problem, FAULT_SERIALIZATION,
 			"The body must be one JSON object, in UTF-8.");
-	if (memmem(body, len, NUL_ESCAPE, strlen(NUL_ESCAPE)) != NULL)
+	if (json->has_nuls)
 		replace_all_nuls(json);
 	*ret = json_root(json);
 	return FAULT_NONE;

@@ -1,7 +1,7 @@
 #include "localq/text.h"
 
+#include <endian.h>
 #include <string.h>
-
 #include <strings.h>
 
 #define FIFO_SUFFIX ".fifo"
@@ -171,25 +171,51 @@ bool text_to_int(const char *text, int64_t *ret)
 	return true;
 }
 
+/* The digits of four bytes, all eight at once. */
+static void hex_of_four(const uint8_t bytes[4], char ret[8])
+{
+	uint32_t four;
+	uint64_t x;
+
+	memcpy(&four, bytes, 4);
+	x = le32toh(four);
+	x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
+	x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	x = (x >> 4 & UINT64_C(0x000f000f000f000f)) | (x & UINT64_C(0x000f000f000f000f)) << 8;
+	/* One in each that is above nine, whose letter is 39 further than a digit would be. */
+	x += ONES * '0' + ((x + ONES * 6) >> 4 & ONES) * 39;
+	x = htole64(x);
+	memcpy(ret, &x, 8);
+}
+
 void text_hex(const uint8_t *bytes, size_t len, char *ret)
 {
-	static const char digits[] = "0123456789abcdef";
+	char last[8];
 
-	for (size_t i = 0; i < len; i++) {
-		*ret++ = digits[bytes[i] >> 4];
-		*ret++ = digits[bytes[i] & 15];
+	for (; len >= 4; len -= 4, bytes += 4, ret += 8)
+		hex_of_four(bytes, ret);
+	if (len > 0) {
+		uint8_t rest[4] = {0};
+
+		memcpy(rest, bytes, len);
+		hex_of_four(rest, last);
+		memcpy(ret, last, 2 * len);
+		ret += 2 * len;
 	}
 	*ret = '\0';
 }
 
 void text_uuid(const uint8_t uuid[16], char ret[TEXT_UUID_BYTES])
 {
-	static const uint8_t groups[] = {4, 2, 2, 2, 6};
+	static const uint8_t groups[] = {8, 4, 4, 4, 12};
+	char hex[33];
+	const char *from = hex;
 
+	text_hex(uuid, 16, hex);
 	for (size_t i = 0; i < sizeof(groups); i++) {
-		text_hex(uuid, groups[i], ret);
-		uuid += groups[i];
-		ret += 2 * groups[i];
+		memcpy(ret, from, groups[i]);
+		from += groups[i];
+		ret += groups[i];
 		*ret++ = '-';
 	}
 	ret[-1] = '\0';
