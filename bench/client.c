@@ -46,8 +46,6 @@ int main(int argc, char **argv)
 		.timeout_ms = 60000,
 		.max_answer_bytes = 4096, /* about what http_target.c takes */
 		.truncate_answer = true,
-		/* As long as an exchange may take: thousands of TLS handshakes begin at once. */
-		.connect_timeout_ms = 30000,
 	};
 	uv_loop_t loop;
 	int code;

@@ -130,8 +130,8 @@ static const char *const steps[] = {
 	"CREATE INDEX tenants_waiting ON tenants(lane, head_ms) WHERE ready=0;",
 
 	/* First receives: store_flights.c. What was received already is timed. */
-	"CREATE TABLE flights(id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL,"
-	" visible_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL);",
+	("CREATE TABLE flights(id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL,"
+	 " visible_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL);"),
 };
 
 #define SCHEMA_VERSION (1 + (int)(sizeof(steps) / sizeof(steps[0])))
