@@ -284,7 +284,7 @@ static void test_every_range(void **state)
 			assert_int_equal(option_set(o, text, &base), ERR_LIMIT);
 		}
 	}
-	assert_int_equal(seen, 28);
+	assert_int_equal(seen, 29);
 }
 
 static void test_limits(void **state)

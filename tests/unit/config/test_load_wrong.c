@@ -70,7 +70,7 @@ static const struct fixture_bad_case bad_keys[] = {
 		"t.yaml:2:15: destinations[0].verify: unknown key; expected one of name, when, "
 		"request, auth, timeout, connect_timeout, concurrency, adaptive, rate, breaker, "
 		"accept, "
-		"outcomes, retry, http_version, trace, ca_file\n"},
+		"outcomes, retry, retry_after_path, http_version, trace, ca_file\n"},
 	{"queue.url: x\n",
 		"t.yaml:1:1: \"queue.url\": unknown key; expected one of " TOP_KEYS "\n"},
 	{"destinations[]: {name: x}\n",
