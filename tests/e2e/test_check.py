@@ -34,7 +34,7 @@ def test_sample_is_valid_and_hides_its_secret(bunshin):
     assert value["destinations"][0]["rate"] == "2000/s"
     assert value["destinations"][0]["outcomes"]["when_body"] == [
         {"status": [429], "path": None, "equals": None, "contains": "monthly limit",
-         "outcome": "breaker"}]
+         "outcome": "quota"}]
 
 
 def test_every_option_of_a_destination_is_shown_as_it_is_in_force(bunshin):
@@ -71,9 +71,11 @@ destinations:
     assert push["when"] == {"channel": ["push"], "user.lang": ["ja", "en"]}
     assert (push["rate"], push["adaptive"], push["breaker"]) == ("90/m", False, {"failures": False})
     assert push["outcomes"] == {"retry": [], "throttle": [420], "breaker": [],
-                                "permanent": [404, "410-411"], "when_body": []}
+                                "permanent": [404, "410-411"], "quota": [], "unregistered": [],
+                                "ambiguous": [], "when_body": []}
     assert push["retry"] == {"max_attempts": 10, "base": "2s", "cap": "10s",
-                             "jitter": "decorrelated"}
+                             "jitter": "decorrelated", "ambiguous": True}
+    assert push["retry_after_path"] is None
     again = bunshin.run("check", "-c", bunshin.write_config(answer.out, "printed.yaml"))
     assert (again.exit, again.out) == (0, answer.out)
 

@@ -1,6 +1,7 @@
 """The destination files of conf/destinations/, each against `bunshin sink --as` its provider."""
 
 import json
+import subprocess
 import uuid
 from collections import Counter
 from datetime import datetime
@@ -444,9 +445,22 @@ def test_slack_answers(bunshin):
     assert (status, text) == (429, b"rate_limited") and int(headers["Retry-After"]) > 3000
 
 
+WEBHOOK = {"WEBHOOK_URL": "https://example.org/hooks",
+           "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+
+
+def apns_key(directory):
+    path = directory / "AuthKey.p8"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-out", path], check=True, capture_output=True)
+    return {"APNS_KEY_FILE": str(path), "APNS_KEY_ID": "ABC123DEFG", "APNS_TEAM_ID": "DEF123GHIJ",
+            "APNS_TOPIC": "com.example.app"}
+
+
 @pytest.mark.parametrize("path", sorted(DESTINATIONS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_file_is_a_configuration(bunshin, path):
     environment = {**LINE_TOKEN, **TELEGRAM_TOKEN, **TWILIO, **SLACK, **FCM, "QUEUE_NAME": "jobs",
-                   "LEDGER": str(bunshin.directory / "ledger")}
+                   "LEDGER": str(bunshin.directory / "ledger"), **WEBHOOK,
+                   **apns_key(bunshin.directory)}
     result = bunshin.run("check", "-c", path, env=environment)
     assert result.exit == 0, result
