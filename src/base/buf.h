@@ -49,7 +49,7 @@ void buf_advance(struct buf *buf, size_t len);
 /* Drops everything past `len` (at most the present length). */
 void buf_truncate(struct buf *buf, size_t len);
 
-/* The same for one byte, which mostly finds room. */
+/* buf_append() of one byte, which mostly finds room. */
 static inline int buf_append_char(struct buf *buf, char c)
 {
 	if (buf->err || !buf->data || buf->len == buf->capacity)

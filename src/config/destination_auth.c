@@ -266,23 +266,22 @@ static int check_header(
 	return report(reader, scope, key, what);
 }
 
-static int check_webhook_headers(struct reader *reader, const struct scope *scope)
+/* The headers that a type makes by itself, up to a NULL. */
+static int check_made_headers(
+	struct reader *reader, const struct scope *scope, enum config_auth_type type)
 {
-	static const char *const names[] = {"webhook-id", "webhook-timestamp", "webhook-signature"};
+	static const char *const made[][4] = {
+		[CONFIG_AUTH_STANDARD_WEBHOOKS] = {"webhook-id", "webhook-timestamp",
+			"webhook-signature"},
+		[CONFIG_AUTH_HMAC] = {NULL},
+		[CONFIG_AUTH_APNS] = {"authorization"},
+		[CONFIG_AUTH_GOOGLE] = {"authorization"},
+		[CONFIG_AUTH_AWS] = {"Authorization", "X-Amz-Date", "X-Amz-Security-Token"},
+	};
 	int err = 0;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && err == 0; i++)
-		err = check_header(reader, scope, "type", names[i]);
-	return err;
-}
-
-static int check_aws_headers(struct reader *reader, const struct scope *scope)
-{
-	static const char *const names[] = {"Authorization", "X-Amz-Date", "X-Amz-Security-Token"};
-	int err = 0;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && err == 0; i++)
-		err = check_header(reader, scope, "type", names[i]);
+	for (size_t i = 0; made[type][i] != NULL && err == 0; i++)
+		err = check_header(reader, scope, "type", made[type][i]);
 	return err;
 }
 
@@ -368,20 +367,6 @@ static int read_key_file(struct reader *reader, const struct scope *scope, const
 					    : report_file(reader, scope, option, path, problem);
 }
 
-static int check_bearer(struct reader *reader, const struct scope *scope)
-{
-	const struct config_destination *destination = scope->base;
-	const struct config_auth *auth = &destination->auth;
-	int err = check_header(reader, scope, "type", "authorization");
-
-	if (err == 0 && auth->type == CONFIG_AUTH_APNS)
-		err = read_key_file(reader, scope, "key_file", auth->key_file, take_key);
-	if (err == 0 && auth->type == CONFIG_AUTH_GOOGLE)
-		err = read_key_file(reader, scope, "service_account_file",
-			auth->service_account_file, take_account);
-	return err;
-}
-
 int destination_check_auth(struct reader *reader, const struct scope *scope)
 {
 	const struct config_destination *destination = scope->base;
@@ -392,14 +377,16 @@ int destination_check_auth(struct reader *reader, const struct scope *scope)
 	if (err != 0 || reader->error_count != errors || type == CONFIG_AUTH_NONE)
 		return err;
 	err = check_secrets(reader, scope);
-	if (err == 0 && type == CONFIG_AUTH_STANDARD_WEBHOOKS)
-		err = check_webhook_headers(reader, scope);
-	if (err == 0 && type == CONFIG_AUTH_AWS)
-		err = check_aws_headers(reader, scope);
+	if (err == 0)
+		err = check_made_headers(reader, scope, type);
 	if (err == 0 && type == CONFIG_AUTH_HMAC)
 		err = check_hmac(reader, scope);
-	if (err == 0 && (type == CONFIG_AUTH_APNS || type == CONFIG_AUTH_GOOGLE))
-		err = check_bearer(reader, scope);
+	if (err == 0 && type == CONFIG_AUTH_APNS)
+		err = read_key_file(
+			reader, scope, "key_file", destination->auth.key_file, take_key);
+	if (err == 0 && type == CONFIG_AUTH_GOOGLE)
+		err = read_key_file(reader, scope, "service_account_file",
+			destination->auth.service_account_file, take_account);
 	return err;
 }
 

@@ -110,6 +110,8 @@ static void recycle(struct http_exchange *exchange)
 	list_remove(&exchange->node);
 	wipe_secrets(exchange);
 	blank(&exchange->url);
+	if (exchange->set_url.capacity > POOLED_BUFFER_BYTES)
+		blank(&exchange->set_url);
 	blank(&exchange->body);
 	blank(&exchange->headers);
 	blank(&exchange->answer);

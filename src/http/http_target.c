@@ -172,40 +172,64 @@ static void on_answer(
 	finish(attempt, &result);
 }
 
+/* Where a request's headers go: into an exchange, or before somebody's eyes. */
+struct outlet {
+	http_signer_add *add;
+	void *arg;
+};
+
+static int send_header(void *arg, const char *name, const char *value, const char *shown)
+{
+	return http_exchange_add_header(arg, name, value);
+}
+
+static int show_header(void *arg, const char *name, const char *value, const char *shown)
+{
+	return buf_appendf(arg, "%s: %s\n", name, shown != NULL ? shown : value);
+}
+
 /* For the signer. */
-static int note_header(struct http_target *target, const char *name, const struct buf *value)
+static int note_header(struct http_target *target, const char *name)
 {
 	if (target->signer.ops == NULL || !target->signer.ops->wants_headers)
 		return 0;
 	buf_append(&target->signed_headers, name, strlen(name) + 1);
-	return buf_append(&target->signed_headers, buf_string(value), value->len + 1);
+	return buf_append(
+		&target->signed_headers, buf_string(&target->header), target->header.len + 1);
 }
 
-/* With the value in target->header. */
-static int add_header(struct http_target *target, struct http_exchange *exchange, const char *name,
-	struct buf *reason)
+static int refuse_header(const char *name, struct buf *reason)
 {
-	int err = http_exchange_add_header(exchange, name, buf_string(&target->header));
-
-	if (err == ERR_ARGUMENT) {
-		buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
-		err = ERR_TEMPLATE;
-	}
-	return err == 0 ? note_header(target, name, &target->header) : err;
+	buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
+	return ERR_TEMPLATE;
 }
 
-static int fill_headers(struct http_target *target, struct render *render,
-	struct http_exchange *exchange, struct buf *reason)
+/* With the value in target->header; `shown` stands for it, NULL: itself. */
+static int put_header(struct http_target *target, const struct outlet *outlet, const char *name,
+	const char *shown, struct buf *reason)
+{
+	int err = target->header.err;
+
+	if (err == 0)
+		err = outlet->add(outlet->arg, name, buf_string(&target->header), shown);
+	if (err == ERR_ARGUMENT || err == ERR_TOO_LARGE)
+		return refuse_header(name, reason);
+	return err == 0 ? note_header(target, name) : err;
+}
+
+static int put_configured(struct http_target *target, struct render *render,
+	const struct outlet *outlet, struct buf *reason)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < target->destination->request.header_count && err == 0; i++) {
-		const char *name = target->destination->request.headers[i].name;
+		const struct config_header *header = &target->destination->request.headers[i];
 
 		buf_clear(&target->header);
 		err = render_header(render, i, &target->header, reason);
 		if (err == 0)
-			err = add_header(target, exchange, name, reason);
+			err = put_header(target, outlet, header->name,
+				header->secret ? "[hidden]" : NULL, reason);
 	}
 	return err;
 }
@@ -247,8 +271,8 @@ static unsigned make_trace(const struct http_target *target, const struct queue_
 	return carrier.invalid;
 }
 
-static int fill_trace(struct http_target *target, const struct queue_message *message,
-	struct http_exchange *exchange, struct buf *reason)
+static int put_trace(struct http_target *target, const struct queue_message *message,
+	const struct outlet *outlet, struct buf *reason)
 {
 	struct trace_headers headers;
 	int err = 0;
@@ -258,21 +282,20 @@ static int fill_trace(struct http_target *target, const struct queue_message *me
 		const struct trace_header *row = &headers.rows[i];
 
 		buf_clear(&target->header);
-		err = buf_append(&target->header, row->value, row->value_bytes);
-		if (err == 0)
-			err = add_header(target, exchange, row->name, reason);
+		buf_append(&target->header, row->value, row->value_bytes);
+		err = put_header(target, outlet, row->name, NULL, reason);
 	}
 	return err;
 }
 
 /* The message's attributes that are text, as headers. */
-static int fill_attributes(struct http_target *target, const struct queue_message *message,
-	struct http_exchange *exchange, struct buf *reason)
+static int put_attributes(struct http_target *target, const struct queue_message *message,
+	const struct outlet *outlet, struct buf *reason)
 {
 	const char *prefix = target->destination->request.attribute_headers;
 	int err = 0;
 
-	for (size_t i = 0; prefix && i < message->attribute_count && err == 0; i++) {
+	for (size_t i = 0; prefix != NULL && i < message->attribute_count && err == 0; i++) {
 		const struct queue_attribute *attribute = &message->attributes[i];
 		char name[512]; /* SQS: up to 256 bytes of letters, digits, _ - . */
 
@@ -280,61 +303,61 @@ static int fill_attributes(struct http_target *target, const struct queue_messag
 			continue;
 		snprintf(name, sizeof(name), "%s%s", prefix, attribute->name);
 		buf_clear(&target->header);
-		err = buf_append(&target->header, attribute->value, attribute->value_bytes);
-		if (err == 0 && memchr(attribute->value, '\0', attribute->value_bytes))
-			err = ERR_ARGUMENT;
-		if (err == 0)
-			err = add_header(target, exchange, name, reason);
-		if (err == ERR_ARGUMENT || err == ERR_TOO_LARGE) {
-			buf_appendf(reason, "header \"%s\" cannot be sent with this value", name);
-			err = ERR_TEMPLATE;
-		}
+		buf_append(&target->header, attribute->value, attribute->value_bytes);
+		err = memchr(attribute->value, '\0', attribute->value_bytes) != NULL
+			      ? refuse_header(name, reason)
+			      : put_header(target, outlet, name, NULL, reason);
 	}
 	return err;
 }
 
-static int add_signed(void *arg, const char *name, const char *value, const char *shown)
-{
-	return http_exchange_add_header(arg, name, value);
-}
-
-static int sign(struct http_target *target, const struct queue_message *message,
-	struct http_exchange *exchange, struct buf *reason)
+static int sign(struct http_target *target, const struct queue_message *message, const char *url,
+	const struct buf *body, const struct outlet *outlet, struct buf *reason)
 {
 	const struct http_signer_request request = {
 		.method = target->destination->request.method,
-		.url = buf_string(http_exchange_url(exchange)),
-		.body = http_exchange_body(exchange),
+		.url = url,
+		.body = body,
 		.headers = &target->signed_headers,
 		.message = message,
 		.now_epoch_ms = clock_wall_epoch_ms(target->clock),
 	};
 
 	return target->signer.ops->sign(
-		target->signer.impl, &request, add_signed, exchange, reason);
+		target->signer.impl, &request, outlet->add, outlet->arg, reason);
 }
 
-static int fill(struct http_target *target, const struct queue_message *message,
-	struct http_exchange *exchange, struct buf *reason)
+/* The whole request: with what is rendered into url and body, headers go to the outlet. */
+static int fill(struct http_target *target, const struct queue_message *message, struct buf *url,
+	struct buf *body, const struct outlet *outlet, struct buf *reason)
 {
 	struct render render;
 	int err;
 
 	render_init(&render, target->destination, message, &target->json);
 	buf_clear(&target->signed_headers);
-	http_exchange_set_method(exchange, target->destination->request.method);
-	err = render_url(&render, http_exchange_url(exchange), reason);
+	err = render_url(&render, url, reason);
 	if (err == 0)
-		err = fill_headers(target, &render, exchange, reason);
+		err = put_configured(target, &render, outlet, reason);
 	if (err == 0)
-		err = fill_attributes(target, message, exchange, reason);
+		err = put_attributes(target, message, outlet, reason);
 	if (err == 0)
-		err = fill_trace(target, message, exchange, reason);
+		err = put_trace(target, message, outlet, reason);
 	if (err == 0)
-		err = render_body(&render, http_exchange_body(exchange), reason);
+		err = render_body(&render, body, reason);
 	if (err == 0 && target->signer.ops != NULL)
-		err = sign(target, message, exchange, reason);
+		err = sign(target, message, buf_string(url), body, outlet, reason);
 	return err;
+}
+
+static int fill_exchange(struct http_target *target, const struct queue_message *message,
+	struct http_exchange *exchange, struct buf *reason)
+{
+	const struct outlet outlet = {.add = send_header, .arg = exchange};
+
+	http_exchange_set_method(exchange, target->destination->request.method);
+	return fill(target, message, http_exchange_url(exchange), http_exchange_body(exchange),
+		&outlet, reason);
 }
 
 /* What cannot be rendered or signed is an attempt that failed, and is told so later. */
@@ -364,7 +387,7 @@ static int target_start(void *impl, const struct queue_message *message, target_
 	}
 	attempt->done = done;
 	attempt->arg = arg;
-	err = fill(target, message, exchange, &attempt->reason);
+	err = fill_exchange(target, message, exchange, &attempt->reason);
 	if (err != 0)
 		http_exchange_discard(exchange);
 	else
@@ -488,78 +511,22 @@ void http_target_close(struct http_target *target)
 	uv_close((uv_handle_t *)&target->tell, on_closed);
 }
 
-static int preview_trace(
-	struct http_target *target, const struct queue_message *message, struct buf *out)
-{
-	struct trace_headers headers;
-	int err = 0;
-
-	make_trace(target, message, &headers);
-	for (size_t i = 0; i < headers.count && err == 0; i++) {
-		buf_clear(&target->header);
-		buf_append(&target->header, headers.rows[i].value, headers.rows[i].value_bytes);
-		buf_appendf(out, "%s: %s\n", headers.rows[i].name, buf_string(&target->header));
-		err = note_header(target, headers.rows[i].name, &target->header);
-	}
-	return err;
-}
-
-static int preview_header(void *arg, const char *name, const char *value, const char *shown)
-{
-	return buf_appendf(arg, "%s: %s\n", name, shown != NULL ? shown : value);
-}
-
-/* The lines of the headers, with those that signing adds; `body` is rendered already. */
-static int preview_headers(struct http_target *target, struct render *render, const char *url,
-	const struct buf *body, struct buf *out, struct buf *reason)
-{
-	const struct config_destination *destination = target->destination;
-	const struct http_signer_request request = {.method = destination->request.method,
-		.url = url,
-		.body = body,
-		.headers = &target->signed_headers,
-		.message = render->message,
-		.now_epoch_ms = clock_wall_epoch_ms(target->clock)};
-	int err = 0;
-
-	buf_clear(&target->signed_headers);
-	for (size_t i = 0; err == 0 && i < destination->request.header_count; i++) {
-		const struct config_header *header = &destination->request.headers[i];
-
-		buf_clear(&target->header);
-		err = render_header(render, i, &target->header, reason);
-		buf_appendf(out, "%s: %s\n", header->name,
-			header->secret ? "[hidden]" : buf_string(&target->header));
-		if (err == 0)
-			err = note_header(target, header->name, &target->header);
-	}
-	if (err == 0)
-		err = preview_trace(target, render->message, out);
-	if (err == 0 && target->signer.ops != NULL)
-		err = target->signer.ops->sign(
-			target->signer.impl, &request, preview_header, out, reason);
-	return err;
-}
-
 int http_target_preview(struct http_target *target, const struct queue_message *message,
 	struct buf *out, struct buf *reason)
 {
-	struct render render;
-	struct buf url = BUF_INIT(out->max), body = BUF_INIT(out->max);
-	int err;
+	struct buf url = BUF_INIT(out->max), body = BUF_INIT(out->max),
+		   headers = BUF_INIT(out->max);
+	const struct outlet outlet = {.add = show_header, .arg = &headers};
+	int err = fill(target, message, &url, &body, &outlet, reason);
 
-	render_init(&render, target->destination, message, &target->json);
-	err = render_url(&render, &url, reason);
-	buf_appendf(out, "%s %s\n", target->destination->request.method, buf_string(&url));
-	if (err == 0)
-		err = render_body(&render, &body, reason);
-	if (err == 0)
-		err = preview_headers(target, &render, buf_string(&url), &body, out, reason);
+	buf_appendf(out, "%s %s\n%s", target->destination->request.method, buf_string(&url),
+		buf_string(&headers));
 	if (err == 0) {
 		buf_append_char(out, '\n');
 		buf_append(out, buf_string(&body), body.len);
 	}
 	buf_wipe(&url);
+	buf_wipe(&headers);
 	buf_wipe(&body);
 	return err != 0 ? err : out->err;
 }

@@ -5,66 +5,16 @@
 
 #include <string.h>
 
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-
-/* None of eight bytes is below 0x20, a quote or a backslash: the classic test for a zero byte. */
-static bool eight_are_plain(const char *text)
-{
-	uint64_t x, quote, backslash;
-
-	memcpy(&x, text, 8);
-	quote = x ^ ONES * '"';
-	backslash = x ^ ONES * '\\';
-	return ((((x - ONES * 0x20) & ~x) | ((quote - ONES) & ~quote) |
-			((backslash - ONES) & ~backslash)) &
-		       HIGHS) == 0;
-}
-
-/* Nothing of it needs an escape; false: something may. */
-static bool is_plain(const char *text, size_t len)
-{
-	size_t at = 0;
-
-	while (len - at >= 8) {
-		if (!eight_are_plain(text + at))
-			return false;
-		at += 8;
-	}
-	/* The last eight once more, in place of fewer. */
-	if (len >= 8)
-		return eight_are_plain(text + len - 8);
-	for (; at < len; at++)
-		if ((uint8_t)text[at] < 0x20 || text[at] == '"' || text[at] == '\\')
-			return false;
-	return true;
-}
-
 /* `before` and `after` stand around the quotes; '\0': nothing does. */
 static void append_quoted(struct buf *buf, char before, const char *text, size_t len, char after)
 {
-	bool plain = is_plain(text, len);
-	char *start = buf_reserve(buf, len + 4), *at = start;
-
-	if (start == NULL)
-		return;
 	if (before != '\0')
-		*at++ = before;
-	*at++ = '"';
-	if (plain) {
-		memcpy(at, text, len);
-		at += len;
-	} else {
-		buf_advance(buf, (size_t)(at - start));
-		buf_append_json(buf, text, len);
-		start = at = buf_reserve(buf, 2);
-		if (start == NULL)
-			return;
-	}
-	*at++ = '"';
+		buf_append_char(buf, before);
+	buf_append_char(buf, '"');
+	buf_append_json(buf, text, len);
+	buf_append_char(buf, '"');
 	if (after != '\0')
-		*at++ = after;
-	buf_advance(buf, (size_t)(at - start));
+		buf_append_char(buf, after);
 }
 
 /* What goes before a value: a comma unless it is the first in its container, and its name. */

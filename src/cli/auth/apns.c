@@ -3,8 +3,8 @@
  */
 #include "signing/apns.h"
 
-#include "base/log.h"
 #include "bunshin/error.h"
+#include "cli/auth/bearer.h"
 #include "cli/auth/signers.h"
 
 #include <stdio.h>
@@ -23,27 +23,17 @@
 struct apns_signer {
 	struct clock clock;
 	struct apns_tokens tokens;
-	char value[sizeof(SCHEME) + TOKEN_TEXT_MAX]; /* of the header */
-	char former[TOKEN_TEXT_MAX + 1];	     /* may still be in an answer; "" none */
-	uint64_t version;			     /* that the two are of */
-	struct buf shown;			     /* of the header, for people */
+	struct bearer bearer;
+	uint64_t version; /* of the token in it */
+	struct buf shown; /* of the header, for people */
 };
 
-/* The current and the last token appear in no line of the log. */
 static int remember(struct apns_signer *signer, const struct token *token)
 {
-	char *current = signer->value + strlen(SCHEME);
-	int err;
+	int err = bearer_set(&signer->bearer, token->text);
 
-	if (strcmp(current, token->text) == 0)
-		return 0;
-	err = log_add_secret(token->text);
 	if (err)
 		return err;
-	log_remove_secret(signer->former);
-	explicit_bzero(signer->former, sizeof(signer->former));
-	strcpy(signer->former, current);
-	strcpy(current, token->text);
 	buf_clear(&signer->shown);
 	buf_append_string(&signer->shown, SCHEME);
 	return apns_token_describe(signer->tokens.key_id, signer->tokens.team_id,
@@ -82,15 +72,15 @@ static int sign(void *impl, const struct http_signer_request *request, http_sign
 		buf_append_string(reason, "no token yet: another process is making it");
 		return ERR_NO_CREDENTIALS;
 	}
-	return err ? err : add(arg, "authorization", signer->value, buf_string(&signer->shown));
+	return err ? err
+		   : add(arg, "authorization", signer->bearer.value, buf_string(&signer->shown));
 }
 
 static void apns_free(void *impl)
 {
 	struct apns_signer *signer = impl;
 
-	log_remove_secret(signer->former);
-	log_remove_secret(signer->value + strlen(SCHEME));
+	bearer_wipe(&signer->bearer);
 	apns_tokens_wipe(&signer->tokens);
 	buf_free(&signer->shown);
 	explicit_bzero(signer, sizeof(*signer));
@@ -114,7 +104,7 @@ int auth_apns_new(const struct auth_options *options, const struct config_destin
 	if (!signer)
 		return ERR_NOMEM;
 	signer->clock = options->clock;
-	strcpy(signer->value, SCHEME);
+	bearer_init(&signer->bearer, SCHEME);
 	buf_init(&signer->shown, SHOWN_MAX);
 	err = apns_tokens_init(&signer->tokens, config->key, config->key_id, config->team_id,
 		config->renew_ms, options->tokens->memory, options->tokens->bytes,

@@ -9,6 +9,7 @@
 #include "base/log_secrets.h"
 #include "base/random.h"
 #include "bunshin/error.h"
+#include "cli/auth/bearer.h"
 #include "cli/auth/signers.h"
 #include "delivery/backoff.h"
 #include "http/client.h"
@@ -44,31 +45,12 @@ struct google_signer {
 	struct token token;
 	uint64_t version;	/* of `token` in the slot; 0: there is none */
 	int64_t renew_epoch_ms; /* when this worker would ask for the next */
-	char value[sizeof(SCHEME) + TOKEN_TEXT_MAX];
-	char former[TOKEN_TEXT_MAX + 1]; /* may still be in an answer; "" none */
+	struct bearer bearer;
 };
 
 static int64_t now_ms(const struct google_signer *signer)
 {
 	return clock_wall_epoch_ms(signer->clock);
-}
-
-/* The current and the last token appear in no line of the log. */
-static int remember(struct google_signer *signer)
-{
-	char *current = signer->value + strlen(SCHEME);
-	int err;
-
-	if (strcmp(current, signer->token.text) == 0)
-		return 0;
-	err = log_add_secret(signer->token.text);
-	if (err)
-		return err;
-	log_remove_secret(signer->former);
-	explicit_bzero(signer->former, sizeof(signer->former));
-	strcpy(signer->former, current);
-	strcpy(current, signer->token.text);
-	return 0;
 }
 
 /* Between 75 and 90 % of its life: another has it renewed before most would ask. */
@@ -90,7 +72,7 @@ static bool look(struct google_signer *signer)
 		return now_ms(signer) < signer->token.ends_epoch_ms;
 	signer->version = 0;
 	if (!token_read(signer->slot, signer->identity, now_ms(signer), &signer->token) ||
-		remember(signer))
+		bearer_set(&signer->bearer, signer->token.text))
 		return false;
 	signer->version = version;
 	set_renewal(signer);
@@ -250,7 +232,7 @@ static int sign(void *impl, const struct http_signer_request *request, http_sign
 	struct google_signer *signer = impl;
 
 	if (look(signer))
-		return add(arg, "Authorization", signer->value, SCHEME "[hidden]");
+		return add(arg, "Authorization", signer->bearer.value, SCHEME "[hidden]");
 	if (!signer->exchange && !clock_timer_is_set(&signer->timer))
 		wake_after(signer, 0);
 	buf_append_string(reason, "no token to send with");
@@ -267,8 +249,7 @@ static void google_free(void *impl)
 	http_client_close(signer->http);
 	if (signer->claim)
 		token_unclaim(signer->slot, signer->claim);
-	log_remove_secret(signer->former);
-	log_remove_secret(signer->value + strlen(SCHEME));
+	bearer_wipe(&signer->bearer);
 	buf_free(&signer->reason);
 	explicit_bzero(signer, sizeof(*signer));
 	free(signer);
@@ -306,7 +287,7 @@ int auth_google_new(const struct auth_options *options,
 	signer->account = destination->auth.account;
 	signer->timer.fire = on_timer;
 	buf_init(&signer->reason, REASON_MAX_BYTES);
-	strcpy(signer->value, SCHEME);
+	bearer_init(&signer->bearer, SCHEME);
 	google_identity(signer->account, destination->auth.scope, signer->identity);
 	signer->slot = token_slot_of(
 		options->tokens->memory, options->tokens->bytes, signer->identity, now_ms(signer));

@@ -137,8 +137,7 @@ static int check_options(struct report *report)
 		1)
 		return cli_usage_error(COMMAND,
 			"only one of --csv -, --html -, --dead - and --json fits standard output");
-	if (report->csv.path && report->html.path &&
-		strcmp(report->csv.path, report->html.path) == 0)
+	if (is_same_name(&report->csv, &report->html))
 		return cli_usage_error(COMMAND, "--csv and --html name the same file");
 	if (is_same_name(&report->dead, &report->csv) || is_same_name(&report->dead, &report->html))
 		return cli_usage_error(COMMAND, "--dead and --%s name the same file",

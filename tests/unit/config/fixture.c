@@ -74,6 +74,18 @@ int fixture_load(const char *yaml, struct config **ret_config, struct buf *error
 	return config_load("t.yaml", &fixture_environment, NULL, 0, ret_config, errors);
 }
 
+struct config *fixture_load_valid(const char *yaml)
+{
+	struct buf errors = BUF_INIT(1 << 16);
+	struct config *config = NULL;
+	int err = fixture_load(yaml, &config, &errors);
+
+	assert_string_equal(buf_string(&errors), "");
+	assert_int_equal(err, 0);
+	buf_free(&errors);
+	return config;
+}
+
 size_t fixture_check_bad(const struct fixture_bad_case *cases, size_t count)
 {
 	struct buf errors = BUF_INIT(1 << 16);

@@ -26,6 +26,9 @@ extern const struct config_environment fixture_environment;
  */
 int fixture_load(const char *yaml, struct config **ret_config, struct buf *errors);
 
+/* The same for a text that nothing is wrong with; the test fails when there is. */
+struct config *fixture_load_valid(const char *yaml);
+
 /* A text that is refused, and all of what is said about it. */
 struct fixture_bad_case {
 	const char *yaml, *errors;

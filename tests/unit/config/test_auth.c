@@ -23,18 +23,6 @@
 #define AUTH_WITH(auth, request) \
 	"destinations: [{name: d, auth: {" auth "}, request: {url: 'http://h/'" request "}}]\n"
 
-static struct config *load(const char *yaml)
-{
-	struct buf errors = BUF_INIT(1 << 16);
-	struct config *config = NULL;
-	int err = fixture_load(yaml, &config, &errors);
-
-	assert_string_equal(buf_string(&errors), "");
-	assert_int_equal(err, 0);
-	buf_free(&errors);
-	return config;
-}
-
 static void test_none(void **state)
 {
 	static const char *const yaml[] = {
@@ -46,7 +34,7 @@ static void test_none(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(yaml); i++) {
-		struct config *config = load(yaml[i]);
+		struct config *config = fixture_load_valid(yaml[i]);
 
 		assert_int_equal(config->destinations[0].auth.type, CONFIG_AUTH_NONE);
 		assert_int_equal(config->destinations[0].auth.secrets.count, 0);
@@ -57,8 +45,8 @@ static void test_none(void **state)
 
 static void test_values(void **state)
 {
-	struct config *config =
-		load(AUTH("type: standard_webhooks, secrets: [" WHSEC ", '" WHSEC_2 "']"));
+	struct config *config = fixture_load_valid(
+		AUTH("type: standard_webhooks, secrets: [" WHSEC ", '" WHSEC_2 "']"));
 	const struct config_auth *auth = &config->destinations[0].auth;
 
 	(void)state;
@@ -67,12 +55,14 @@ static void test_values(void **state)
 	assert_string_equal(auth->secrets.rows[0], WHSEC);
 	assert_string_equal(auth->secrets.rows[1], WHSEC_2);
 	config_free(config);
-	config = load(AUTH("type: standard_webhooks, secrets: [" WHSEC ", '${GONE:-}']"));
+	config = fixture_load_valid(
+		AUTH("type: standard_webhooks, secrets: [" WHSEC ", '${GONE:-}']"));
 	assert_int_equal(config->destinations[0].auth.secrets.count, 1);
 	config_free(config);
-	config = load(AUTH("type: hmac, secrets: '${file:secret}', header: X-Sig, prefix: 'v1=', "
-			   "algorithm: sha512, encoding: base64, signed: timestamp.body, "
-			   "timestamp_header: X-Time"));
+	config = fixture_load_valid(
+		AUTH("type: hmac, secrets: '${file:secret}', header: X-Sig, prefix: 'v1=', "
+		     "algorithm: sha512, encoding: base64, signed: timestamp.body, "
+		     "timestamp_header: X-Time"));
 	auth = &config->destinations[0].auth;
 	assert_int_equal(auth->type, CONFIG_AUTH_HMAC);
 	assert_int_equal(auth->secrets.count, 1);
@@ -90,8 +80,8 @@ static void test_values(void **state)
 static void test_secrets_are_hidden(void **state)
 {
 	struct buf first = BUF_INIT(1 << 16), second = BUF_INIT(1 << 16);
-	struct config *config =
-		load(AUTH("type: standard_webhooks, secrets: [" WHSEC ", " WHSEC_2 "]"));
+	struct config *config = fixture_load_valid(
+		AUTH("type: standard_webhooks, secrets: [" WHSEC ", " WHSEC_2 "]"));
 	char line[] = "a " WHSEC " b " WHSEC_2 " c MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw d";
 
 	(void)state;
@@ -105,7 +95,7 @@ static void test_secrets_are_hidden(void **state)
 	log_redact(line);
 	assert_null(strstr(line, "MfKQ9r8"));
 	assert_null(strstr(line, "AAECAwQ"));
-	config = load(buf_string(&first));
+	config = fixture_load_valid(buf_string(&first));
 	assert_int_equal(config_print(config, &second), 0);
 	assert_string_equal(buf_string(&first), buf_string(&second));
 	config_free(config);

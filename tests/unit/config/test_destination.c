@@ -21,18 +21,6 @@
 #define DESTINATION(more) "destinations: [{name: d, " more ", request: {url: 'http://h/'}}]\n"
 #define RULE(rule) DESTINATION("outcomes: {when_body: [" rule "]}")
 
-static struct config *load(const char *yaml)
-{
-	struct buf errors = BUF_INIT(1 << 16);
-	struct config *config = NULL;
-	int err = fixture_load(yaml, &config, &errors);
-
-	assert_string_equal(buf_string(&errors), "");
-	assert_int_equal(err, 0);
-	buf_free(&errors);
-	return config;
-}
-
 static void assert_set(
 	const struct config_status_set *set, const struct config_status_range *ranges, size_t count)
 {
@@ -61,7 +49,7 @@ static void test_defaults(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(yaml); i++) {
-		struct config *config = load(yaml[i]);
+		struct config *config = fixture_load_valid(yaml[i]);
 		const struct config_destination *d = &config->destinations[0];
 
 		assert_int_equal(d->when_count, 0);
@@ -98,7 +86,7 @@ static void test_rates(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct config *config = load(cases[i].yaml);
+		struct config *config = fixture_load_valid(cases[i].yaml);
 
 		assert_int_equal(config->destinations[0].rate.count, cases[i].count);
 		assert_int_equal(config->destinations[0].rate.per_ms, cases[i].per_ms);
@@ -108,13 +96,14 @@ static void test_rates(void **state)
 
 static void test_adaptive_and_breaker(void **state)
 {
-	struct config *config = load(DESTINATION("adaptive: false, breaker: {failures: off}"));
+	struct config *config =
+		fixture_load_valid(DESTINATION("adaptive: false, breaker: {failures: off}"));
 
 	(void)state;
 	assert_false(config->destinations[0].adaptive);
 	assert_int_equal(config->destinations[0].breaker_failures, 0);
 	config_free(config);
-	config = load(DESTINATION("adaptive: true, breaker: {failures: 100000}"));
+	config = fixture_load_valid(DESTINATION("adaptive: true, breaker: {failures: 100000}"));
 	assert_true(config->destinations[0].adaptive);
 	assert_int_equal(config->destinations[0].breaker_failures, 100000);
 	config_free(config);
@@ -138,14 +127,15 @@ static void test_conditions(void **state)
 	static const char *const lines[] = {"line", NULL}, *const languages[] = {"ja", "en", NULL};
 	static const char *const scalars[] = {
 		"1", "1.50", "true", "null", "", "api.example.com", "$", NULL};
-	struct config *config = load("destinations:\n"
-				     "  - name: d\n"
-				     "    request: {url: 'http://h/'}\n"
-				     "    when:\n"
-				     "      channel: line\n"
-				     "      user.lang: [ja, en]\n"
-				     "      \"a.0.$x ${HOST}.\\u5206\\n\": [1, 1.50, true, 'null', "
-				     "'', '${HOST}', $$]\n");
+	struct config *config =
+		fixture_load_valid("destinations:\n"
+				   "  - name: d\n"
+				   "    request: {url: 'http://h/'}\n"
+				   "    when:\n"
+				   "      channel: line\n"
+				   "      user.lang: [ja, en]\n"
+				   "      \"a.0.$x ${HOST}.\\u5206\\n\": [1, 1.50, true, 'null', "
+				   "'', '${HOST}', $$]\n");
 	const struct config_destination *d = &config->destinations[0];
 
 	(void)state;
@@ -158,10 +148,10 @@ static void test_conditions(void **state)
 
 static void test_outcomes(void **state)
 {
-	struct config *config =
-		load(DESTINATION("accept: [200-299, 409], outcomes: {retry: [408, 425, 500-502, "
-				 "504-599], throttle: [429, 503], breaker: [401, 403], permanent: "
-				 "[400, 404-407]}"));
+	struct config *config = fixture_load_valid(
+		DESTINATION("accept: [200-299, 409], outcomes: {retry: [408, 425, 500-502, "
+			    "504-599], throttle: [429, 503], breaker: [401, 403], permanent: "
+			    "[400, 404-407]}"));
 	const struct config_destination *d = &config->destinations[0];
 
 	(void)state;
@@ -173,8 +163,9 @@ static void test_outcomes(void **state)
 	config_free(config);
 
 	/* One alone; what accept no longer holds is free; both ends of the range. */
-	config = load(DESTINATION("accept: 204, outcomes: {retry: 200-203, permanent: [100-199, "
-				  "205-599]}"));
+	config = fixture_load_valid(
+		DESTINATION("accept: 204, outcomes: {retry: 200-203, permanent: [100-199, "
+			    "205-599]}"));
 	d = &config->destinations[0];
 	assert_ranges(&d->accept, {204, 204});
 	assert_ranges(&d->outcomes.retry, {200, 203});
@@ -182,7 +173,8 @@ static void test_outcomes(void **state)
 	config_free(config);
 
 	/* Within one set a repetition does no harm. */
-	config = load(DESTINATION("accept: [200-299, 204], outcomes: {retry: [500, 500-599]}"));
+	config = fixture_load_valid(
+		DESTINATION("accept: [200-299, 204], outcomes: {retry: [500, 500-599]}"));
 	assert_int_equal(config->destinations[0].accept.count, 2);
 	assert_int_equal(config->destinations[0].outcomes.retry.count, 2);
 	config_free(config);
@@ -190,19 +182,19 @@ static void test_outcomes(void **state)
 
 static void test_rules(void **state)
 {
-	struct config *config =
-		load("destinations:\n"
-		     "  - name: d\n"
-		     "    request: {url: 'http://h/'}\n"
-		     "    outcomes:\n"
-		     "      when_body:\n"
-		     "        - {status: [429], contains: monthly limit, outcome: breaker}\n"
-		     "        - {status: [400-403, 404], path: error.details.0.errorCode,\n"
-		     "           equals: UNREGISTERED, outcome: permanent}\n"
-		     "        - {path: error.code, contains: '${HOST}', outcome: throttle}\n"
-		     "        - {path: ok, status: 200-299, outcome: accept}\n"
-		     "        - {path: again, equals: '', contains: null, status: [], outcome: "
-		     "retry}\n");
+	struct config *config = fixture_load_valid(
+		"destinations:\n"
+		"  - name: d\n"
+		"    request: {url: 'http://h/'}\n"
+		"    outcomes:\n"
+		"      when_body:\n"
+		"        - {status: [429], contains: monthly limit, outcome: breaker}\n"
+		"        - {status: [400-403, 404], path: error.details.0.errorCode,\n"
+		"           equals: UNREGISTERED, outcome: permanent}\n"
+		"        - {path: error.code, contains: '${HOST}', outcome: throttle}\n"
+		"        - {path: ok, status: 200-299, outcome: accept}\n"
+		"        - {path: again, equals: '', contains: null, status: [], outcome: "
+		"retry}\n");
 	const struct config_destination *d = &config->destinations[0];
 	const struct config_rule *rules = d->outcomes.rules;
 
@@ -236,21 +228,22 @@ static void test_rules(void **state)
  */
 static void test_provider_knowledge(void **state)
 {
-	struct config *config = load("destinations:\n"
-				     "  - name: d\n"
-				     "    request: {url: 'http://h/', attribute_headers: X-Attr_}\n"
-				     "    retry: {ambiguous: false}\n"
-				     "    retry_after_path: parameters.retry_after\n"
-				     "    outcomes:\n"
-				     "      quota: 402\n"
-				     "      unregistered: [404, 410]\n"
-				     "      ambiguous: [500, 502-504]\n"
-				     "      when_body:\n"
-				     "        - {path: a, outcome: quota}\n"
-				     "        - {path: a, outcome: unregistered}\n"
-				     "        - {path: a, outcome: ambiguous}\n"
-				     "  - name: plain\n"
-				     "    request: {url: 'http://h/'}\n");
+	struct config *config =
+		fixture_load_valid("destinations:\n"
+				   "  - name: d\n"
+				   "    request: {url: 'http://h/', attribute_headers: X-Attr_}\n"
+				   "    retry: {ambiguous: false}\n"
+				   "    retry_after_path: parameters.retry_after\n"
+				   "    outcomes:\n"
+				   "      quota: 402\n"
+				   "      unregistered: [404, 410]\n"
+				   "      ambiguous: [500, 502-504]\n"
+				   "      when_body:\n"
+				   "        - {path: a, outcome: quota}\n"
+				   "        - {path: a, outcome: unregistered}\n"
+				   "        - {path: a, outcome: ambiguous}\n"
+				   "  - name: plain\n"
+				   "    request: {url: 'http://h/'}\n");
 	const struct config_destination *d = &config->destinations[0];
 
 	(void)state;
@@ -297,7 +290,7 @@ static void test_retry_is_inherited(void **state)
 	const struct config_override overrides[] = {
 		{"retry.base", "3s", "--base"}, {"retry.jitter", "full", "--jitter"}};
 	struct buf errors = BUF_INIT(1 << 16);
-	struct config *config = load(yaml);
+	struct config *config = fixture_load_valid(yaml);
 
 	(void)state;
 	assert_retry(config, 0, (struct retry){5, 2000, 60000, CONFIG_JITTER_DECORRELATED});

@@ -494,6 +494,45 @@ static void test_preview(void **state)
 	stage_close(&stage);
 }
 
+/* What is sent and what is shown are the same; a value that is no header ends the attempt. */
+static void test_attributes_as_headers(void **state)
+{
+	static char prefix[] = "X-Attr-";
+	static const struct queue_attribute with_nul[] = {{"Bad", "String", "a\0b", 3}};
+	static const struct queue_attribute attributes[] = {{"Note", "String.x", "a b", 3},
+		{"Raw", "Binary", "abc", 3}, {"Count", "Number", "42", 2}};
+	struct queue_message message = message_of("{}");
+	struct buf out = BUF_INIT(10000), reason = BUF_INIT(1000);
+	struct stage stage;
+	char expected[256];
+
+	stage_open(&stage, "/", "{}", TEMPLATE_JSON, &ok, 1);
+	stage_header(&stage, "X-Own", "1");
+	stage.destination.request.attribute_headers = prefix;
+	message.attributes = attributes;
+	message.attribute_count = 3;
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 1);
+	assert_non_null(strstr(buf_string(&stage.peer.request),
+		"X-Own: 1\r\nX-Attr-Note: a b\r\nX-Attr-Count: 42\r\n"));
+	assert_null(strstr(buf_string(&stage.peer.request), "X-Attr-Raw"));
+	assert_int_equal(http_target_preview(stage.target, &message, &out, &reason), 0);
+	snprintf(expected, sizeof(expected),
+		"POST http://%s/\nX-Own: 1\nX-Attr-Note: a b\nX-Attr-Count: 42\n\n{}",
+		stage.peer.address);
+	assert_string_equal(buf_string(&out), expected);
+	message.attributes = with_nul;
+	message.attribute_count = 1;
+	start(&stage, &message);
+	world_until(&stage.world, &stage.attempt.calls, 2);
+	assert_int_equal(stage.attempt.err, ERR_TEMPLATE);
+	assert_string_equal(
+		stage.attempt.reason, "header \"X-Attr-Bad\" cannot be sent with this value");
+	buf_free(&out);
+	buf_free(&reason);
+	stage_close(&stage);
+}
+
 #define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 #define SPAN_ID "9378c35b597656fe" /* of receipt-1 */
 #define AMZN "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
@@ -642,6 +681,7 @@ int main(void)
 		cmocka_unit_test(test_close_in_done),
 		cmocka_unit_test(test_concurrency_is_a_limit),
 		cmocka_unit_test(test_preview),
+		cmocka_unit_test(test_attributes_as_headers),
 		cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_trace_of_the_destination),
 		cmocka_unit_test(test_trace_with_spans),
