@@ -69,19 +69,23 @@ static void watch_free(struct watch *watch)
 	free(watch);
 }
 
-/* Sets the timer to the next instant at which something becomes visible by itself. */
-static int arm(struct watch *watch)
+/*
+ * Sets the timer to the next instant at which something becomes visible by itself, after the one at
+ * which nothing was found; by now it may be past.
+ */
+static int arm(struct watch *watch, int64_t looked_ms)
 {
 	struct service *service = watch->service;
 	int64_t now = clock_wall_epoch_ms(service->clock), next;
-	int err = store_next_visible(service->store, watch->queue, now, &next);
+	int err = store_next_visible(service->store, watch->queue, looked_ms, &next);
 
 	if (err < 0)
 		return err;
 	clock_timer_clear(service->clock, &watch->timer);
 	if (next == INT64_MAX)
 		return 0;
-	return clock_timer_after(service->clock, &watch->timer, 1000 * (uint64_t)(next - now));
+	return clock_timer_after(
+		service->clock, &watch->timer, next > now ? 1000 * (uint64_t)(next - now) : 0);
 }
 
 /* Takes the call off its watch, which may be left with none. */
@@ -112,7 +116,7 @@ int poller_add(struct service *service, struct call *call)
 		watch = watch_new(service, call->receive.queue);
 		if (watch == NULL)
 			return ERR_NOMEM;
-		err = arm(watch);
+		err = arm(watch, call->receive.looked_ms);
 	}
 	call->timeout.fire = timeout_fired;
 	call->watch = watch;
@@ -167,7 +171,8 @@ static void serve(struct watch *watch)
 	}
 	if (more)
 		wake(watch);
-	else if (arm(watch) == ERR_NOMEM)
+	else if (arm(watch, list_entry(list_first(&watch->waiters), struct call, node)
+				    ->receive.looked_ms) == ERR_NOMEM)
 		poller_end(watch->service, watch->queue, FAULT_INTERNAL, "Out of memory.");
 }
 

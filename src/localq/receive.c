@@ -205,6 +205,7 @@ enum fault receive_run(struct call *call, struct store_received *ret)
 	bool over;
 	int err;
 
+	receive->looked_ms = writer.now;
 	memset(ret, 0, sizeof(*ret));
 	err = store_is_over_limit(
 		service->store, receive->queue, SERVICE_IN_FLIGHT_MAX, writer.now, &over);

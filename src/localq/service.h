@@ -82,6 +82,7 @@ struct receive {
 	uint32_t system_attributes; /* bit per system attribute, receive.c */
 	const struct json_value *attribute_names;
 	const char *attempt; /* ReceiveRequestAttemptId of a FIFO queue; NULL: none */
+	int64_t looked_ms;   /* when receive_run() looked last */
 };
 
 enum protocol { PROTOCOL_JSON, PROTOCOL_QUERY };

@@ -339,11 +339,42 @@ static void a_poll_gets_past_many_poison_messages(void **state)
 	assert_string_equal(world_counts(&world, "dead"), "450 0 0");
 }
 
+static int64_t (*wall_epoch_ms)(void *impl);
+
+/* Each look at it takes a millisecond. */
+static int64_t slow_wall_epoch_ms(void *impl)
+{
+	((struct manual_clock *)impl)->now_us += 1000;
+	return wall_epoch_ms(impl);
+}
+
+/* Between finding nothing and asking when there will be something, a message may become visible. */
+static void a_delay_that_ends_while_a_receive_looks(void **state)
+{
+	const struct clock_ops *ops = world.service.clock.ops;
+	struct clock_ops slow = *ops;
+
+	wall_epoch_ms = ops->wall_epoch_ms;
+	slow.wall_epoch_ms = slow_wall_epoch_ms;
+	for (int before_ms = 0; before_ms < 10; before_ms++) {
+		world_ok(&world, "SendMessage", "{" Q ",\"MessageBody\":\"a\",\"DelaySeconds\":1}");
+		world_advance_ms(&world, 1000 - before_ms);
+		world.service.clock.ops = &slow;
+		world_start(&world, &waiting[0], "ReceiveMessage", WAIT(20));
+		service_flush(&world.service);
+		world.service.clock.ops = ops;
+		world_advance_ms(&world, 20);
+		assert_string_equal(bodies(&waiting[0]), "a");
+		world_end(&waiting[0]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 		T(ends_empty_after_its_time),
+		T(a_delay_that_ends_while_a_receive_looks),
 		T(time_of_the_queue),
 		T(woken_by_a_send_in_the_same_turn),
 		T(woken_by_a_batch_once),
