@@ -42,8 +42,8 @@ int main(int argc, char **argv)
 {
 	struct http_client_options settings = {
 		.version = HTTP_VERSION_1_1,
-		.connect_timeout_ms = 60000, /* thousands that open TLS at a time take seconds */
-		.timeout_ms = 60000,
+		.connect_timeout_ms = 300000, /* thousands open TLS at a time */
+		.timeout_ms = 300000,
 		.max_answer_bytes = 4096, /* about what http_target.c takes */
 		.truncate_answer = true,
 	};

@@ -29,15 +29,24 @@ def machine(*more):
                       f"release build; {time.strftime('%Y-%m-%d')}."])
 
 
-def replace_figures(mark, make):
+def replace_figures(mark, make, page=PAGE):
     """Puts make(what stood there) between the page's marks."""
     begin, end = f"<!-- figures: {mark} -->", "<!-- end -->"
-    head, rest = PAGE.read_text().split(begin)
+    head, rest = page.read_text().split(begin)
     old, tail = rest.split(end, 1)
-    PAGE.write_text(f"{head}{begin}\n\n{make(old).strip()}\n\n{end}{tail}")
+    page.write_text(f"{head}{begin}\n\n{make(old).strip()}\n\n{end}{tail}")
 
 
 def table(head, rows):
     """Markdown; the first column is text, the others are aligned to the right."""
     rule = ["---"] + ["---:"] * (len(head) - 1)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
+
+
+def merge_rows(old, rows):
+    """The rows of a table as it stood there, those replaced whose first column is the same."""
+    found = [[cell.strip() for cell in line.strip().strip("|").split("|")]
+             for line in old.splitlines() if line.startswith("|")][2:]
+    merged = {row[0]: row for row in found}
+    merged.update((row[0], row) for row in rows)
+    return list(merged.values())

@@ -155,7 +155,7 @@ static CURL *easy_open(struct curl_slist *headers)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 30000L);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 300000L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
 	if (options->ca_file != NULL)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);

@@ -10,7 +10,8 @@ import sys
 import time
 
 from figures import table
-from speed.report import Limits, Report, median, spread
+from speed.plot import bars
+from speed.report import Limits, Report, across, median, spread
 from speed.rig import Rig, say, wait_for
 
 MESSAGES = 1000000
@@ -81,7 +82,8 @@ RUNS = {"campaign": campaign, "drain": drained}
 
 
 def run(rig, options):
-    limits, rows = Limits(), []
+    limits, rows, labels = Limits(), [], []
+    series = {part: [] for part in PARTS}
     for kind in [options.queue] if options.queue else ["durable", "memory"]:
         for name, measure in RUNS.items():
             runs = []
@@ -89,6 +91,9 @@ def run(rig, options):
                 with Rig(rig.programs) as own:
                     runs.append(measure(own, kind, options.messages))
                 say(f"headline: {name}, {kind}: {runs[-1]['seconds']:.1f} s")
+            labels.append(f"{name}\\n{'in memory' if kind == 'memory' else kind}")
+            for part in PARTS:
+                series[part].append(across(runs, part))
             rows.append([f"{name}, queue {'in memory' if kind == 'memory' else kind}",
                          spread(runs, "seconds"),
                          f"{options.messages / median(runs, 'seconds'):,.0f}",
@@ -98,4 +103,5 @@ def run(rig, options):
                            LIMITS_S[name] * options.messages / MESSAGES, "{:.1f}")
     head = ["", "seconds (low-high)", "messages/s", *(f"{part}, us" for part in PARTS)]
     made = [f"{options.runs} runs of {options.messages:,} messages of 300 bytes, medians"]
-    return Report(made, table(head, rows), limits.broken)
+    plot = bars("CPU a message, each process", "us", labels, series)
+    return Report(made, table(head, rows), limits.broken, {"benchmarks-headline.svg": plot})

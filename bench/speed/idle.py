@@ -12,8 +12,9 @@ import threading
 import time
 
 from figures import table
+from speed.plot import bars
 from speed.provider import farther
-from speed.report import Limits, Report, median, spread
+from speed.report import Limits, Report, across, median, spread
 from speed.rig import STOPS, wait_for
 
 LIMIT_P50_MS, LIMIT_P99_MS, LIMIT_START_MS, LIMIT_BURST_MS = 1, 3, 50, 300
@@ -136,7 +137,7 @@ def burst(rig, endpoint, far, in_flight):
 
 
 def run(rig, options):
-    limits, rows = Limits(), []
+    limits, rows, parts = Limits(), [], {}
     _, endpoint = rig.queue("memory")
     far = farther(rig, endpoint.url, FAR_S)
     for workers in WORKERS:
@@ -144,18 +145,25 @@ def run(rig, options):
         runs = [idle(rig, endpoint, workers, options.messages) for _ in range(options.runs)]
         rows += [[f"idle, {title}, p50", spread(runs, "p50_ms", "{:.2f}"), f"{LIMIT_P50_MS}"],
                  [f"idle, {title}, p99", spread(runs, "p99_ms", "{:.2f}"), f"{LIMIT_P99_MS}"]]
+        parts[f"p50\\n{title}"] = across(runs, "p50_ms", 1 / LIMIT_P50_MS)
+        parts[f"p99\\n{title}"] = across(runs, "p99_ms", 1 / LIMIT_P99_MS)
         limits.below(f"idle, {title}, p50, ms", median(runs, "p50_ms"), LIMIT_P50_MS)
         limits.below(f"idle, {title}, p99, ms", median(runs, "p99_ms"), LIMIT_P99_MS)
         runs = [start(rig, endpoint, workers, options.starts) for _ in range(options.runs)]
         rows += [[f"exec to the first delivery, {title}, p50", spread(runs, "p50_ms"),
                   f"{LIMIT_START_MS}"],
                  [f"exec to the first delivery, {title}, longest", spread(runs, "max_ms"), ""]]
+        parts[f"from exec\\n{title}"] = across(runs, "p50_ms", 1 / LIMIT_START_MS)
         limits.below(f"exec to the first delivery, {title}, ms", median(runs, "p50_ms"),
                      LIMIT_START_MS)
     runs = [burst(rig, endpoint, far, options.burst) for _ in range(options.runs)]
     rows.append([f"first of a burst to {options.burst} in flight", spread(runs, "ms", "{:.0f}"),
                  f"{LIMIT_BURST_MS}"])
+    parts["burst\\n1 process"] = across(runs, "ms", 1 / LIMIT_BURST_MS)
     limits.below("first of a burst to full concurrency, ms", median(runs, "ms"), LIMIT_BURST_MS)
     made = [f"{options.runs} runs of {options.messages:,} messages, {options.starts} starts and one "
             "burst, medians"]
-    return Report(made, table(["ms", "median (low-high)", "limit"], rows), limits.broken)
+    plot = bars("Latencies, each by its limit", "of the limit", list(parts),
+                {"measured": list(parts.values())}, limit=1)
+    return Report(made, table(["ms", "median (low-high)", "limit"], rows), limits.broken,
+                  {"benchmarks-idle.svg": plot})

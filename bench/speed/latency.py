@@ -7,8 +7,9 @@ latencies five times as long shows what the worker itself loses. many: 10,000 in
 the same rate, for which the latencies are longer in proportion: memory and CPU.
 """
 from figures import table
+from speed.plot import bars
 from speed.provider import LogNormal, Provider, farther
-from speed.report import Limits, Report, by_turns, median, ratio, spread
+from speed.report import Limits, Report, across, by_turns, median, ratio, spread
 from speed.rig import drain, totals
 
 FAR_S = 0.015
@@ -35,7 +36,7 @@ def held(rig, endpoint, far, sink, in_flight, messages):
             "kept": window["rate"] * sink.delay.mean_s / in_flight}
 
 
-def little(rig, endpoint, far, options, limits):
+def little(rig, endpoint, far, options, limits, kept):
     count = options.in_flight[0] if options.in_flight else IN_FLIGHT
     for stretch in STRETCHES:
         with Provider(rig, scaled(stretch)) as sink:
@@ -43,6 +44,7 @@ def little(rig, endpoint, far, options, limits):
                     for _ in range(options.runs)]
         title = f"{1e3 * LOW_S * stretch:.0f}-{1e3 * HIGH_S * stretch:.0f} ms"
         busy = median(runs, "machine")
+        kept[f"{count:,}\\n{title}"] = across(runs, "kept")
         limits.at_least(f"{title}, part of Little's law, with {busy:.0%} of the machine busy",
                         median(runs, "kept"), LIMIT_LITTLE)
         yield [title, f"{count:,}", f"{count / sink.delay.mean_s:,.0f}",
@@ -50,7 +52,7 @@ def little(rig, endpoint, far, options, limits):
                f"{median(runs, 'us'):.1f}", f"{busy:.0%}", ""]
 
 
-def many(rig, endpoint, far, options, limits):
+def many(rig, endpoint, far, options, limits, kept):
     counts = options.in_flight[1:] if options.in_flight else [FEW, MANY]
     pace = min(PACE, options.pace)
     sinks = {count: Provider(rig, scaled(count / pace / scaled(1).mean_s)) for count in counts}
@@ -64,6 +66,7 @@ def many(rig, endpoint, far, options, limits):
     for count, runs in results.items():
         for run in runs:
             run["each_kib"] = run["heap_kib"] / count
+        kept[f"{count:,}\\nmean {sinks[count].delay.mean_s * 1e3:,.0f} ms"] = across(runs, "kept")
         yield [f"mean {sinks[count].delay.mean_s * 1e3:,.0f} ms", f"{count:,}", f"{pace:,}",
                spread(runs, "rate", "{:,.0f}"), spread(runs, "kept", "{:.2f}"),
                f"{median(runs, 'us'):.1f}", f"{median(runs, 'machine'):.0%}",
@@ -76,11 +79,14 @@ def many(rig, endpoint, far, options, limits):
 
 
 def run(rig, options):
-    limits = Limits()
+    limits, kept = Limits(), {}
     _, endpoint = rig.queue("memory")
     far = farther(rig, endpoint.url, FAR_S)
-    rows = [*little(rig, endpoint, far, options, limits), *many(rig, endpoint, far, options, limits)]
+    rows = [*little(rig, endpoint, far, options, limits, kept),
+            *many(rig, endpoint, far, options, limits, kept)]
     head = ["provider takes", "in flight at most", "rate by Little's law", "messages/s (low-high)",
             "part of it (low-high)", "CPU, us a message", "machine busy", "KiB each (low-high)"]
     made = [f"{options.runs} runs, medians; queue {FAR_S * 1e3:.0f} ms away, one worker process"]
-    return Report(made, table(head, rows), limits.broken)
+    plot = bars("The rate beside Little's law, by number in flight and what the provider takes",
+                "of the rate", list(kept), {"reached": list(kept.values())}, limit=LIMIT_LITTLE)
+    return Report(made, table(head, rows), limits.broken, {"benchmarks-latency.svg": plot})

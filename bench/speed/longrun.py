@@ -122,7 +122,7 @@ def watched(rig, endpoint, sink, rate, options):
                 feeder.feed_until(min(end, time.monotonic() + max(0.2, options.minute / 20)))
                 samples.append(sample(worker))
             watch.note(samples)
-        wait_for(lambda: endpoint.left(queue_url) == 0, "an empty queue", 120, 0.1)
+        wait_for(lambda: endpoint.left(queue_url) == 0, "an empty queue", 600, 0.1)
         worker.stop()
     said = json.loads(worker.out().splitlines()[-1])
     if said["accepted"] != feeder.sent:

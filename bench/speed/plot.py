@@ -11,7 +11,8 @@ HEAD = """
 set terminal svg size 860,380 dynamic font "sans-serif,13" background "#ffffff" name "{name}"
 set output {output!r}
 set border 3 linecolor rgb "#888888"
-set tics nomirror
+set tics nomirror textcolor rgb "#333333"
+set bmargin 4
 set grid ytics linecolor rgb "#dddddd" linetype 1
 set errorbars linecolor rgb "#444444"
 set key above center maxrows 1
@@ -44,7 +45,7 @@ def bars(title, axis, labels, series, limit=None, log=False):
              f"linecolor rgb {COLOURS[index]!r} title {name!r}"
              for index, name in enumerate(series)]
     if limit is not None:
-        plots.append(f"{number(limit)} with lines dashtype 2 linecolor rgb '#a23b45' "
+        plots.append(f"{number(limit)} with lines dashtype 2 linewidth 2 linecolor rgb '#a23b45' "
                      f"title 'limit {number(limit)}'")
     return "\n".join([*text, "plot " + ", ".join(plots)])
 
@@ -59,7 +60,8 @@ def lines(title, axes, curves, log_x=False):
     for index, (name, (points, right)) in enumerate(curves.items()):
         text.append(block(f"d{index}", ([number(x), number(y)] for x, y in points)))
         plots.append(f"$d{index} using 1:2 axes x1y{2 if right else 1} with linespoints pointtype 7 "
-                     f"pointsize 0.4 linewidth 1.5 linecolor rgb {COLOURS[index]!r} title {name!r}")
+                     f"pointsize 0.4 linewidth 1.5 linecolor rgb {COLOURS[index]!r} "
+                     f"title '{name}{' (right)' if right else ''}'")
     return "\n".join([*text, "plot " + ", ".join(plots)])
 
 

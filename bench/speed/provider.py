@@ -25,6 +25,9 @@ events {{ worker_connections {connections}; multi_accept on; }}
 http {{
     access_log off;
     keepalive_timeout 1h;
+    client_header_timeout 10m;  # of TLS handshakes, too: 8,000 at once take longer than 60 s
+    client_body_timeout 10m;
+    send_timeout 10m;
     keepalive_requests 1000000000;
     http2_max_concurrent_streams 256;
     client_body_temp_path {directory}/body;

@@ -51,7 +51,7 @@ def median(runs, key):
 
 @dataclass
 class Ratio:
-    """Of figures taken right after one another."""
+    """Of figures taken right after one another; or, for a plot, of several measurements."""
 
     middle: float
     low: float
@@ -64,6 +64,12 @@ class Ratio:
 def ratio(runs, others, key="us"):
     ratios = [a[key] / b[key] for a, b in zip(runs, others)]
     return Ratio(statistics.median(ratios), min(ratios), max(ratios))
+
+
+def across(runs, key, scale=1):
+    """For a plot: the middle, lowest and highest of them."""
+    values = [run[key] * scale for run in runs]
+    return Ratio(statistics.median(values), min(values), max(values))
 
 
 def spread(runs, key, form="{:.1f}"):

@@ -33,6 +33,7 @@ enum error_class {
 	X(ERR_TEMPLATE, -13, ERROR_PERMANENT, "the template cannot be filled")                \
 	X(ERR_CONFIG, -14, ERROR_PERMANENT, "invalid configuration")                          \
 	X(ERR_NOT_FOUND, -15, ERROR_PERMANENT, "not found")                                   \
+	X(ERR_NOT_ALLOWED, -16, ERROR_PERMANENT, "the configuration does not allow it")       \
 	X(ERR_DNS, -20, ERROR_TRANSIENT, "the host name does not resolve")                    \
 	X(ERR_CONNECT, -21, ERROR_TRANSIENT, "could not connect")                             \
 	X(ERR_TLS, -22, ERROR_TRANSIENT, "TLS failed")                                        \

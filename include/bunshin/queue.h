@@ -49,6 +49,11 @@ struct queue_message {
 	uint32_t receive_count;	  /* ApproximateReceiveCount, this receive included; at least 1 */
 	int64_t sent_epoch_ms;	  /* SentTimestamp; 0: unknown */
 	int64_t first_received_epoch_ms; /* ApproximateFirstReceiveTimestamp; 0: unknown */
+	/* Of a receive that asked for all system attributes; NULL: none, or not asked for. */
+	const char *sender_id;		/* SenderId */
+	const char *sequence_number;	/* SequenceNumber: FIFO queues */
+	const char *deduplication_id;	/* MessageDeduplicationId: FIFO queues */
+	const char *dead_letter_source; /* DeadLetterQueueSourceArn */
 	/*
 	 * NULL; or why this message can never be delivered, for people: a pointer to a body that
 	 * is kept elsewhere, a broken envelope. `body` is then as it was received.
@@ -84,6 +89,7 @@ struct queue_receive {
 	unsigned max_messages; /* 1-10 */
 	unsigned wait_s;       /* 0-20 */
 	unsigned visibility_s; /* 0-43200 */
+	bool all_attributes;   /* sender_id and what stands behind it in queue_message, too */
 };
 
 struct queue_visibility {

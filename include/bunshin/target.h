@@ -20,6 +20,7 @@ struct target_result {
 	/*
 	 * 0: an answer arrived and `status` holds. Otherwise why none did: ERR_TEMPLATE (a missing
 	 * variable, a header value with a line break, a body that is not JSON: nothing was sent),
+	 * ERR_NOT_ALLOWED (a host or an address that no message may choose: nothing was sent),
 	 * ERR_DNS, ERR_CONNECT, ERR_TLS, ERR_TIMEOUT, ERR_NETWORK, ERR_PROTOCOL,
 	 * ERR_ANSWER_TOO_LARGE, ERR_NOMEM.
 	 */
@@ -32,11 +33,42 @@ struct target_result {
 	const char *request_id; /* the provider's own id of the request; "" when it gave none */
 	const char *excerpt;	/* start of the answer's body, at most TARGET_EXCERPT_MAX bytes */
 	size_t excerpt_bytes;
+	/* The whole body, where the destination has batches of records; else NULL. */
+	const char *answer;
+	size_t answer_bytes;
+	bool answer_is_whole; /* it was not cut for its length */
 	uint64_t duration_us; /* from start to the end of the answer */
 	/* With err: the request went out, or a part of it, so the provider may have accepted it.
 	 * The core sets it of an answer that leaves that open, too. */
 	bool unanswered;
 };
+
+/*
+ * What one attempt is to bring. Borrowed for the call of start(), the messages apart, which stay
+ * alive until `done` or cancel.
+ *
+ * Mostly it is one message. It is several where the destination gathers them: then whatever the
+ * target renders by one of them but its recipient is the same in all.
+ */
+struct target_request {
+	const struct queue_message *const *messages;
+	size_t message_count;	     /* at least 1 */
+	const char *idempotency_key; /* of the request: of one message alone, that message's */
+	/*
+	 * Where the destination has batches of format list: a JSON array of the recipients that
+	 * this request is for, which stands for the field that they are in. NULL elsewhere.
+	 */
+	const char *recipients;
+	size_t recipients_bytes;
+};
+
+/* For one message, without a list; `message` points to the caller's pointer to it. */
+static inline struct target_request target_request_for(const struct queue_message *const *message)
+{
+	return (struct target_request){.messages = message,
+		.message_count = 1,
+		.idempotency_key = (*message)->idempotency_key};
+}
 
 typedef void target_done(void *arg, const struct target_result *result);
 
@@ -45,11 +77,11 @@ struct target_attempt;
 
 struct target_ops {
 	/*
-	 * Starts one attempt. `message` stays alive until `done` or cancel. Returns 0 and calls
-	 * `done` exactly once, later, from the loop, never from inside start(); or returns a
-	 * negative code (ERR_NOMEM, ERR_LIMIT) and never calls it.
+	 * Starts one attempt. Returns 0 and calls `done` exactly once, later, from the loop, never
+	 * from inside start(); or returns a negative code (ERR_NOMEM, ERR_LIMIT) and never calls
+	 * it.
 	 */
-	int (*start)(void *impl, const struct queue_message *message, target_done *done, void *arg,
+	int (*start)(void *impl, const struct target_request *request, target_done *done, void *arg,
 		struct target_attempt **ret_attempt);
 	/* Gives the attempt up; `done` is not called. The provider may still have accepted it. */
 	void (*cancel)(void *impl, struct target_attempt *attempt);

@@ -202,12 +202,30 @@ static const struct page_file *find_file(const struct http_call *call)
 	return page_files_find(path);
 }
 
+static bool may_read(const struct admin *admin, const struct http_call *call)
+{
+	const struct guard_reader reader = {.host = http_call_header(call, "Host"),
+		.origin = http_call_header(call, "Origin"),
+		.sec_fetch_site = http_call_header(call, "Sec-Fetch-Site"),
+		.accept_language = http_call_header(call, "Accept-Language"),
+		.user_agent = http_call_header(call, "User-Agent")};
+
+	return guard_may_read(&reader, admin->options.hosts, admin->options.host_count);
+}
+
 static struct reply answer(struct admin *admin, const struct http_call *call)
 {
 	const struct page_file *file = find_file(call);
 	const struct page *page = find_page(http_call_path(call));
 	const char *method = http_call_method(call);
 
+	if (!may_read(admin, call)) {
+		buf_append_string(&admin->answer,
+			"Any web page could have this name lead here, and read what stands here. "
+			"Open it by an IP address, as localhost, by a name without a dot, or by "
+			"one that the configuration has in admin.hosts.\n");
+		return (struct reply){403, TEXT};
+	}
 	if (page == NULL && file == NULL) {
 		buf_append_string(&admin->answer, "no such page; / lists them\n");
 		return (struct reply){404, TEXT};

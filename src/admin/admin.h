@@ -67,6 +67,8 @@ struct admin_options {
 	 * for a wrong token. peer: http_call_peer().
 	 */
 	const char *token;
+	const char *const *hosts; /* by which browsers may reach the port (guard.h) */
+	size_t host_count;
 	const char *pause_command, *resume_command; /* what to run instead */
 	int (*set_paused)(void *arg, bool paused, const char *peer);
 	void (*refused)(void *arg, const char *why, const char *peer);

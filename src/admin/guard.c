@@ -50,3 +50,15 @@ enum guard_verdict guard_judge(
 	guard->tried_ms = now_ms;
 	return GUARD_WRONG;
 }
+
+static bool is_browser(const struct guard_reader *reader)
+{
+	return reader->origin != NULL || reader->sec_fetch_site != NULL ||
+	       reader->accept_language != NULL ||
+	       (reader->user_agent != NULL && strncasecmp(reader->user_agent, "Mozilla/", 8) == 0);
+}
+
+bool guard_may_read(const struct guard_reader *reader, const char *const hosts[], size_t host_count)
+{
+	return !is_browser(reader) || origin_is_safe_host(reader->host, hosts, host_count);
+}

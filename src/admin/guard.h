@@ -14,6 +14,7 @@
 #include "http/origin.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define GUARD_TRY_MS 1000 /* after a wrong token, before the next one is looked at */
@@ -37,6 +38,23 @@ enum guard_verdict {
 	GUARD_TOO_SOON,	 /* within GUARD_TRY_MS of a wrong one: not looked at, right or wrong */
 	GUARD_WRONG,
 };
+
+/*
+ * Who may read: everybody who reaches the port, but no page of somebody else's. A page of another
+ * origin gets no answer to read from its browser. One whose name was made to lead here (DNS
+ * rebinding) is of the same origin, and its requests have neither an Origin nor, over plain http, a
+ * Sec-Fetch-Site. So a browser, which says what languages it wants and that it is Mozilla, must
+ * have come by a name that no stranger can have. Programs are not asked: a scraper may know the
+ * port by any name.
+ */
+struct guard_reader {
+	/* Headers; each may be NULL: not given. */
+	const char *host, *origin, *sec_fetch_site, *accept_language, *user_agent;
+};
+
+/* `hosts` are the operator's names for the port. */
+bool guard_may_read(
+	const struct guard_reader *reader, const char *const hosts[], size_t host_count);
 
 /* The time that it takes says nothing of how much of a wrong token is right. */
 enum guard_verdict guard_judge(

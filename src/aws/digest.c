@@ -43,14 +43,3 @@ int digest_once(struct digest *digest, const void *bytes, size_t len, unsigned c
 		return ERR_NOMEM;
 	return digest_end(digest, ret_hash);
 }
-
-void digest_hex(const unsigned char *bytes, size_t len, char *ret_text)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < len; i++) {
-		ret_text[2 * i] = digits[bytes[i] >> 4];
-		ret_text[2 * i + 1] = digits[bytes[i] & 15];
-	}
-	ret_text[2 * len] = '\0';
-}

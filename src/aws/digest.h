@@ -29,7 +29,4 @@ int digest_end(struct digest *digest, unsigned char *ret_hash);
 /* All three for one piece. */
 int digest_once(struct digest *digest, const void *bytes, size_t len, unsigned char *ret_hash);
 
-/* Lower-case; writes 2 * len characters and a NUL. */
-void digest_hex(const unsigned char *bytes, size_t len, char *ret_text);
-
 #endif

@@ -33,6 +33,9 @@ struct endpoint_variant {
 int endpoint_of_region(const char *service, const char *region, struct endpoint_variant variant,
 	struct endpoint *ret_endpoint);
 
+/* The partition of a region, as it stands in ARNs: "aws", "aws-cn"; static. */
+const char *endpoint_partition(const char *region);
+
 /* Names this machine itself: localhost and its subdomains, 127.0.0.0/8, [::1]. */
 bool endpoint_is_loopback(const struct endpoint *endpoint);
 

@@ -11,18 +11,19 @@
 /* partitions.json of the AWS SDKs, version 1.1; the first is the default. */
 static const struct partition {
 	const char *region_prefix;
+	const char *name;
 	const char *suffix;
 	const char *dual_stack_suffix;
 	bool plain_is_fips; /* where there is no dual stack */
 } partitions[] = {
-	{"", "amazonaws.com", "api.aws", false},
-	{"us-gov-", "amazonaws.com", "api.aws", true},
-	{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", false},
-	{"eusc-", "amazonaws.eu", "api.amazonwebservices.eu", false},
-	{"us-iso-", "c2s.ic.gov", "api.aws.ic.gov", false},
-	{"us-isob-", "sc2s.sgov.gov", "api.aws.scloud", false},
-	{"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", false},
-	{"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov", false},
+	{"", "aws", "amazonaws.com", "api.aws", false},
+	{"us-gov-", "aws-us-gov", "amazonaws.com", "api.aws", true},
+	{"cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", false},
+	{"eusc-", "aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu", false},
+	{"us-iso-", "aws-iso", "c2s.ic.gov", "api.aws.ic.gov", false},
+	{"us-isob-", "aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud", false},
+	{"eu-isoe-", "aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", false},
+	{"us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov", false},
 };
 
 #define PARTITIONS (sizeof(partitions) / sizeof(partitions[0]))
@@ -35,6 +36,11 @@ static const struct partition *partition_of(const char *region)
 			return &partitions[i];
 	}
 	return &partitions[0];
+}
+
+const char *endpoint_partition(const char *region)
+{
+	return partition_of(region)->name;
 }
 
 static bool region_is_valid(const char *region)

@@ -1,6 +1,7 @@
 #include "aws/message_md5.h"
 
 #include "aws/sqs_limits.h"
+#include "base/hex.h"
 #include "bunshin/error.h"
 
 #include <stdint.h>
@@ -13,7 +14,7 @@ int message_md5_body(
 	int err = digest_once(md5, body, len, hash);
 
 	if (err == 0)
-		digest_hex(hash, sizeof(hash), ret_md5);
+		hex_print(hash, sizeof(hash), ret_md5);
 	return err;
 }
 
@@ -96,6 +97,6 @@ int message_md5_attributes(struct digest *md5, const struct queue_attribute *att
 	if (err == 0)
 		err = digest_end(md5, hash);
 	if (err == 0)
-		digest_hex(hash, sizeof(hash), ret_md5);
+		hex_print(hash, sizeof(hash), ret_md5);
 	return err;
 }

@@ -2,6 +2,7 @@
 
 #include "aws/digest.h"
 #include "aws/sigv4_canonical.h"
+#include "base/hex.h"
 #include "bunshin/error.h"
 
 #include <openssl/core_names.h>
@@ -27,6 +28,9 @@ struct sigv4 {
 	struct buf canonical, to_sign, scratch;
 	size_t names, names_bytes; /* where in `canonical` the signed headers' names are */
 	uint64_t derivations;
+	int64_t dated_s; /* the second that `dated` is the text of; meaningful when that is not ""
+			  */
+	char dated[SIGV4_DATE_SIZE];
 
 	/* What the cached key was derived from; it is good while all of it is the same. */
 	bool cached;
@@ -156,16 +160,24 @@ static int key_refresh(struct sigv4 *signer, const struct credentials_set *crede
 	return 0;
 }
 
-static int date_format(int64_t epoch_ms, char ret_date[SIGV4_DATE_SIZE])
+/* Under load many requests are signed in a second. */
+static int date_format(struct sigv4 *signer, int64_t epoch_ms, char ret_date[SIGV4_DATE_SIZE])
 {
 	time_t seconds = (time_t)(epoch_ms / 1000);
 	struct tm utc;
 
 	/* 253402300799 is the last second of the year 9999. */
-	if (epoch_ms < 0 || seconds > 253402300799 || gmtime_r(&seconds, &utc) == NULL)
+	if (epoch_ms < 0 || seconds > 253402300799)
 		return ERR_ARGUMENT;
-	if (strftime(ret_date, SIGV4_DATE_SIZE, "%Y%m%dT%H%M%SZ", &utc) != SIGV4_DATE_SIZE - 1)
-		return ERR_ARGUMENT;
+	if (signer->dated[0] == '\0' || signer->dated_s != seconds) {
+		signer->dated[0] = '\0';
+		if (gmtime_r(&seconds, &utc) == NULL ||
+			strftime(signer->dated, SIGV4_DATE_SIZE, "%Y%m%dT%H%M%SZ", &utc) !=
+				SIGV4_DATE_SIZE - 1)
+			return ERR_ARGUMENT;
+		signer->dated_s = seconds;
+	}
+	memcpy(ret_date, signer->dated, SIGV4_DATE_SIZE);
 	return 0;
 }
 
@@ -175,7 +187,7 @@ static int hash_hex(struct sigv4 *signer, const void *bytes, size_t len, char re
 	int err = digest_once(&signer->sha256, bytes, len, hash);
 
 	if (err == 0)
-		digest_hex(hash, sizeof(hash), ret);
+		hex_print(hash, sizeof(hash), ret);
 	return err;
 }
 
@@ -186,14 +198,26 @@ static int headers_check(const struct sigv4_request *request)
 
 	for (size_t i = 0; i < request->header_count; i++) {
 		const char *name = request->headers[i].name;
+		char first = name[0] | 0x20;
 
-		if (strcasecmp(name, "x-amz-date") == 0 ||
-			strcasecmp(name, "x-amz-security-token") == 0)
+		if (first == 'x' && (strcasecmp(name, "x-amz-date") == 0 ||
+					    strcasecmp(name, "x-amz-security-token") == 0))
 			return ERR_ARGUMENT;
-		if (strcasecmp(name, "host") == 0)
+		if (first == 'h' && strcasecmp(name, "host") == 0)
 			host = true;
 	}
 	return host ? 0 : ERR_ARGUMENT;
+}
+
+/* "20260102/us-east-1/sqs/aws4_request" */
+static void scope_append(struct buf *out, const char *date, const char *region, const char *service)
+{
+	buf_append(out, date, DATE_BYTES);
+	buf_append_char(out, '/');
+	buf_append_string(out, region);
+	buf_append_char(out, '/');
+	buf_append_string(out, service);
+	buf_append_string(out, "/aws4_request");
 }
 
 static int canonical_build(struct sigv4 *signer, const struct sigv4_request *request,
@@ -231,8 +255,12 @@ static int to_sign_build(
 	if (err != 0)
 		return err;
 	buf_clear(&signer->to_sign);
-	return buf_appendf(&signer->to_sign, "AWS4-HMAC-SHA256\n%s\n%.8s/%s/%s/aws4_request\n%s",
-		date, date, region, service, hash);
+	buf_append_string(&signer->to_sign, "AWS4-HMAC-SHA256\n");
+	buf_append_string(&signer->to_sign, date);
+	buf_append_char(&signer->to_sign, '\n');
+	scope_append(&signer->to_sign, date, region, service);
+	buf_append_char(&signer->to_sign, '\n');
+	return buf_append(&signer->to_sign, hash, HASH_HEX_SIZE - 1);
 }
 
 int sigv4_sign(struct sigv4 *signer, const struct sigv4_request *request,
@@ -249,7 +277,7 @@ int sigv4_sign(struct sigv4 *signer, const struct sigv4_request *request,
 
 	if (strlen(region) >= NAME_MAX_BYTES || strlen(service) >= NAME_MAX_BYTES)
 		return ERR_ARGUMENT;
-	if ((err = headers_check(request)) != 0 || (err = date_format(epoch_ms, date)) != 0)
+	if ((err = headers_check(request)) != 0 || (err = date_format(signer, epoch_ms, date)) != 0)
 		return err;
 	err = sigv4_signed_headers_add(&set, request->headers, request->header_count);
 	if (err == 0)
@@ -265,10 +293,12 @@ int sigv4_sign(struct sigv4 *signer, const struct sigv4_request *request,
 	err = mac_finish(signer->sign, signer->to_sign.data, signer->to_sign.len, signature);
 	if (err != 0)
 		return err;
-	digest_hex(signature, sizeof(signature), signature_hex);
-	buf_appendf(authorization,
-		"AWS4-HMAC-SHA256 Credential=%s/%.8s/%s/%s/aws4_request, SignedHeaders=",
-		credentials->access_key_id, date, region, service);
+	hex_print(signature, sizeof(signature), signature_hex);
+	buf_append_string(authorization, "AWS4-HMAC-SHA256 Credential=");
+	buf_append_string(authorization, credentials->access_key_id);
+	buf_append_char(authorization, '/');
+	scope_append(authorization, date, region, service);
+	buf_append_string(authorization, ", SignedHeaders=");
 	buf_append(authorization, signer->canonical.data + signer->names, signer->names_bytes);
 	buf_append_string(authorization, ", Signature=");
 	buf_append_string(authorization, signature_hex);

@@ -168,17 +168,23 @@ int sigv4_canonical_query(struct buf *out, struct buf *scratch, const char *quer
 	return out->err;
 }
 
+static char to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+/* In the order of their first letters, which few names share. */
 static bool is_signed(const char *name)
 {
-	static const char *const never[] = {"connection", "user-agent", "expect", "te",
-		"transfer-encoding", "trailer", "upgrade", "keep-alive", "x-amzn-trace-id",
-		"authorization"};
+	static const char *const never[] = {"authorization", "connection", "expect", "keep-alive",
+		"te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id"};
+	char first = to_lower(name[0]);
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
-		if (strcasecmp(name, never[i]) == 0)
+		if (never[i][0] == first && strcasecmp(name, never[i]) == 0)
 			return false;
 	}
-	return strncasecmp(name, "proxy-", 6) != 0;
+	return first != 'p' || strncasecmp(name, "proxy-", 6) != 0;
 }
 
 /* Insertion keeps the order of equal names, which the joined value depends on. */
@@ -204,31 +210,36 @@ int sigv4_signed_headers_add(
 
 static void append_lower(struct buf *out, const char *name)
 {
-	for (; *name != '\0'; name++) {
-		char c = *name;
+	size_t len = strlen(name);
+	char *to = buf_reserve(out, len);
 
-		buf_append_char(out, c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c);
-	}
+	if (to == NULL)
+		return;
+	for (size_t i = 0; i < len; i++)
+		to[i] = to_lower(name[i]);
+	buf_advance(out, len);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 static void append_value(struct buf *out, const char *value)
 {
-	static const char blanks[] = " \t\r\n";
-	bool first = true;
+	char *start = buf_reserve(out, strlen(value)), *to = start;
 
-	for (;;) {
-		size_t len;
-
-		value += strspn(value, blanks);
-		if (*value == '\0')
-			return;
-		len = strcspn(value, blanks);
-		if (!first)
-			buf_append_char(out, ' ');
-		buf_append(out, value, len);
-		value += len;
-		first = false;
+	if (start == NULL)
+		return;
+	for (; *value != '\0'; value++) {
+		if (!is_blank(*value))
+			*to++ = *value;
+		else if (to > start && to[-1] != ' ')
+			*to++ = ' ';
 	}
+	if (to > start && to[-1] == ' ')
+		to--;
+	buf_advance(out, (size_t)(to - start));
 }
 
 /* True when header i has the name of the one before it. */

@@ -121,7 +121,7 @@ int sqs_call_new(struct sqs_client *client, enum sqs_operation operation, void *
 	buf_clear(&call->queue_url);
 	call->id = (struct sqs_receive_id){.lost = false};
 	call->timeout_ms = client->timeout_ms;
-	uuid_v4(clock_random(client->clock), clock_random(client->clock), call->invocation_id);
+	call->invocation_id[0] = '\0';
 	call->retry = (struct sqs_retry){0};
 	call->requests = 0;
 	call->resent = call->renewed = call->retimed = call->signs_again = false;

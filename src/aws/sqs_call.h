@@ -25,6 +25,7 @@
 
 #define SQS_REQUEST_MAX ((size_t)4 << 20)
 #define SQS_REQUEST_ID_SIZE 128
+#define SQS_DATE_SIZE 32 /* "Fri, 02 Jan 2026 03:04:05 GMT" and more than its NUL */
 
 enum call_state {
 	CALL_SPARE,  /* in the pool */
@@ -83,7 +84,7 @@ struct queue_call {
 	struct http_exchange *exchange;
 	struct clock_timer timer;
 	struct credentials_waiter waiter;
-	char invocation_id[UUID_TEXT_SIZE];
+	char invocation_id[UUID_TEXT_SIZE]; /* "" until it is sent a second time */
 	struct sqs_retry retry;
 	unsigned requests;	    /* sent so far */
 	bool resent;		    /* once: since a connection was stale */
@@ -125,6 +126,8 @@ struct sqs_client {
 	struct list spare; /* to be used again */
 	struct sqs_retry_bucket bucket;
 	struct buf authorization;
+	char date[SQS_DATE_SIZE]; /* of the latest answer that had one; "": none yet */
+	int64_t date_epoch_ms;	  /* what it says */
 	struct sqs_client_stats stats;
 
 	/* A `done` is running: what it borrows must live until it returns. */

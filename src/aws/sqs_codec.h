@@ -165,6 +165,9 @@ int sqs_decoder_parse(struct sqs_decoder *decoder, const char *text, size_t len)
 void sqs_json_trim(struct json *json);
 /* The member, or NULL when it is absent or null. */
 const struct json_value *sqs_member(const struct json_value *object, const char *name);
+/* The same for each of these names, in one pass: ret[i] for names[i]. */
+void sqs_members(const struct json_value *object, const struct json_name names[], size_t count,
+	const struct json_value *ret[]);
 /* Formats; cuts what does not fit, at a character, and blanks control characters out. */
 void sqs_detail_set(char detail[SQS_DETAIL_SIZE], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

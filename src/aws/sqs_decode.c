@@ -107,6 +107,16 @@ const struct json_value *sqs_member(const struct json_value *object, const char 
 	return value != NULL && value->kind != JSON_NULL ? value : NULL;
 }
 
+void sqs_members(const struct json_value *object, const struct json_name names[], size_t count,
+	const struct json_value *ret[])
+{
+	json_members(object, names, count, ret);
+	for (size_t i = 0; i < count; i++) {
+		if (ret[i] != NULL && ret[i]->kind == JSON_NULL)
+			ret[i] = NULL;
+	}
+}
+
 static const char *text_member(const struct json_value *object, const char *name)
 {
 	return json_text(sqs_member(object, name));
@@ -156,39 +166,58 @@ static bool is_intact(const struct json_value *entry, const struct sqs_sent_dige
 	       digest_is(entry, "MD5OfMessageAttributes", sent->attributes[i]);
 }
 
-static int failed_entry_error(enum sqs_operation operation, const struct json_value *entry,
-	char detail[SQS_DETAIL_SIZE], size_t i)
+/* The failure of an entry; `code` is what its code is in. */
+static struct sqs_failure failure_of(const struct json_value *entry, char code[SQS_CODE_SIZE])
 {
 	const struct json_value *sender = sqs_member(entry, "SenderFault");
-	char code[SQS_CODE_SIZE];
-	struct sqs_failure failure = {
+
+	sqs_error_normalise(or_empty(text_member(entry, "Code")), code);
+	return (struct sqs_failure){
 		.code = code,
 		.legacy_code = "",
 		.message = or_empty(text_member(entry, "Message")),
 		.sender_fault = sender != NULL && sender->kind == JSON_TRUE,
 	};
+}
 
-	sqs_error_normalise(or_empty(text_member(entry, "Code")), code);
-	sqs_detail_set(detail, "entry %zu: %s: %s", i, code[0] != '\0' ? code : "no code",
-		failure.message);
-	return sqs_error_of(operation, &failure);
+/* What the answer says of one entry. */
+struct entry_answer {
+	const struct json_value *failed; /* NULL: not among the failed */
+	bool differs;			 /* it succeeded, with another digest */
+};
+
+static void entry_describe(
+	const struct entry_answer *answer, size_t i, char detail[SQS_DETAIL_SIZE])
+{
+	char code[SQS_CODE_SIZE];
+
+	if (answer->failed != NULL) {
+		struct sqs_failure failure = failure_of(answer->failed, code);
+
+		sqs_detail_set(detail, "entry %zu: %s: %s", i, code[0] != '\0' ? code : "no code",
+			failure.message);
+	} else if (answer->differs) {
+		sqs_detail_set(
+			detail, "entry %zu: the MD5 in the answer is not that of what was sent", i);
+	} else {
+		sqs_detail_set(detail, "entry %zu: not in the answer", i);
+	}
 }
 
 int sqs_decode_batch(struct sqs_decoder *decoder, enum sqs_operation operation, const char *text,
 	size_t len, const struct sqs_sent_digests *sent, size_t count, int results[],
 	char detail[SQS_DETAIL_SIZE])
 {
-	char details[QUEUE_BATCH_MAX][SQS_DETAIL_SIZE];
+	struct entry_answer answers[QUEUE_BATCH_MAX] = {{.failed = NULL}};
 	const struct json_value *successful, *failed;
+	char code[SQS_CODE_SIZE];
 	int err = sqs_decoder_parse(decoder, text, len);
 
 	if (err != 0 || (err = list_member(decoder, "Successful", &successful)) != 0 ||
 		(err = list_member(decoder, "Failed", &failed)) != 0)
 		return err;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		results[i] = ERR_PROTOCOL;
-		sqs_detail_set(details[i], "entry %zu: not in the answer", i);
-	}
 	for (const struct json_value *entry = json_first(successful); entry != NULL;
 		entry = json_next(successful, entry)) {
 		size_t i = entry_position(entry, count);
@@ -198,20 +227,25 @@ int sqs_decode_batch(struct sqs_decoder *decoder, enum sqs_operation operation, 
 		if (sent == NULL || is_intact(entry, sent, i))
 			results[i] = 0;
 		else
-			sqs_detail_set(details[i],
-				"entry %zu: the MD5 in the answer is not that of what was sent", i);
+			answers[i].differs = true;
 	}
 	for (const struct json_value *entry = json_first(failed); entry != NULL;
 		entry = json_next(failed, entry)) {
 		size_t i = entry_position(entry, count);
+		struct sqs_failure failure;
 
-		if (i < count)
-			results[i] = failed_entry_error(operation, entry, details[i], i);
+		if (i == count)
+			continue;
+		answers[i].failed = entry;
+		failure = failure_of(entry, code);
+		results[i] = sqs_error_of(operation, &failure);
 	}
 	detail[0] = '\0';
-	for (size_t i = count; i-- > 0;) {
-		if (results[i] != 0)
-			memcpy(detail, details[i], SQS_DETAIL_SIZE);
+	for (size_t i = 0; i < count; i++) {
+		if (results[i] == 0)
+			continue;
+		entry_describe(&answers[i], i, detail);
+		break;
 	}
 	return 0;
 }

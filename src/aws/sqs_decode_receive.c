@@ -16,6 +16,58 @@ struct receive {
 	struct sqs_dropped dropped;
 };
 
+/* A message's members that are of use, in the order in which SQS writes them. */
+enum {
+	MESSAGE_ID,
+	RECEIPT_HANDLE,
+	MD5_OF_BODY,
+	BODY,
+	SYSTEM_ATTRIBUTES,
+	ATTRIBUTES,
+	MD5_OF_ATTRIBUTES,
+	MESSAGE_MEMBERS
+};
+static const struct json_name message_names[MESSAGE_MEMBERS] = {
+	[MESSAGE_ID] = JSON_NAME("MessageId"),
+	[RECEIPT_HANDLE] = JSON_NAME("ReceiptHandle"),
+	[MD5_OF_BODY] = JSON_NAME("MD5OfBody"),
+	[BODY] = JSON_NAME("Body"),
+	[SYSTEM_ATTRIBUTES] = JSON_NAME("Attributes"),
+	[MD5_OF_ATTRIBUTES] = JSON_NAME("MD5OfMessageAttributes"),
+	[ATTRIBUTES] = JSON_NAME("MessageAttributes"),
+};
+
+enum {
+	RECEIVE_COUNT,
+	SENT,
+	FIRST_RECEIVED,
+	GROUP_ID,
+	TRACE_HEADER,
+	SENDER_ID,
+	SEQUENCE_NUMBER,
+	DEDUPLICATION_ID,
+	DEAD_LETTER_SOURCE,
+	SYSTEM_MEMBERS
+};
+static const struct json_name system_names[SYSTEM_MEMBERS] = {
+	[RECEIVE_COUNT] = JSON_NAME("ApproximateReceiveCount"),
+	[SENT] = JSON_NAME("SentTimestamp"),
+	[FIRST_RECEIVED] = JSON_NAME("ApproximateFirstReceiveTimestamp"),
+	[GROUP_ID] = JSON_NAME("MessageGroupId"),
+	[TRACE_HEADER] = JSON_NAME("AWSTraceHeader"),
+	[SENDER_ID] = JSON_NAME("SenderId"),
+	[SEQUENCE_NUMBER] = JSON_NAME("SequenceNumber"),
+	[DEDUPLICATION_ID] = JSON_NAME("MessageDeduplicationId"),
+	[DEAD_LETTER_SOURCE] = JSON_NAME("DeadLetterQueueSourceArn"),
+};
+
+enum { STRING_VALUE, BINARY_VALUE, DATA_TYPE, ATTRIBUTE_MEMBERS };
+static const struct json_name attribute_names[ATTRIBUTE_MEMBERS] = {
+	[STRING_VALUE] = JSON_NAME("StringValue"),
+	[BINARY_VALUE] = JSON_NAME("BinaryValue"),
+	[DATA_TYPE] = JSON_NAME("DataType"),
+};
+
 /*
  * The decoders of a message's parts return why it is not handed on, for people, or NULL.
  */
@@ -53,10 +105,22 @@ static int64_t number_of(const struct json_value *value)
 	return number;
 }
 
-static const char *system_attributes_decode(const struct receive *receive,
-	const struct json_value *value, struct queue_message *message)
+/* What only a receive of all attributes brings: SenderId is then sure to be there. */
+static void all_attributes_decode(
+	const struct json_value *const members[], struct queue_message *message)
 {
-	const struct json_value *attributes = sqs_member(value, "Attributes");
+	message->sender_id = bounded_text(members[SENDER_ID], SQS_SENDER_ID_MAX);
+	if (message->sender_id == NULL)
+		return;
+	message->sequence_number = bounded_text(members[SEQUENCE_NUMBER], SQS_GROUP_ID_MAX);
+	message->deduplication_id = bounded_text(members[DEDUPLICATION_ID], SQS_GROUP_ID_MAX);
+	message->dead_letter_source = bounded_text(members[DEAD_LETTER_SOURCE], SQS_ARN_MAX);
+}
+
+static const char *system_attributes_decode(
+	const struct json_value *attributes, struct queue_message *message)
+{
+	const struct json_value *members[SYSTEM_MEMBERS];
 	int64_t count;
 
 	message->receive_count = 1;
@@ -64,20 +128,19 @@ static const char *system_attributes_decode(const struct receive *receive,
 		return NULL;
 	if (attributes->kind != JSON_OBJECT)
 		return "Attributes is not an object";
-	count = number_of(sqs_member(attributes, "ApproximateReceiveCount"));
+	sqs_members(attributes, system_names, SYSTEM_MEMBERS, members);
+	count = number_of(members[RECEIVE_COUNT]);
 	if (count > 1)
 		message->receive_count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
-	message->sent_epoch_ms = number_of(sqs_member(attributes, "SentTimestamp"));
-	message->first_received_epoch_ms =
-		number_of(sqs_member(attributes, "ApproximateFirstReceiveTimestamp"));
-	message->group_id =
-		bounded_text(sqs_member(attributes, "MessageGroupId"), SQS_GROUP_ID_MAX);
+	message->sent_epoch_ms = number_of(members[SENT]);
+	message->first_received_epoch_ms = number_of(members[FIRST_RECEIVED]);
+	message->group_id = bounded_text(members[GROUP_ID], SQS_GROUP_ID_MAX);
 	if (message->group_id != NULL && !sqs_group_id_is_valid(message->group_id))
 		message->group_id = NULL;
-	message->trace_header =
-		bounded_text(sqs_member(attributes, "AWSTraceHeader"), SQS_TRACE_HEADER_MAX);
+	message->trace_header = bounded_text(members[TRACE_HEADER], SQS_TRACE_HEADER_MAX);
 	if (message->trace_header != NULL && !sqs_trace_header_is_valid(message->trace_header))
 		message->trace_header = NULL;
+	all_attributes_decode(members, message);
 	return NULL;
 }
 
@@ -100,7 +163,7 @@ static const char *binary_decode(const struct receive *receive, const struct jso
 static const char *attribute_decode(const struct receive *receive, const struct json_value *value,
 	struct queue_attribute *attribute)
 {
-	const struct json_value *string;
+	const struct json_value *members[ATTRIBUTE_MEMBERS], *string;
 
 	if (value->kind != JSON_OBJECT)
 		return "a message attribute that is not an object";
@@ -108,12 +171,13 @@ static const char *attribute_decode(const struct receive *receive, const struct 
 		strlen(value->name) != value->name_bytes)
 		return "a message attribute with an impossible name";
 	attribute->name = value->name;
-	attribute->type = bounded_text(sqs_member(value, "DataType"), SQS_ATTRIBUTE_TYPE_MAX);
+	sqs_members(value, attribute_names, ATTRIBUTE_MEMBERS, members);
+	attribute->type = bounded_text(members[DATA_TYPE], SQS_ATTRIBUTE_TYPE_MAX);
 	if (attribute->type == NULL || !sqs_attribute_type_is_valid(attribute->type))
 		return "a message attribute without a valid DataType";
 	if (sqs_type_is_binary(attribute->type))
-		return binary_decode(receive, sqs_member(value, "BinaryValue"), attribute);
-	string = sqs_member(value, "StringValue");
+		return binary_decode(receive, members[BINARY_VALUE], attribute);
+	string = members[STRING_VALUE];
 	if (string == NULL || string->kind != JSON_STRING)
 		return "a message attribute without StringValue";
 	attribute->value = string->string;
@@ -131,10 +195,9 @@ static bool attribute_is_known(const struct queue_message *message, const char *
 }
 
 static const char *attributes_decode(
-	struct receive *receive, const struct json_value *value, struct queue_message *message)
+	struct receive *receive, const struct json_value *attributes, struct queue_message *message)
 {
 	struct queue_attribute *room = receive->batch->attributes + receive->batch->attribute_count;
-	const struct json_value *attributes = sqs_member(value, "MessageAttributes");
 
 	message->attributes = room;
 	if (attributes == NULL)
@@ -158,19 +221,18 @@ static const char *attributes_decode(
 }
 
 /* The part that a message cannot do without. */
-static const char *identity_decode(const struct receive *receive, const struct json_value *value,
-	struct queue_message *message)
+static const char *identity_decode(
+	const struct json_value *const members[], struct queue_message *message)
 {
-	const struct json_value *body = sqs_member(value, "Body");
+	const struct json_value *body = members[BODY];
 
-	message->message_id = bounded_text(sqs_member(value, "MessageId"), SQS_MESSAGE_ID_MAX);
+	message->message_id = bounded_text(members[MESSAGE_ID], SQS_MESSAGE_ID_MAX);
 	if (message->message_id == NULL ||
 		!is_printable(message->message_id, strlen(message->message_id), 0x21)) {
 		message->message_id = NULL;
 		return "no valid MessageId";
 	}
-	message->receipt_handle =
-		bounded_text(sqs_member(value, "ReceiptHandle"), SQS_RECEIPT_HANDLE_MAX);
+	message->receipt_handle = bounded_text(members[RECEIPT_HANDLE], SQS_RECEIPT_HANDLE_MAX);
 	if (message->receipt_handle == NULL)
 		return "no valid ReceiptHandle";
 	if (body == NULL || body->kind != JSON_STRING)
@@ -181,12 +243,12 @@ static const char *identity_decode(const struct receive *receive, const struct j
 }
 
 /* 0; ERR_PROTOCOL: the digest that came is another one; ERR_NOMEM. */
-static int digests_check(const struct receive *receive, const struct json_value *value,
+static int digests_check(const struct receive *receive, const struct json_value *const members[],
 	const struct queue_message *message, const char **ret_wrong)
 {
 	struct sqs_decoder *decoder = receive->decoder;
-	const struct json_value *body = sqs_member(value, "MD5OfBody");
-	const struct json_value *attributes = sqs_member(value, "MD5OfMessageAttributes");
+	const struct json_value *body = members[MD5_OF_BODY];
+	const struct json_value *attributes = members[MD5_OF_ATTRIBUTES];
 	char md5[MESSAGE_MD5_SIZE];
 	const char *expected;
 
@@ -259,21 +321,23 @@ static int message_decode(struct receive *receive, const struct json_value *valu
 {
 	struct sqs_batch *batch = receive->batch;
 	size_t place = batch->batch.count;
+	const struct json_value *members[MESSAGE_MEMBERS];
 	struct queue_message message = {0};
 	const char *wrong = value->kind == JSON_OBJECT ? NULL : "not an object";
 	int err;
 
+	sqs_members(value, message_names, MESSAGE_MEMBERS, members);
 	if (wrong == NULL)
-		wrong = identity_decode(receive, value, &message);
+		wrong = identity_decode(members, &message);
 	if (wrong == NULL)
-		wrong = system_attributes_decode(receive, value, &message);
+		wrong = system_attributes_decode(members[SYSTEM_ATTRIBUTES], &message);
 	if (wrong == NULL)
-		wrong = attributes_decode(receive, value, &message);
+		wrong = attributes_decode(receive, members[ATTRIBUTES], &message);
 	if (wrong != NULL) {
 		message_drop(receive, &receive->dropped.malformed, &message, wrong);
 		return 0;
 	}
-	err = digests_check(receive, value, &message, &wrong);
+	err = digests_check(receive, members, &message, &wrong);
 	if (err == ERR_PROTOCOL) {
 		message_drop(receive, &receive->dropped.corrupted, &message, wrong);
 		return 0;

@@ -34,16 +34,19 @@ static bool count_is_valid(size_t count)
 int sqs_encode_receive(struct buf *body, const char *queue_url, const struct queue_receive *params,
 	const char *attempt_id)
 {
+	static const char needed[] =
+		"\"ApproximateReceiveCount\",\"SentTimestamp\","
+		"\"ApproximateFirstReceiveTimestamp\",\"MessageGroupId\",\"AWSTraceHeader\"";
+
 	if (!url_is_valid(queue_url) || !count_is_valid(params->max_messages) ||
 		params->wait_s > SQS_WAIT_MAX_S || params->visibility_s > QUEUE_VISIBILITY_MAX_S)
 		return ERR_ARGUMENT;
 	append_string_member(body, "{\"QueueUrl\":\"", queue_url);
 	buf_appendf(body,
 		",\"MaxNumberOfMessages\":%u,\"WaitTimeSeconds\":%u,\"VisibilityTimeout\":%u,"
-		"\"MessageSystemAttributeNames\":[\"ApproximateReceiveCount\",\"SentTimestamp\","
-		"\"ApproximateFirstReceiveTimestamp\",\"MessageGroupId\",\"AWSTraceHeader\"],"
-		"\"MessageAttributeNames\":[\"All\"]",
-		params->max_messages, params->wait_s, params->visibility_s);
+		"\"MessageSystemAttributeNames\":[%s],\"MessageAttributeNames\":[\"All\"]",
+		params->max_messages, params->wait_s, params->visibility_s,
+		params->all_attributes ? "\"All\"" : needed);
 	if (attempt_id[0] != '\0')
 		append_string_member(body, ",\"ReceiveRequestAttemptId\":\"", attempt_id);
 	return buf_append_char(body, '}');

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#define TARGET "AmazonSQS."
 #define LEGACY_PREFIX "AWS.SimpleQueueService."
 
 /*
@@ -62,28 +63,33 @@ static const struct row {
 	{"MissingRequiredParameterException", ERR_REFUSED, false},
 };
 
-const char *sqs_operation_name(enum sqs_operation operation)
+const char *sqs_operation_target(enum sqs_operation operation)
 {
-	static const char *const names[] = {
-		[SQS_RECEIVE] = "ReceiveMessage",
-		[SQS_DELETE_BATCH] = "DeleteMessageBatch",
-		[SQS_VISIBILITY_BATCH] = "ChangeMessageVisibilityBatch",
-		[SQS_SEND_BATCH] = "SendMessageBatch",
-		[SQS_GET_ATTRIBUTES] = "GetQueueAttributes",
-		[SQS_GET_URL] = "GetQueueUrl",
-		[SQS_CREATE] = "CreateQueue",
-		[SQS_DESCRIBE] = "GetQueueAttributes",
-		[SQS_LIST_SOURCES] = "ListDeadLetterSourceQueues",
-		[SQS_START_MOVE] = "StartMessageMoveTask",
-		[SQS_LIST_MOVES] = "ListMessageMoveTasks",
-		[SQS_CANCEL_MOVE] = "CancelMessageMoveTask",
-		[SQS_PURGE] = "PurgeQueue",
-		[SQS_LIST_TAGS] = "ListQueueTags",
-		[SQS_TAG] = "TagQueue",
-		[SQS_UNTAG] = "UntagQueue",
+	static const char *const targets[] = {
+		[SQS_RECEIVE] = TARGET "ReceiveMessage",
+		[SQS_DELETE_BATCH] = TARGET "DeleteMessageBatch",
+		[SQS_VISIBILITY_BATCH] = TARGET "ChangeMessageVisibilityBatch",
+		[SQS_SEND_BATCH] = TARGET "SendMessageBatch",
+		[SQS_GET_ATTRIBUTES] = TARGET "GetQueueAttributes",
+		[SQS_GET_URL] = TARGET "GetQueueUrl",
+		[SQS_CREATE] = TARGET "CreateQueue",
+		[SQS_DESCRIBE] = TARGET "GetQueueAttributes",
+		[SQS_LIST_SOURCES] = TARGET "ListDeadLetterSourceQueues",
+		[SQS_START_MOVE] = TARGET "StartMessageMoveTask",
+		[SQS_LIST_MOVES] = TARGET "ListMessageMoveTasks",
+		[SQS_CANCEL_MOVE] = TARGET "CancelMessageMoveTask",
+		[SQS_PURGE] = TARGET "PurgeQueue",
+		[SQS_LIST_TAGS] = TARGET "ListQueueTags",
+		[SQS_TAG] = TARGET "TagQueue",
+		[SQS_UNTAG] = TARGET "UntagQueue",
 	};
 
-	return names[operation];
+	return targets[operation];
+}
+
+const char *sqs_operation_name(enum sqs_operation operation)
+{
+	return sqs_operation_target(operation) + sizeof(TARGET) - 1;
 }
 
 void sqs_error_normalise(const char *type, char ret_code[SQS_CODE_SIZE])

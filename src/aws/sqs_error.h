@@ -37,6 +37,8 @@ enum sqs_operation {
 
 /* "ReceiveMessage"; static. */
 const char *sqs_operation_name(enum sqs_operation operation);
+/* "AmazonSQS.ReceiveMessage", the value of X-Amz-Target; static. */
+const char *sqs_operation_target(enum sqs_operation operation);
 
 /*
  * "com.amazonaws.sqs#QueueDoesNotExist:http://..." -> "QueueDoesNotExist"; also a header's

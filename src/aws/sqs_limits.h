@@ -11,6 +11,7 @@
 #define SQS_ATTRIBUTE_TYPE_MAX 256
 #define SQS_GROUP_ID_MAX 128 /* the deduplication id's too */
 #define SQS_TRACE_HEADER_MAX 512
+#define SQS_SENDER_ID_MAX 512 /* ours; an account, or a role's id and a session's name */
 #define SQS_QUEUE_NAME_MAX 80
 #define SQS_QUEUE_URL_MAX 1024 /* ours; SQS's own are far shorter */
 #define SQS_DELAY_MAX_S 900

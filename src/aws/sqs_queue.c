@@ -20,6 +20,7 @@ struct sqs_queue {
 	struct sqs_client *client;
 	char *url;
 	enum sqs_unwrap unwrap;
+	bool all_attributes;
 	struct lost_receive lost[LOST_MAX]; /* the oldest first */
 	size_t lost_count;
 };
@@ -102,10 +103,12 @@ static int queue_receive(void *impl, const struct queue_receive *params, queue_r
 {
 	struct sqs_queue *queue = impl;
 	const struct sqs_receive_id *id = lost_first(queue);
+	struct queue_receive receive = *params;
 	struct queue_call *call;
-	int err =
-		sqs_receive_with(queue->client, queue->url, params, id, receive_done, NULL, &call);
+	int err;
 
+	receive.all_attributes |= queue->all_attributes;
+	err = sqs_receive_with(queue->client, queue->url, &receive, id, receive_done, NULL, &call);
 	if (err != 0)
 		return err;
 	if (id != NULL)
@@ -199,6 +202,11 @@ static void queue_cancel(void *impl, struct queue_call *call)
 void sqs_queue_set_unwrap(struct sqs_queue *queue, enum sqs_unwrap unwrap)
 {
 	queue->unwrap = unwrap;
+}
+
+void sqs_queue_set_all_attributes(struct sqs_queue *queue, bool all)
+{
+	queue->all_attributes = all;
 }
 
 struct queue sqs_queue_table(struct sqs_queue *queue)

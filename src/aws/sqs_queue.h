@@ -35,6 +35,8 @@ void sqs_queue_free(struct sqs_queue *queue);
  * `refused` (aws/envelope.h). Pointers of the SQS extended client to S3 are refused in any case.
  */
 void sqs_queue_set_unwrap(struct sqs_queue *queue, enum sqs_unwrap unwrap);
+/* All receives ask for all system attributes (bunshin/queue.h). */
+void sqs_queue_set_all_attributes(struct sqs_queue *queue, bool all);
 struct queue sqs_queue_table(struct sqs_queue *queue);
 
 /*
@@ -49,6 +51,12 @@ struct sqs_queue_url {
 	char name[81];
 };
 int sqs_queue_url_parse(const char *url, struct sqs_queue_url *ret_parts);
+/*
+ * Pure: the queue's ARN, of the account and name in its URL. 0, or ERR_ARGUMENT with *ret_arn
+ * untouched when it is no queue URL.
+ */
+#define SQS_QUEUE_ARN_SIZE 300
+int sqs_queue_arn(const char *queue_url, const char *region, char ret_arn[SQS_QUEUE_ARN_SIZE]);
 /* A FIFO queue's name, and so its URL, ends in ".fifo". */
 bool sqs_queue_url_is_fifo(const char *url);
 

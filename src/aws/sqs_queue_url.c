@@ -3,6 +3,7 @@
 #include "aws/sqs_queue.h"
 #include "bunshin/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool account_is_valid(const char *account, size_t len)
@@ -39,6 +40,22 @@ int sqs_queue_url_parse(const char *url, struct sqs_queue_url *ret_parts)
 	memcpy(parts.endpoint, endpoint.origin, sizeof(endpoint.origin));
 	endpoint_region(&endpoint, parts.region, sizeof(parts.region));
 	*ret_parts = parts;
+	return 0;
+}
+
+int sqs_queue_arn(const char *queue_url, const char *region, char ret_arn[SQS_QUEUE_ARN_SIZE])
+{
+	struct sqs_queue_url parts;
+	char arn[SQS_QUEUE_ARN_SIZE];
+	int err = sqs_queue_url_parse(queue_url, &parts);
+	int len = 0;
+
+	if (err == 0)
+		len = snprintf(arn, sizeof(arn), "arn:%s:sqs:%s:%s:%s", endpoint_partition(region),
+			region, parts.account, parts.name);
+	if (err != 0 || len < 0 || (size_t)len >= sizeof(arn))
+		return ERR_ARGUMENT;
+	memcpy(ret_arn, arn, (size_t)len + 1);
 	return 0;
 }
 

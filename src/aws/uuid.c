@@ -7,21 +7,12 @@
 const unsigned char uuid_namespace_url[16] = {0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80,
 	0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
 
-/* Sets version and variant, then prints with dashes after bytes 4, 6, 8 and 10. */
+/* Sets version and variant, then prints. */
 static void uuid_print(unsigned char bytes[16], unsigned version, char ret_text[UUID_TEXT_SIZE])
 {
-	char hex[33];
-	char *out = ret_text;
-
 	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | (version << 4));
 	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
-	digest_hex(bytes, 16, hex);
-	for (size_t i = 0; i < 32; i++) {
-		if (i == 8 || i == 12 || i == 16 || i == 20)
-			*out++ = '-';
-		*out++ = hex[i];
-	}
-	*out = '\0';
+	hex_print_uuid(bytes, ret_text);
 }
 
 int uuid_v5_with(struct digest *sha1, const unsigned char space[16], const char *part1,

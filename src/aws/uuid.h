@@ -3,11 +3,12 @@
 #define AWS_UUID_H
 
 #include "aws/digest.h"
+#include "base/hex.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define UUID_TEXT_SIZE 37 /* with the NUL */
+#define UUID_TEXT_SIZE HEX_UUID_SIZE
 
 extern const unsigned char uuid_namespace_url[16]; /* 6ba7b811-9dad-11d1-80b4-00c04fd430c8 */
 

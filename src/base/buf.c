@@ -2,7 +2,6 @@
 
 #include "bunshin/error.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +79,17 @@ int buf_append(struct buf *buf, const void *bytes, size_t len)
 int buf_append_string(struct buf *buf, const char *string)
 {
 	return buf_append(buf, string, strlen(string));
+}
+
+int buf_append_uint(struct buf *buf, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + number % 10);
+	while ((number /= 10) != 0);
+	return buf_append(buf, digits + at, sizeof(digits) - at);
 }
 
 int buf_vappendf(struct buf *buf, const char *format, va_list args)

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
 	char *data; /* NULL until the first append */
@@ -34,6 +35,7 @@ void buf_clear(struct buf *buf);
 int buf_append(struct buf *buf, const void *bytes, size_t len);
 int buf_append_string(struct buf *buf, const char *string);
 int buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int buf_append_uint(struct buf *buf, uint64_t number); /* in decimal */
 int buf_vappendf(struct buf *buf, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
 /* As the inside of a JSON string: escapes ", \ and control characters, nothing else. */

@@ -525,6 +525,36 @@ const struct json_value *json_member(const struct json_value *object, const char
 	return find_member(object, name, strlen(name));
 }
 
+static bool is_named(const struct json_value *member, const struct json_name *name)
+{
+	return member->name_bytes == name->bytes &&
+	       memcmp(member->name, name->text, name->bytes) == 0;
+}
+
+void json_members(const struct json_value *object, const struct json_name names[], size_t count,
+	const struct json_value *ret[])
+{
+	const struct json_value *member, *end;
+	size_t next = 0; /* what comes after the member found last */
+
+	for (size_t i = 0; i < count; i++)
+		ret[i] = NULL;
+	if (!object || object->kind != JSON_OBJECT)
+		return;
+	end = object + object->span;
+	for (member = object + 1; member < end; member += member->span) {
+		for (size_t tries = 0, i = next; tries < count; tries++, i++) {
+			if (i == count)
+				i = 0;
+			if (!is_named(member, &names[i]))
+				continue;
+			ret[i] = member;
+			next = i + 1;
+			break;
+		}
+	}
+}
+
 const struct json_value *json_element(const struct json_value *array, size_t index)
 {
 	const struct json_value *element;

@@ -64,6 +64,23 @@ const struct json_value *json_element(const struct json_value *array, size_t ind
 /* "a.b.0": members and array indexes; NULL when any step is missing. */
 const struct json_value *json_path(const struct json_value *value, const char *path);
 
+/* A member's name, as JSON_NAME("name"). */
+struct json_name {
+	const char *text;
+	uint32_t bytes;
+};
+#define JSON_NAME(literal)                   \
+	{                                    \
+		literal, sizeof(literal) - 1 \
+	}
+
+/*
+ * What json_member() gives for each of these names, in one pass over the object: ret[i] for
+ * names[i], which are distinct. It is quickest with names in the order in which the members come.
+ */
+void json_members(const struct json_value *object, const struct json_name names[], size_t count,
+	const struct json_value *ret[]);
+
 /* The first child, or NULL; then the following ones, NULL after the last. */
 const struct json_value *json_first(const struct json_value *container);
 const struct json_value *json_next(

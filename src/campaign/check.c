@@ -24,12 +24,14 @@ static uint64_t chunks(size_t bytes)
 }
 
 /* As the producer fills its batches. */
-static void count_batch(struct pass *pass, const struct campaign_message *message)
+static void count_message(struct pass *pass, const struct campaign_message *message)
 {
 	size_t bytes =
 		message_bytes(message->body_bytes, message->attributes, message->attribute_count);
+	uint64_t recipients = campaign_message_recipients(message), most = pass->rules->batch_max;
 
-	pass->check.valid++;
+	pass->check.messages++;
+	pass->check.attempts += most > 0 ? (recipients + most - 1) / most : 1;
 	if (pass->entries > 0 && pass->entries < QUEUE_BATCH_MAX &&
 		pass->bytes + bytes <= MESSAGE_MAX_BYTES) {
 		pass->entries++;
@@ -40,6 +42,31 @@ static void count_batch(struct pass *pass, const struct campaign_message *messag
 	pass->check.chunks += chunks(pass->bytes);
 	pass->entries = 1;
 	pass->bytes = bytes;
+}
+
+/* Those that are ready; with `all` also those that might have grown. 0 or ERR_NOMEM. */
+static int count_packs(struct pass *pass, bool all)
+{
+	struct campaign_message message;
+	int answer = 0;
+
+	while (pass->rules->packer &&
+		(answer = packer_take(pass->rules->packer, all, &message)) > 0)
+		count_message(pass, &message);
+	return answer;
+}
+
+static int count(struct pass *pass, const struct campaign_message *message)
+{
+	int err;
+
+	pass->check.valid++;
+	if (!pass->rules->packer) {
+		count_message(pass, message);
+		return 0;
+	}
+	err = packer_add(pass->rules->packer, message);
+	return err < 0 ? err : count_packs(pass, false);
 }
 
 static void count_reject(struct campaign_check *check, enum journal_reject why)
@@ -135,9 +162,7 @@ static int take(struct pass *pass, const struct campaign_message *message)
 			&(struct recipients_error){1, 1, buf_string(&pass->reason), true}, NULL);
 	}
 	answer = judge(pass, message);
-	if (answer > 0)
-		count_batch(pass, message);
-	return answer < 0 ? answer : 0;
+	return answer > 0 ? count(pass, message) : answer;
 }
 
 static int run(struct pass *pass)
@@ -155,6 +180,8 @@ static int run(struct pass *pass)
 		else
 			err = take(pass, &message);
 	}
+	if (!err)
+		err = count_packs(pass, true);
 	pass->check.chunks += chunks(pass->bytes);
 	pass->check.rows = messages_place(pass->messages).row;
 	return err;
@@ -172,6 +199,7 @@ int campaign_check(struct messages *messages, struct recipients *recipients,
 		.arg = arg};
 	int err;
 
+	messages_leave_keys_out(messages);
 	buf_init(&pass.reason, REASON_MAX);
 	err = run(&pass);
 	buf_free(&pass.reason);

@@ -8,12 +8,16 @@
 #include "campaign/journal.h"
 #include "campaign/key_set.h"
 #include "campaign/messages.h"
+#include "campaign/packer.h"
 #include "campaign/validate.h"
 
 struct campaign_check_rules {
 	struct validate *validate; /* NULL: none */
 	/* What is known before the first row: suppressed ones. NULL: rows may have the same key. */
 	struct key_set *keys;
+	struct packer *packer; /* counts the packs as they will be sent; NULL: a row is a message */
+	/* Recipients that a worker puts into one request of a pack; 0: all of them. */
+	uint64_t batch_max;
 };
 
 /* What a whole list comes to. */
@@ -24,6 +28,8 @@ struct campaign_check {
 	uint64_t invalid, malformed, suppressed, duplicate;
 	uint64_t settled;  /* of them, neither: an earlier run has sent them; 0 after
 			      campaign_check() */
+	uint64_t messages; /* that the valid ones make */
+	uint64_t attempts; /* requests to the provider that they take when nothing fails */
 	uint64_t requests; /* SendMessageBatch calls that the valid ones take when nothing fails */
 	uint64_t chunks;   /* of 64 KiB, each begun, that these calls hold: what SQS bills */
 	bool fatal;	   /* the list itself is broken: rows behind the last one were not read */

@@ -1,6 +1,7 @@
 #include "campaign/failures.h"
 
 #include "base/hash.h"
+#include "base/recipient_key.h"
 #include "base/units.h"
 #include "base/utf8.h"
 #include "bunshin/error.h"
@@ -89,9 +90,21 @@ static int64_t deadline_of(const struct queue_message *message)
 	return instant;
 }
 
+/* 0: it is no message for many, or its keys are none. */
+static uint64_t count_keys(const struct queue_message *message)
+{
+	const struct queue_attribute *keys = failure_attribute(message, "RecipientKeys");
+
+	if (!keys || strncmp(keys->type, "Binary", 6) != 0 ||
+		keys->value_bytes % RECIPIENT_KEY_BYTES != 0)
+		return 0;
+	return keys->value_bytes / RECIPIENT_KEY_BYTES;
+}
+
 void failure_read(const struct queue_message *message, struct failure *ret)
 {
 	bool copied = failure_attribute(message, "FailureReason") != NULL;
+	uint64_t keys = count_keys(message);
 
 	*ret = (struct failure){
 		.message = message,
@@ -101,6 +114,8 @@ void failure_read(const struct queue_message *message, struct failure *ret)
 		.reason = text_of(message, "FailureReason"),
 		.campaign = text_of(message, "Campaign"),
 		.destination = text_of(message, "Destination"),
+		.recipients = keys > 0 ? keys : 1,
+		.packed = keys > 0,
 		.deadline_epoch_ms = deadline_of(message),
 		.body = {"", 0},
 	};
@@ -328,6 +343,7 @@ int failure_groups_add(
 		return 0;
 	}
 	add_sample(group, failure);
+	group->recipients += failure->recipients;
 	if (sent_ms > 0 && (group->first_ms == 0 || sent_ms < group->first_ms))
 		group->first_ms = sent_ms;
 	if (sent_ms > group->last_ms)

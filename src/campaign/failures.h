@@ -39,6 +39,9 @@ struct failure {
 	struct failure_text reason; /* of a copy; else empty */
 	struct failure_text body;   /* what the provider answered; empty: nothing */
 	struct failure_text campaign, destination;
+	/* Of a message for many (RecipientKeys, base/recipient_key.h): how many; else 1. */
+	uint64_t recipients;
+	bool packed;
 	int status;		   /* of the provider; 0: none */
 	int64_t attempts;	   /* of a copy; 0: not known */
 	int64_t first_received_ms; /* by a worker, of a copy; 0: not known */
@@ -76,6 +79,7 @@ struct failure_group {
 	char campaign[FAILURE_NAME_MAX], destination[FAILURE_NAME_MAX]; /* "": none */
 	int status;
 	uint64_t count;
+	uint64_t recipients;	   /* of all of them: more than messages when some are for many */
 	uint64_t past;		   /* of them, past their deadline */
 	int64_t first_ms, last_ms; /* SentTimestamp: when the copies were made; 0: not known */
 	uint32_t least_receives;   /* of the moved */

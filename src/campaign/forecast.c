@@ -25,7 +25,7 @@ static void consider(struct forecast *forecast, enum forecast_limit limit, doubl
 
 static int64_t done_at(const struct forecast_input *input, double per_s)
 {
-	double seconds = (double)input->messages / per_s;
+	double seconds = (double)input->recipients / per_s;
 
 	return input->begin.epoch_ms +
 	       (int64_t)((seconds < SPAN_MAX_S ? seconds : SPAN_MAX_S) * 1000);
@@ -36,22 +36,28 @@ static uint64_t expired_at(const struct forecast_input *input, double per_s)
 	double seconds = (double)(input->deadline.epoch_ms - input->begin.epoch_ms) / 1000;
 	double sent = seconds > 0 ? seconds * per_s : 0;
 
-	if (input->deadline.epoch_ms == 0 || sent >= (double)input->messages)
+	if (input->deadline.epoch_ms == 0 || sent >= (double)input->recipients)
 		return 0;
-	return input->messages - (uint64_t)sent;
+	return input->recipients - (uint64_t)sent;
+}
+
+/* In one request, on average. */
+static double recipients_of_one(const struct forecast_input *input)
+{
+	return input->attempts > 0 ? (double)input->recipients / (double)input->attempts : 1;
 }
 
 void forecast_make(const struct forecast_input *input, struct forecast *ret_forecast)
 {
 	struct forecast forecast = {.limit = FORECAST_UNKNOWN};
-	double slow;
+	double slow, of_one = recipients_of_one(input);
 
 	consider(&forecast, FORECAST_PUSH, input->push_per_s);
-	consider(&forecast, FORECAST_DESTINATION, input->destination_per_s);
-	consider(&forecast, FORECAST_QUEUE, input->queue_per_s);
+	consider(&forecast, FORECAST_DESTINATION, input->destination_per_s * of_one);
+	consider(&forecast, FORECAST_QUEUE, input->queue_per_s * of_one);
 	if (input->latency_ms > 0)
 		consider(&forecast, FORECAST_SLOTS,
-			(double)input->slots * 1000 / (double)input->latency_ms);
+			(double)input->slots * 1000 / (double)input->latency_ms * of_one);
 	if (forecast.limit != FORECAST_UNKNOWN) {
 		slow = forecast.per_s * (1 - SPENT_ON_RETRIES);
 		forecast.done_epoch_ms = done_at(input, forecast.per_s);
@@ -170,7 +176,7 @@ void forecast_price(const struct forecast_price_input *input, struct forecast_pr
 	ret_price->send_requests = chunks;
 	ret_price->worker_requests = chunks + deletes;
 	ret_price->sqs = (double)(chunks + chunks + deletes) / 1e6 * input->sqs_price;
-	ret_price->provider = (double)input->messages * input->provider_price;
+	ret_price->provider = (double)input->recipients * input->provider_price;
 }
 
 int forecast_parse_price(const char *text, double *ret_price, const char **ret_currency)

@@ -24,11 +24,17 @@ enum forecast_limit {
 };
 
 struct forecast_input {
-	uint64_t messages;
+	uint64_t recipients;
+	/*
+	 * Requests to the provider that they take when nothing fails: as many, or fewer where one
+	 * is for several. 0: as many.
+	 */
+	uint64_t attempts;
 	struct schedule_instant begin;	  /* of the delivery */
 	struct schedule_instant deadline; /* epoch_ms 0: none */
-	/* A second, over the whole fleet; 0: not known. */
-	double push_per_s, destination_per_s, queue_per_s;
+	double push_per_s;		  /* recipients a second; 0: not known */
+	/* Requests a second, over the whole fleet; 0: not known. */
+	double destination_per_s, queue_per_s;
 	/* Requests that the fleet can have in flight, and how long an answer takes; 0: not known.
 	 */
 	uint64_t slots;
@@ -37,10 +43,11 @@ struct forecast_input {
 
 struct forecast {
 	enum forecast_limit limit;
-	double per_s; /* the least that is known; with FORECAST_UNKNOWN all else is 0 */
+	/* Recipients: the least that is known; with FORECAST_UNKNOWN all else is 0. */
+	double per_s;
 	/* Every attempt accepted; and every tenth spent on an attempt that is not. */
 	int64_t done_epoch_ms, late_epoch_ms;
-	/* Messages that the deadline leaves unsent in these two cases. */
+	/* Recipients that the deadline leaves unsent in these two cases. */
 	uint64_t expired, expired_late;
 };
 
@@ -54,11 +61,12 @@ void forecast_append(
 	const struct forecast_input *input, const struct forecast *forecast, struct buf *out);
 
 struct forecast_price_input {
-	uint64_t messages;
+	uint64_t recipients;
+	uint64_t messages;     /* that they are in */
 	uint64_t requests;     /* SendMessageBatch */
 	uint64_t chunks;       /* of 64 KiB, each begun, in those requests: what is billed */
 	double sqs_price;      /* of a million requests */
-	double provider_price; /* of a message; 0: not known */
+	double provider_price; /* of a recipient; 0: not known */
 };
 
 struct forecast_price {

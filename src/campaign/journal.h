@@ -60,7 +60,9 @@ struct journal_campaign {
 	const char *suppression;			     /* path of --suppress */
 	const char *destination;
 	const char *queue_url;
-	const char *endpoint; /* --endpoint */
+	const char *endpoint;	/* --endpoint */
+	unsigned pack;		/* --pack, at most PACKER_ROWS_MAX; 0: none */
+	const char *pack_field; /* --pack-field, at most PACK_FIELD_MAX bytes; NULL without packs */
 	bool skip_invalid;
 	int64_t deadline_epoch_ms; /* 0: none */
 	int64_t at_epoch_ms;	   /* --at; 0: at once */

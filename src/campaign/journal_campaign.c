@@ -193,6 +193,8 @@ static void take_texts(
 		}
 		*text_of(campaign, i) = journal->texts[i];
 	}
+	campaign->pack = journal->pack;
+	campaign->pack_field = journal->pack_field;
 	journal->campaign = *campaign;
 }
 

@@ -6,11 +6,15 @@
 #define CAMPAIGN_JOURNAL_PRIVATE_H
 
 #include "campaign/journal.h"
+#include "campaign/packer.h"
 #include "campaign/row_set.h"
 
 #include <sqlite3.h>
 
 #define JOURNAL_TEXTS 11
+#define JOURNAL_BUSY_TIMEOUT_MS 5000
+#define JOURNAL_VERSION 1
+#define JOURNAL_VERSION_PACKED 2 /* with the table `packing` */
 
 /*
  * The tables, each with its text in sqlite_schema: a file whose tables are others is no journal.
@@ -30,6 +34,10 @@
 		     " sum INTEGER NOT NULL)")                                                   \
 	X(rejects, "CREATE TABLE rejects(list_row INTEGER PRIMARY KEY, line INTEGER NOT NULL,"   \
 		   " reject INTEGER NOT NULL, reason TEXT NOT NULL, sum INTEGER NOT NULL)")
+
+#define JOURNAL_PACKING_TABLE                                                 \
+	"CREATE TABLE packing(id INTEGER PRIMARY KEY, most INTEGER NOT NULL," \
+	" field TEXT NOT NULL, sum INTEGER NOT NULL)"
 
 /* X(id, SQL): each is prepared once, when the journal opens. */
 #define JOURNAL_STATEMENT_LIST(X)                                                               \
@@ -71,8 +79,11 @@ struct journal {
 	int lock_fd; /* -1: none */
 	sqlite3 *db;
 	sqlite3_stmt *statements[JOURNAL_STATEMENTS];
+	int64_t version; /* of the file */
 	struct journal_campaign campaign;
 	char *texts[JOURNAL_TEXTS]; /* what `campaign` points to */
+	unsigned pack;
+	char *pack_field; /* NULL: no packs */
 	int64_t begun_epoch_ms, finished_epoch_ms;
 	int64_t data_version; /* of what was read last */
 	struct row_set confirmed, refused;
@@ -84,8 +95,33 @@ struct journal {
 	char detail[512];
 };
 
-/* journal.c: one statement at a time, as in the database's own interface. */
+/* journal.c */
 
+/* A journal of that path, nothing read yet; with `to_send` it has the lock. */
+int journal_make(const char *path, bool to_send, struct journal **ret_journal, struct buf *error);
+/* Connects, checks and loads, to go on with it. */
+int journal_open_to_send(struct journal *journal);
+
+/* journal_db.c: one statement at a time, as in the database's own interface. */
+
+int journal_connect(struct journal *journal, const char *path, bool to_write);
+void journal_disconnect(struct journal *journal);
+int journal_prepare_statements(struct journal *journal);
+/* In an empty file; prepares the statements as well. */
+int journal_make_tables(struct journal *journal);
+/* Is it one, of a version that is known, with the tables of it? */
+int journal_check_kind(struct journal *journal);
+/* Of the whole file; what is wrong is found now and not in the middle of a campaign. */
+int journal_check_pages(struct journal *journal);
+/* Remembers the database's words. ERR_NOMEM or ERR_IO. */
+int journal_fail(struct journal *journal);
+/* For people; returns rc. */
+int journal_tell(const struct journal *journal, const char *what, int rc, struct buf *error);
+/* Begins a transaction that writes; ends one, rolled back when it failed. */
+int journal_begin_write(struct journal *journal);
+int journal_end_write(struct journal *journal, int rc);
+int journal_run(struct journal *journal, const char *text);
+int journal_set_version(struct journal *journal, int version);
 /* What the database takes for good and is not: words of our own. ERR_IO. */
 int journal_damaged(struct journal *journal, const char *what);
 /* 1: a row; 0: done; or a negative code, then `detail` is set. The latter two reset it. */
@@ -98,6 +134,12 @@ int journal_campaign_load(struct journal *journal);
 /* `campaign` as it is to be, its times in `journal`. */
 int journal_campaign_store(struct journal *journal, const struct journal_campaign *campaign);
 void journal_campaign_free(struct journal *journal);
+
+/* journal_packing.c. Both need a transaction. */
+
+int journal_packing_load(struct journal *journal);
+/* With packs: makes the file one of JOURNAL_VERSION_PACKED. Once. */
+int journal_packing_store(struct journal *journal, const struct journal_campaign *campaign);
 
 /* journal_rows.c. Both need a transaction. */
 

@@ -10,14 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTRIBUTES_MAX = 5, REASON_MAX = 4096 };
+/* LIST_BYTES: what a body and its attributes grow by when they become a pack, or more. */
+enum { ATTRIBUTES_MAX = 5, REASON_MAX = 4096, LIST_BYTES = 64 };
 
 struct messages {
 	struct recipients *recipients;
 	const struct template *template;
 	unsigned char key_space[16];
 	enum messages_key key_kind;
-	char *key_column, *group_column;
+	char *key_column, *group_column, *pack_field;
+	struct pack_finder finder; /* with a pack_field */
+	struct pack_field field;
 	bool fifo;
 	char campaign[MESSAGES_NAME_MAX + 1];
 	char destination[MESSAGES_NAME_MAX + 1];
@@ -28,7 +31,7 @@ struct messages {
 	struct digest sha1;
 	struct buf body, recipient_key, group, reason;
 	struct recipients_error error;
-	bool columns_checked, ended;
+	bool columns_checked, ended, leaves_keys_out;
 	bool (*skip)(void *arg, uint64_t row);
 	void *skip_arg;
 };
@@ -86,11 +89,15 @@ int messages_new(struct recipients *recipients, const struct messages_options *o
 		messages->key_column = strdup(options->key_column);
 	if (options->group_column)
 		messages->group_column = strdup(options->group_column);
+	if (options->pack_field)
+		messages->pack_field = strdup(options->pack_field);
 	if ((options->key == MESSAGES_KEY_COLUMN && !messages->key_column) ||
-		(options->group_column && !messages->group_column)) {
+		(options->group_column && !messages->group_column) ||
+		(options->pack_field && !messages->pack_field)) {
 		messages_free(messages);
 		return ERR_NOMEM;
 	}
+	pack_finder_init(&messages->finder, messages->pack_field);
 	*ret_messages = messages;
 	return 0;
 }
@@ -114,6 +121,8 @@ void messages_free(struct messages *messages)
 	buf_free(&messages->reason);
 	free(messages->key_column);
 	free(messages->group_column);
+	free(messages->pack_field);
+	pack_finder_free(&messages->finder);
 	digest_free(&messages->sha1);
 	free(messages);
 }
@@ -161,6 +170,7 @@ static int invalid(struct messages *messages)
 /* The body and its checks: RECIPIENTS_ROW, RECIPIENTS_INVALID or ERR_NOMEM. */
 static int render(struct messages *messages)
 {
+	size_t most = MESSAGE_MAX_BYTES - (messages->pack_field ? LIST_BYTES : 0);
 	const char *reason;
 	int rc;
 
@@ -173,7 +183,7 @@ static int render(struct messages *messages)
 		return rc;
 	if (rc == ERR_TOO_LARGE ||
 		(rc == 0 && message_bytes(messages->body.len, messages->attributes,
-				    messages->attribute_count) > MESSAGE_MAX_BYTES)) {
+				    messages->attribute_count) > most)) {
 		buf_clear(&messages->reason);
 		buf_append_string(&messages->reason, "the message is larger than 1 MiB");
 		return invalid(messages);
@@ -186,6 +196,14 @@ static int render(struct messages *messages)
 	return invalid(messages);
 }
 
+void messages_leave_keys_out(struct messages *messages)
+{
+	static const char nil[UUID_TEXT_SIZE] = "00000000-0000-0000-0000-000000000000";
+
+	messages->leaves_keys_out = true;
+	memcpy(messages->key, nil, sizeof(nil));
+}
+
 /* What the recipient is known by: RECIPIENTS_ROW, RECIPIENTS_INVALID or ERR_NOMEM. */
 static int find_key(struct messages *messages)
 {
@@ -194,7 +212,7 @@ static int find_key(struct messages *messages)
 	buf_clear(&messages->recipient_key);
 	buf_clear(&messages->reason);
 	if (messages->key_kind == MESSAGES_KEY_NUMBER)
-		buf_appendf(&messages->recipient_key, "%" PRIu64, messages_place(messages).row);
+		buf_append_uint(&messages->recipient_key, messages_place(messages).row);
 	else if (messages->key_kind == MESSAGES_KEY_ROW)
 		recipients_append_json(messages->recipients, &messages->recipient_key);
 	else if (recipients_lookup(messages->recipients, messages->key_column, &value))
@@ -231,6 +249,24 @@ static int find_group(struct messages *messages)
 	return invalid(messages);
 }
 
+/* The recipient within the body: as find_key(). */
+static int find_field(struct messages *messages)
+{
+	const char *reason;
+	int err;
+
+	if (!messages->pack_field)
+		return RECIPIENTS_ROW;
+	err = pack_finder_find(&messages->finder, buf_string(&messages->body), messages->body.len,
+		&messages->field, &reason);
+	if (err != ERR_SYNTAX)
+		return err == 0 ? RECIPIENTS_ROW : err;
+	buf_clear(&messages->reason);
+	buf_appendf(&messages->reason, "cannot be packed by \"%s\": the message %s",
+		messages->pack_field, reason);
+	return invalid(messages);
+}
+
 /* Of a message of a FIFO queue: nobody else's, unless there is a column for it. */
 static const char *group_of(const struct messages *messages)
 {
@@ -251,6 +287,8 @@ static int make_idempotency_key(struct messages *messages)
 {
 	const struct buf *key = &messages->recipient_key;
 
+	if (messages->leaves_keys_out)
+		return 0;
 	return uuid_v5_with(
 		&messages->sha1, messages->key_space, key->data, key->len, "", 0, messages->key);
 }
@@ -316,6 +354,8 @@ int messages_next(struct messages *messages, struct campaign_message *ret_messag
 		event = find_key(messages);
 	if (event == RECIPIENTS_ROW)
 		event = find_group(messages);
+	if (event == RECIPIENTS_ROW)
+		event = find_field(messages);
 	if (event == RECIPIENTS_ROW && make_idempotency_key(messages))
 		event = ERR_NOMEM;
 	if (event != RECIPIENTS_ROW)
@@ -329,6 +369,7 @@ int messages_next(struct messages *messages, struct campaign_message *ret_messag
 		.idempotency_key = messages->key,
 		.group_id = group_of(messages),
 		.deduplication_id = messages->fifo ? messages->key : NULL,
+		.field = messages->field,
 	};
 	if (messages->key_kind != MESSAGES_KEY_NUMBER) {
 		ret_message->key = buf_string(&messages->recipient_key);

@@ -11,6 +11,7 @@
 #define CAMPAIGN_MESSAGES_H
 
 #include "bunshin/queue.h"
+#include "campaign/pack_field.h"
 #include "campaign/recipients.h"
 #include "config/template.h"
 
@@ -45,6 +46,7 @@ struct messages_options {
 	 * else the idempotency key.
 	 */
 	bool fifo;
+	const char *pack_field; /* the bodies' member that is to be packed (packer.h); NULL: none */
 	/* Rows that are passed over as if they were not there; NULL: none. */
 	bool (*skip)(void *arg, uint64_t row);
 	void *skip_arg;
@@ -53,7 +55,10 @@ struct messages_options {
 /* UUIDv5(URL namespace, "bunshin:campaign:" NAME), as bytes. Pure. 0 or ERR_NOMEM. */
 int campaign_key_space(const char *name, unsigned char ret_space[16]);
 
-/* Borrowed until the next messages_next. */
+/*
+ * Borrowed until the next messages_next; the values of attributes but that of IdempotencyKey are
+ * the same for all, and live as long as the messages.
+ */
 struct campaign_message {
 	const char *body;
 	size_t body_bytes;
@@ -64,7 +69,16 @@ struct campaign_message {
 	size_t key_bytes;
 	const char *idempotency_key;		 /* as in the attributes */
 	const char *group_id, *deduplication_id; /* NULL: none */
+	struct pack_field field; /* with a pack_field: the recipient, or of a pack all of them */
+	/* Of a pack: the rows it is made of, in their order; else NULL and 0, and it is one. */
+	const struct recipients_place *places;
+	size_t place_count;
 };
+
+static inline size_t campaign_message_recipients(const struct campaign_message *message)
+{
+	return message->place_count > 0 ? message->place_count : 1;
+}
 
 struct messages;
 
@@ -73,11 +87,17 @@ struct messages;
 int messages_new(struct recipients *recipients, const struct messages_options *options,
 	struct messages **ret_messages);
 void messages_free(struct messages *messages); /* NULL is fine */
+/*
+ * From the next message on all have the nil UUID as their idempotency key, which is as long as any:
+ * for a pass that counts messages and sends none.
+ */
+void messages_leave_keys_out(struct messages *messages);
 
 /*
  * As recipients_next: RECIPIENTS_ROW with *ret_message filled in; RECIPIENTS_INVALID when the row,
  * or what the template makes of it, is no message, or its key is missing or empty,
- * or its group no MessageGroupId (messages_error() says why); RECIPIENTS_END; or a negative code. A
+ * or its group no MessageGroupId, or there is nothing to pack (messages_error() says why);
+ * RECIPIENTS_END; or a negative code. A
  * CSV list without a column that the template, the key or the group needs is a fatal error.
  */
 int messages_next(struct messages *messages, struct campaign_message *ret_message);

@@ -43,8 +43,9 @@ struct producer_options {
 	bool keep_group_order;
 	size_t held_back;
 	/*
-	 * At most so many entries are sent in so many milliseconds, repeated ones included, as
-	 * campaign/pace.h says. Count 0: as fast as it goes [0].
+	 * At most so many recipients are sent in so many milliseconds, repeated ones included, as
+	 * campaign/pace.h says; a message for many takes the time of all of them. Count 0: as fast
+	 * as it goes [0].
 	 */
 	int64_t rate_count, rate_per_ms;
 	/*
@@ -74,10 +75,11 @@ struct producer_events {
 	/*
 	 * What became of one message, once for each that was tried: err 0, it is in the queue; else
 	 * it is not known to be, for the given reason (borrowed, never NULL). `unconfirmed` says
-	 * that an answer may have been lost and the message be there all the same. May be NULL.
+	 * that an answer may have been lost and the message be there all the same. places: the rows
+	 * it is made of (borrowed), `count` of them, at least one. May be NULL.
 	 */
-	void (*settled)(void *arg, struct recipients_place place, int err, bool unconfirmed,
-		const char *reason);
+	void (*settled)(void *arg, const struct recipients_place *places, size_t count, int err,
+		bool unconfirmed, const char *reason);
 	/*
 	 * Nothing is left to do: err 0, the source has ended or producer_stop() was called; else
 	 * what stopped it. The last event; it may free the producer.
@@ -87,20 +89,22 @@ struct producer_events {
 };
 
 struct producer_totals {
-	uint64_t pulled;    /* messages that the source gave */
+	/* Recipients: of a message that is a pack each of its rows. */
+	uint64_t pulled;    /* that the source gave */
 	uint64_t accepted;  /* in the queue, confirmed */
 	uint64_t failed;    /* settled with an error */
+	uint64_t untried;   /* pulled, given up and never sent */
+	uint64_t messages;  /* in the queue, confirmed */
 	uint64_t calls;	    /* SendMessageBatch requests */
 	uint64_t retried;   /* entries sent again */
 	uint64_t in_flight; /* entries under way at this moment */
 	uint64_t waiting;   /* entries backing off */
-	uint64_t untried;   /* pulled, given up and never sent */
 	bool source_ended;
 	bool failing; /* something stopped it: what settles from now on, settles for that reason */
 	/*
 	 * After `finished`: the first message that was pulled but never sent (row 0: there is
 	 * none). All before it were settled, it and all after it were not sent; but where the order
-	 * of groups is kept, some after it may have been.
+	 * of groups is kept, or messages are packs, some after it may have been.
 	 */
 	struct recipients_place unsent;
 };

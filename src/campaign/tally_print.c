@@ -31,6 +31,8 @@ static const struct {
 		"if the provider takes more: `rate`, `bunshin campaign rate`"},
 	[RESULT_LIMIT_BREAKER] = {"a breaker is open: the provider fails, or refuses the keys",
 		"`bunshin health` and the workers' log say why"},
+	[RESULT_LIMIT_QUOTA] = {"the provider's quota is used up",
+		"raise it there: the workers go on by themselves within a minute"},
 	[RESULT_LIMIT_PAUSED] = {"it is paused", "`bunshin campaign resume` goes on"},
 };
 

@@ -169,9 +169,11 @@ int cmd_check(int argc, char **argv)
 			"Reads a configuration as `bunshin run` would. Prints the effective "
 			"configuration with\nsecrets hidden, or everything that is wrong "
 			"with it; exits 2 then.\n\nWith --probe it also resolves the AWS "
-			"credentials and asks the queue what they may\ndo with it, without "
-			"touching a message; nothing is sent to the destinations. Exits 1\nwhen "
-			"something is refused, 75 when something cannot be reached.",
+			"credentials, asks the queue what they may do\nwith it, without "
+			"touching a message, and tries whether requests of each destination\n"
+			"can be signed, asking for its token; nothing is sent to the "
+			"destinations. Exits 1\nwhen something is refused, 75 when something "
+			"cannot be reached.",
 		.options = options,
 	};
 	int first, count;

@@ -1,13 +1,16 @@
+#include "aws/sqs_queue.h"
 #include "base/log.h"
 #include "bunshin/error.h"
 #include "cli/auth/auth.h"
 #include "cli/auth/token_memory.h"
+#include "cli/batch_request.h"
 #include "cli/cli.h"
 #include "cli/connect.h"
 #include "cli/destinations.h"
 #include "cli/event_file.h"
 #include "cli/runtime.h"
 #include "config/config.h"
+#include "delivery/item_failures.h"
 #include "delivery/message.h"
 #include "http/http_target.h"
 
@@ -140,15 +143,17 @@ static void print_text_result(const struct target_result *result, const char *ou
 		log_redact(excerpt);
 		printf("< %s\n", excerpt);
 	}
+	if (!result->err && result->reason[0])
+		printf("reason: %s\n", result->reason);
 	printf("outcome: %s\n", outcome);
 }
 
-static void print_request(struct invoke *invoke, const struct queue_message *message)
+static void print_request(struct invoke *invoke, const struct target_request *request)
 {
 	struct buf out = BUF_INIT((size_t)8 << 20);
 	struct buf reason = BUF_INIT(4096);
 
-	if (http_target_preview(invoke->target, message, &out, &reason) == 0 && out.data) {
+	if (http_target_preview(invoke->target, request, &out, &reason) == 0 && out.data) {
 		log_redact(out.data);
 		for (char *line = out.data, *end; line; line = end) {
 			end = strchr(line, '\n');
@@ -177,6 +182,24 @@ static void finish_one(
 	invoke->index++;
 }
 
+/* What a function says of the one record that it was sent (delivery/item_failures.h). */
+static enum outcome read_failures(struct invoke *invoke, const struct target_result *result,
+	char words[ITEM_FAILURES_REASON_SIZE])
+{
+	const char *id = event_file_message(invoke->events, invoke->index)->message_id;
+	bool failed = true;
+	int err;
+
+	if (result->status < 200 || result->status > 299)
+		return OUTCOME_ACCEPTED; /* a code that was configured as one */
+	err = item_failures_read(&invoke->scratch, result->answer, result->answer_bytes,
+		result->answer_is_whole, &id, 1, &failed, words);
+
+	if (!err && failed)
+		snprintf(words, ITEM_FAILURES_REASON_SIZE, "batchItemFailures has the message");
+	return failed ? OUTCOME_RETRY : OUTCOME_ACCEPTED;
+}
+
 static void attempt_done(void *arg, const struct target_result *result)
 {
 	struct invoke *invoke = arg;
@@ -184,7 +207,14 @@ static void attempt_done(void *arg, const struct target_result *result)
 	const struct outcome_rule *rule;
 	enum outcome outcome = outcome_classify(
 		&invoke->destinations.rows[index].outcomes, result, &invoke->scratch, &rule);
+	char words[ITEM_FAILURES_REASON_SIZE] = "";
+	struct target_result read = *result;
 
+	if (outcome == OUTCOME_ACCEPTED && invoke->destinations.rows[index].batch_records) {
+		outcome = read_failures(invoke, result, words);
+		read.reason = words;
+		result = &read;
+	}
 	finish_one(invoke, result, outcome_name(outcome), code_of(outcome));
 	next(invoke);
 }
@@ -203,21 +233,30 @@ static void next(struct invoke *invoke)
 		struct target_result none = {
 			.retry_after_ms = -1, .reason = "", .request_id = "", .excerpt = ""};
 
-		if (!invoke->json)
-			print_request(invoke, message);
+		struct batch_request batch = {.list = BUF_INIT(EVENT_FILE_MAX_BYTES)};
+
+		err = batch_request_make(&batch, invoke->destination, &message, &invoke->scratch);
+		if (!err && !invoke->json)
+			print_request(invoke, &batch.request);
 		if (message_instant(message, "Deadline", INT64_MAX, &deadline_ms) == 0 &&
 			clock_wall_epoch_ms(invoke->runtime.clock) >= deadline_ms) {
 			none.err = ERR_CANCELLED;
 			none.reason = "past its deadline, not sent";
 			finish_one(invoke, &none, "expired", CLI_FAILED);
+			batch_request_free(&batch);
 			continue;
 		}
-		err = target.ops->start(target.impl, message, attempt_done, invoke, &attempt);
 		if (!err)
+			err = target.ops->start(
+				target.impl, &batch.request, attempt_done, invoke, &attempt);
+		if (!err) {
+			batch_request_free(&batch);
 			return;
+		}
 		none.err = err;
-		none.reason = error_message(err);
+		none.reason = batch.problem[0] ? batch.problem : error_message(err);
 		finish_one(invoke, &none, "not sent", CLI_FAILED);
+		batch_request_free(&batch);
 	}
 	uv_stop(&invoke->runtime.loop);
 }
@@ -253,6 +292,17 @@ static int load(struct invoke *invoke, const char *path, const char *name)
 	return CLI_DONE;
 }
 
+/* For a destination of records: the queue that they are said to come from, where one is known. */
+static int set_queue(struct invoke *invoke)
+{
+	const char *url = invoke->config->queue.url, *region = invoke->connect.endpoint.region;
+	char arn[SQS_QUEUE_ARN_SIZE] = "";
+
+	if (url)
+		sqs_queue_arn(url, region, arn);
+	return http_target_set_queue(invoke->target, arn, region);
+}
+
 static int send_events(struct invoke *invoke)
 {
 	if (http_target_new(&invoke->runtime.loop, invoke->runtime.clock, invoke->destination,
@@ -263,6 +313,11 @@ static int send_events(struct invoke *invoke)
 	http_target_set_signer(invoke->target,
 		auth_signer(invoke->auth,
 			(size_t)(invoke->destination - invoke->config->destinations)));
+	if (set_queue(invoke)) {
+		cli_error("invoke", "out of memory");
+		http_target_close(invoke->target);
+		return CLI_FAILED;
+	}
 	next(invoke);
 	if (invoke->index < event_file_count(invoke->events))
 		uv_run(&invoke->runtime.loop, UV_RUN_DEFAULT);

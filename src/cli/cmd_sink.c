@@ -21,8 +21,8 @@ struct command {
 
 /* The options as they are typed. */
 struct words {
-	const char *latency, *fail, *close, *as, *rate;
-	int64_t status, seed, quota;
+	const char *latency, *fail, *close, *as, *rate, *refuse;
+	int64_t status, seed, quota, streams, goaway_after;
 };
 
 /* "30", "0.5": at most 100 and four decimals, as parts of a million. */
@@ -127,6 +127,32 @@ static int apply_play(const struct words *words, struct sink_options *options)
 	return -1;
 }
 
+/* HTTP/2, and what goes with it only. */
+static int apply_http2(const struct words *words, struct sink_options *options)
+{
+	struct sink_http2 *http2 = &options->http2;
+	const char *without = http2->certificate	 ? "tls-cert"
+			      : http2->key		 ? "tls-key"
+			      : words->streams != 0	 ? "streams"
+			      : words->goaway_after != 0 ? "goaway-after"
+			      : words->refuse		 ? "refuse"
+							 : NULL;
+
+	if (options->play.provider && options->play.provider->speaks_http2)
+		http2->on = true;
+	if (!http2->on && without)
+		return cli_usage_error(COMMAND, "--%s: only with --http2 (or --as apns)", without);
+	if (!http2->certificate != !http2->key)
+		return cli_usage_error(COMMAND, "--%s: --%s is missing",
+			http2->key ? "tls-key" : "tls-cert", http2->key ? "tls-cert" : "tls-key");
+	if (words->refuse && parse_percent(words->refuse, &http2->refuse_ppm) < 0)
+		return cli_usage_error(COMMAND,
+			"--refuse: expected a percentage from 0 to 100, got \"%s\"", words->refuse);
+	http2->streams = (unsigned)words->streams;
+	http2->goaway_after = (unsigned)words->goaway_after;
+	return -1;
+}
+
 /* Returns -1 to go on, else the exit code. */
 static int apply(const struct words *words, struct sink_options *options)
 {
@@ -146,6 +172,8 @@ static int apply(const struct words *words, struct sink_options *options)
 	code = apply_status(words, options);
 	if (code < 0)
 		code = apply_play(words, options);
+	if (code < 0)
+		code = apply_http2(words, options);
 	if (code >= 0)
 		return code;
 	if (options->fail_ppm + options->close_ppm > 1000000)
@@ -169,11 +197,22 @@ static int parse(struct words *words, struct sink_options *sink, int argc, char 
 		{"retry-after", 0, CLI_INT, "S", &sink->retry_after_s, 0, 86400,
 			"seconds, sent as Retry-After with every failure"},
 		{"as", 0, CLI_STRING, "PROVIDER", &words->as, 0, 0,
-			"answer as apns, fcm, line, slack, telegram or twilio does"},
+			"answer as apns, fcm, lambda, line, slack, telegram or twilio does"},
 		{"rate", 0, CLI_STRING, "N/s|none", &words->rate, 0, 0,
 			"with --as: requests past it are refused [what the provider documents]"},
 		{"quota", 0, CLI_INT, "N", &words->quota, 1, INT64_MAX,
 			"with --as line: recipients after which the monthly limit is reached"},
+		{"http2", 0, CLI_FLAG, NULL, &sink->http2.on, 0, 0,
+			"speak HTTP/2 and nothing else [with --as apns]"},
+		{"tls-cert", 0, CLI_STRING, "FILE", &sink->http2.certificate, 0, 0,
+			"with --http2: speak it over TLS, with this certificate (PEM)"},
+		{"tls-key", 0, CLI_STRING, "FILE", &sink->http2.key, 0, 0, "its key (PEM)"},
+		{"streams", 0, CLI_INT, "N", &words->streams, 1, 100000,
+			"with --http2: requests at once on a connection [100; apns: 1, then 1000]"},
+		{"goaway-after", 0, CLI_INT, "N", &words->goaway_after, 1, 1000000000,
+			"with --http2: end a connection gracefully after so many requests"},
+		{"refuse", 0, CLI_STRING, "PERCENT", &words->refuse, 0, 0,
+			"with --http2: this many requests are refused unseen (REFUSED_STREAM) [0]"},
 		{"dedup", 0, CLI_FLAG, NULL, &sink->dedup, 0, 0,
 			"answer 409 to an idempotency key that was accepted before"},
 		{"never", 0, CLI_FLAG, NULL, &sink->never, 0, 0, "take requests and never answer"},
@@ -207,8 +246,10 @@ static void on_fatal(void *arg, const char *reason)
 	uv_stop(&command->runtime.loop);
 }
 
-static void print_totals(const struct sink_totals *totals, const struct play_options *play)
+static void print_totals(const struct sink_totals *totals, const struct sink_options *options)
 {
+	const struct play_options *play = &options->play;
+
 	printf("{\"requests\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"failed\":%" PRIu64
 	       ",\"closed\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"duplicates\":%" PRIu64
 	       ",\"conflicts\":%" PRIu64,
@@ -219,6 +260,13 @@ static void print_totals(const struct sink_totals *totals, const struct play_opt
 		       ",\"most_in_a_second\":%" PRIu64,
 			play->provider->name, totals->play.recipients, totals->play.throttled,
 			totals->play.most);
+	if (play->provider && play->provider->knows_recipients)
+		printf(",\"repeated_recipients\":%" PRIu64, totals->play.repeated);
+	if (options->http2.on)
+		printf(",\"connections\":%" PRIu64 ",\"most_streams\":%" PRIu64
+		       ",\"refused\":%" PRIu64 ",\"goaways\":%" PRIu64,
+			totals->http2.connections, totals->http2.most_streams,
+			totals->http2.refused, totals->http2.goaways);
 	printf("}\n");
 	fflush(stdout);
 }
@@ -234,13 +282,13 @@ static int serve(struct command *command, const struct sink_options *options)
 		cli_error(COMMAND, "%s", error);
 		return err == ERR_ARGUMENT ? CLI_USAGE : CLI_FAILED;
 	}
-	printf("listening on http://%s\n", sink_address(command->sink));
+	printf("listening on %s\n", sink_url(command->sink));
 	fflush(stdout);
 	uv_run(&command->runtime.loop, UV_RUN_DEFAULT);
 	err = sink_close(command->sink, &totals);
 	if (err != 0 && !command->broken)
 		cli_error(COMMAND, "cannot write %s", options->record);
-	print_totals(&totals, &options->play);
+	print_totals(&totals, options);
 	return err != 0 || command->broken ? CLI_FAILED : CLI_DONE;
 }
 

@@ -1,6 +1,8 @@
 #include "cli/event_file.h"
 
+#include "aws/sqs_limits.h"
 #include "aws/uuid.h"
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/units.h"
 #include "bunshin/error.h"
@@ -57,6 +59,12 @@ static void set_defaults(struct record *record, size_t index, int64_t now_epoch_
 		.first_received_epoch_ms = now_epoch_ms};
 }
 
+/* Binary, or Binary.label. */
+static bool is_binary(const char *type)
+{
+	return strncmp(type, "Binary", 6) == 0 && (type[6] == '\0' || type[6] == '.');
+}
+
 static int set_key(struct record *record)
 {
 	struct queue_message *m = &record->message;
@@ -64,7 +72,8 @@ static int set_key(struct record *record)
 	for (size_t i = 0; i < m->attribute_count; i++) {
 		const struct queue_attribute *a = &record->attributes[i];
 
-		if (strcmp(a->name, "IdempotencyKey") == 0 && a->value[a->value_bytes] == '\0') {
+		if (strcmp(a->name, "IdempotencyKey") == 0 && !is_binary(a->type) &&
+			a->value[a->value_bytes] == '\0') {
 			m->idempotency_key = a->value;
 			return 0;
 		}
@@ -74,21 +83,45 @@ static int set_key(struct record *record)
 		strlen(m->message_id), record->key);
 }
 
-static int read_attributes(const struct json_value *map, struct record *record)
+/* Decodes over the parser's copy of the text. */
+static int decode_binary(
+	struct json *json, const struct json_value *value, struct queue_attribute *attribute)
+{
+	char *text = json->strings + (value->string - json->strings);
+
+	attribute->value = text;
+	return base64_decode(text, value->string_bytes, &attribute->value_bytes);
+}
+
+static int read_attributes(struct json *json, const struct json_value *map, size_t index,
+	struct record *record, struct buf *error)
 {
 	for (const struct json_value *v = json_first(map); v; v = json_next(map, v)) {
-		const struct json_value *value = json_member(v, "stringValue");
+		struct queue_attribute *attribute =
+			&record->attributes[record->message.attribute_count];
 		const char *type = json_text(json_member(v, "dataType"));
+		bool binary = type && is_binary(type);
+		const struct json_value *value =
+			json_member(v, binary ? "binaryValue" : "stringValue");
 
-		if (record->message.attribute_count == QUEUE_ATTRIBUTES_MAX)
+		if (record->message.attribute_count == QUEUE_ATTRIBUTES_MAX) {
+			buf_appendf(error, "Records[%zu].messageAttributes: more than %d", index,
+				QUEUE_ATTRIBUTES_MAX);
 			return ERR_TOO_LARGE;
+		}
 		if (!type || !value || value->kind != JSON_STRING)
-			continue; /* Binary: no template can use it */
-		record->attributes[record->message.attribute_count++] =
-			(struct queue_attribute){.name = v->name,
-				.type = type,
-				.value = value->string,
-				.value_bytes = value->string_bytes};
+			continue;
+		*attribute = (struct queue_attribute){.name = v->name,
+			.type = type,
+			.value = value->string,
+			.value_bytes = value->string_bytes};
+		if (binary && decode_binary(json, value, attribute)) {
+			buf_appendf(error,
+				"Records[%zu].messageAttributes.%s.binaryValue: expected base64",
+				index, v->name);
+			return ERR_SYNTAX;
+		}
+		record->message.attribute_count++;
 	}
 	return 0;
 }
@@ -103,13 +136,33 @@ static void read_number(const struct json_value *map, const char *name, int64_t 
 		*value = number;
 }
 
-static int read_record(const struct json_value *from, size_t index, int64_t now_epoch_ms,
-	struct record *record, struct buf *error)
+static void read_system_attributes(const struct json_value *map, struct queue_message *message)
+{
+	int64_t received = 1;
+
+	read_number(map, "ApproximateReceiveCount", &received);
+	message->receive_count = received > UINT32_MAX ? UINT32_MAX : (uint32_t)received;
+	read_number(map, "SentTimestamp", &message->sent_epoch_ms);
+	read_number(map, "ApproximateFirstReceiveTimestamp", &message->first_received_epoch_ms);
+	message->group_id = json_text(json_member(map, "MessageGroupId"));
+	if (message->group_id && !sqs_group_id_is_valid(message->group_id))
+		message->group_id = NULL;
+	message->trace_header = json_text(json_member(map, "AWSTraceHeader"));
+	if (message->trace_header && !sqs_trace_header_is_valid(message->trace_header))
+		message->trace_header = NULL;
+	message->sender_id = json_text(json_member(map, "SenderId"));
+	message->sequence_number = json_text(json_member(map, "SequenceNumber"));
+	message->deduplication_id = json_text(json_member(map, "MessageDeduplicationId"));
+	message->dead_letter_source = json_text(json_member(map, "DeadLetterQueueSourceArn"));
+}
+
+static int read_record(struct json *json, const struct json_value *from, size_t index,
+	int64_t now_epoch_ms, struct record *record, struct buf *error)
 {
 	const struct json_value *body = json_member(from, "body");
-	const struct json_value *system = json_member(from, "attributes");
 	const char *id = json_text(json_member(from, "messageId"));
-	int64_t received = 1;
+	const char *handle = json_text(json_member(from, "receiptHandle"));
+	int err;
 
 	set_defaults(record, index, now_epoch_ms);
 	if (!body || body->kind != JSON_STRING) {
@@ -120,17 +173,11 @@ static int read_record(const struct json_value *from, size_t index, int64_t now_
 	record->message.body_bytes = body->string_bytes;
 	if (id && *id)
 		record->message.message_id = id;
-	read_number(system, "ApproximateReceiveCount", &received);
-	record->message.receive_count = received > UINT32_MAX ? UINT32_MAX : (uint32_t)received;
-	read_number(system, "SentTimestamp", &record->message.sent_epoch_ms);
-	read_number(system, "ApproximateFirstReceiveTimestamp",
-		&record->message.first_received_epoch_ms);
-	if (read_attributes(json_member(from, "messageAttributes"), record)) {
-		buf_appendf(error, "Records[%zu].messageAttributes: more than %d", index,
-			QUEUE_ATTRIBUTES_MAX);
-		return ERR_TOO_LARGE;
-	}
-	return set_key(record);
+	if (handle)
+		record->message.receipt_handle = handle;
+	read_system_attributes(json_member(from, "attributes"), &record->message);
+	err = read_attributes(json, json_member(from, "messageAttributes"), index, record, error);
+	return err ? err : set_key(record);
 }
 
 static int read_records(struct event_file *file, const struct json_value *list,
@@ -148,7 +195,8 @@ static int read_records(struct event_file *file, const struct json_value *list,
 		return ERR_NOMEM;
 	for (const struct json_value *v = json_first(list); v;
 		v = json_next(list, v), file->count++) {
-		err = read_record(v, file->count, now_epoch_ms, &file->records[file->count], error);
+		err = read_record(&file->json, v, file->count, now_epoch_ms,
+			&file->records[file->count], error);
 		if (err)
 			return err;
 	}

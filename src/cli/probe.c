@@ -131,7 +131,7 @@ static void ask_tags(struct probe *probe)
 		set_tags(probe, err, "");
 }
 
-static void ask(struct probe *probe, const struct config *config)
+static void ask_aws(struct probe *probe, const struct config *config)
 {
 	struct probe_findings *findings = &probe->findings;
 	const struct connect_options options = {.queue_url = config->queue.url,
@@ -152,6 +152,18 @@ static void ask(struct probe *probe, const struct config *config)
 		ask_queue(probe, &findings->failure_queue, QUEUE_PROBE_ATTRIBUTES);
 	if (findings->results_queue.url)
 		ask_queue(probe, &findings->results_queue, QUEUE_PROBE_ATTRIBUTES);
+}
+
+static void ask(struct probe *probe, const struct config *config)
+{
+	struct connect *connect = &probe->findings.connect;
+	int err;
+
+	ask_aws(probe, config);
+	err = probe_destinations_ask(&probe->runtime, config, connect->credentials,
+		connect->endpoint.region, &probe->findings.destinations);
+	if (err)
+		cli_error("check", "%s", error_message(err));
 }
 
 int probe(const struct config *config, bool json)
@@ -176,6 +188,7 @@ int probe(const struct config *config, bool json)
 	else
 		probe_print_text(&probe.findings);
 	code = probe_exit_code(&probe.findings);
+	probe_destinations_free(&probe.findings.destinations);
 	connect_close(&probe.findings.connect);
 	runtime_close(&probe.runtime);
 	buf_free(&probe.findings.connect_words);

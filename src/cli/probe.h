@@ -6,6 +6,7 @@
 
 #include "aws/sts.h"
 #include "cli/connect.h"
+#include "cli/probe_destinations.h"
 #include "cli/queue_probe.h"
 #include "config/config.h"
 
@@ -29,6 +30,7 @@ struct probe_findings {
 	struct probe_queue queue, failure_queue, results_queue;
 	/* Of the first: its tags may be read. ERR_PENDING: not asked. */
 	struct queue_probe_answer tags;
+	struct probe_destinations destinations;
 	int64_t now_epoch_ms;
 };
 

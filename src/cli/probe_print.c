@@ -41,6 +41,16 @@ static const struct probe_queue *sent_to_of(const struct probe_findings *finding
 	return i == 0 ? &findings->failure_queue : &findings->results_queue;
 }
 
+static void each_refusal(const struct probe_findings *findings, visitor *visit, void *arg)
+{
+	const struct probe_destinations *destinations = &findings->destinations;
+
+	for (size_t i = 0; i < destinations->count; i++)
+		if (destinations->rows[i].err)
+			visit(arg, destinations->rows[i].err, destinations->rows[i].name,
+				destinations->rows[i].words);
+}
+
 static void each_error(const struct probe_findings *findings, visitor *visit, void *arg)
 {
 	const struct queue_probe_result *queue = &findings->queue.result;
@@ -56,6 +66,7 @@ static void each_error(const struct probe_findings *findings, visitor *visit, vo
 		if (!is_closed(sent_to))
 			visit_answer(sent_to, &sent_to->result.attributes, visit, arg);
 	}
+	each_refusal(findings, visit, arg);
 }
 
 static void each_note(const struct probe_findings *findings, visitor *visit, void *arg)
@@ -214,6 +225,12 @@ void probe_print_text(const struct probe_findings *findings)
 		print_queue("failure queue", &findings->failure_queue);
 	if (findings->results_queue.url)
 		print_queue("results queue", &findings->results_queue);
+	for (size_t i = 0; i < findings->destinations.count; i++) {
+		const struct probe_destination *row = &findings->destinations.rows[i];
+
+		ROW("destination", "%s: %s %s", row->name, row->auth,
+			row->err ? "does NOT sign" : "signs");
+	}
 	fflush(stdout);
 	each_error(findings, print_error, &printer);
 	each_note(findings, print_note, &printer);
@@ -304,6 +321,20 @@ static void add_choice(cJSON *root, const char *key, const char *value, const ch
 	add_text(object, "named_by", named_by);
 }
 
+static void add_destinations(cJSON *root, const struct probe_destinations *destinations)
+{
+	cJSON *list = cJSON_AddArrayToObject(root, "destinations");
+
+	for (size_t i = 0; i < destinations->count; i++) {
+		cJSON *object = cJSON_CreateObject();
+
+		add_text(object, "name", destinations->rows[i].name);
+		add_text(object, "auth", destinations->rows[i].auth);
+		cJSON_AddBoolToObject(object, "signs", !destinations->rows[i].err);
+		cJSON_AddItemToArray(list, object);
+	}
+}
+
 void probe_print_json(const struct probe_findings *findings)
 {
 	const struct endpoint_choice *endpoint = &findings->connect.endpoint;
@@ -325,6 +356,7 @@ void probe_print_json(const struct probe_findings *findings)
 		add_queue(root, "failure_queue", &findings->failure_queue);
 	if (findings->results_queue.url)
 		add_queue(root, "results_queue", &findings->results_queue);
+	add_destinations(root, &findings->destinations);
 	text = cJSON_PrintUnformatted(root);
 	if (text)
 		puts(text);

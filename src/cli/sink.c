@@ -5,6 +5,7 @@
 #include "bunshin/error.h"
 #include "cli/sink_keys.h"
 #include "cli/sink_record.h"
+#include "http/listen.h"
 #include "http/server.h"
 
 #include <errno.h>
@@ -16,6 +17,8 @@
 #define FLUSH_EVERY_US ((uint64_t)100000)
 #define MAX_CONNECTIONS 20000
 #define MAX_BODY_BYTES ((size_t)8 << 20)
+/* As many servers take; it is cleared twice with each request (MHD_pool_reset()). */
+#define HEADER_MEMORY_BYTES ((size_t)8 << 10)
 
 enum fate { ACCEPT, FAIL, CUT, IGNORE };
 
@@ -32,7 +35,9 @@ struct pending {
 struct sink {
 	struct sink_options options;
 	struct clock clock;
-	struct http_server *server;
+	struct http_server *server; /* or: */
+	struct http2_server *http2;
+	char url[LISTEN_TEXT_MAX + sizeof("https://")];
 	struct random random;
 	struct sink_record record;
 	struct sink_keys keys; /* accepted */
@@ -69,17 +74,23 @@ static void flush_due(struct clock_timer *timer)
 		give_up(sink, "cannot write the record", err);
 }
 
-static void write_down(struct sink *sink, struct http_call *call, int64_t time_epoch_ms, int status)
+static void write_down_for(struct sink *sink, struct http_call *call, int64_t time_epoch_ms,
+	int status, uint64_t recipients)
 {
 	int err;
 
 	if (!sink->options.record)
 		return;
-	err = sink_record_add(&sink->record, call, time_epoch_ms, status);
+	err = sink_record_add(&sink->record, call, time_epoch_ms, status, recipients);
 	if (err == 0 && !clock_timer_is_set(&sink->flush))
 		err = clock_timer_after(sink->clock, &sink->flush, FLUSH_EVERY_US);
 	if (err != 0)
 		give_up(sink, "cannot write the record", err);
+}
+
+static void write_down(struct sink *sink, struct http_call *call, int64_t time_epoch_ms, int status)
+{
+	write_down_for(sink, call, time_epoch_ms, status, 0);
 }
 
 /* Answers */
@@ -176,10 +187,11 @@ static void answer_played(struct sink *sink, struct http_call *call, int64_t arr
 		give_up(sink, "cannot play the provider", ERR_NOMEM);
 	if (answer.verdict == PLAY_ACCEPTED)
 		sink->totals.accepted++;
-	else
+	else if (answer.verdict != PLAY_TOKEN)
 		sink->totals.failed++;
 	sink->totals.conflicts += answer.verdict == PLAY_REPEATED;
-	write_down(sink, call, arrived_epoch_ms, answer.status);
+	if (answer.verdict != PLAY_TOKEN)
+		write_down_for(sink, call, arrived_epoch_ms, answer.status, answer.recipients);
 	has_body = answer.content_type != NULL && answer.status != 204;
 	http_call_reply(call, &(struct http_reply){
 				      .status = answer.status,
@@ -314,18 +326,70 @@ static void arrive(void *arg, struct http_call *call)
 
 /* The outside */
 
+static bool refuses(void *arg)
+{
+	struct sink *sink = arg;
+	uint32_t ppm = sink->options.http2.refuse_ppm;
+
+	return ppm != 0 && random_below(random_next(&sink->random), 1000000) < ppm;
+}
+
+static int listen_http1(uv_loop_t *loop, struct sink *sink, char *error, size_t error_bytes)
+{
+	const struct http_server_options server = {
+		.listen = sink->options.listen,
+		.max_body_bytes = MAX_BODY_BYTES,
+		.header_memory_bytes = HEADER_MEMORY_BYTES,
+		.max_connections = MAX_CONNECTIONS,
+		.handler = arrive,
+		.arg = sink,
+	};
+	int err = http_server_new(loop, &server, &sink->server);
+
+	if (err != 0)
+		snprintf(error, error_bytes, "cannot listen on %s: %s", server.listen,
+			err == ERR_IO ? strerror(errno) : error_message(err));
+	else
+		snprintf(sink->url, sizeof(sink->url), "http://%s",
+			http_server_address(sink->server));
+	return err;
+}
+
+static int listen_http2(uv_loop_t *loop, struct sink *sink, char *error, size_t error_bytes)
+{
+	const struct play_provider *provider = sink->options.play.provider;
+	const struct sink_http2 *http2 = &sink->options.http2;
+	struct http2_server_options server = {
+		.listen = sink->options.listen,
+		.max_body_bytes = MAX_BODY_BYTES,
+		.max_connections = MAX_CONNECTIONS,
+		.max_streams = http2->streams,
+		.goaway_after = http2->goaway_after,
+		.certificate = http2->certificate,
+		.key = http2->key,
+		.refuses = refuses,
+		.handler = arrive,
+		.arg = sink,
+	};
+	int err;
+
+	if (provider) {
+		server.max_streams = http2->streams ? http2->streams : provider->max_streams;
+		server.first_streams = provider->first_streams;
+		server.goaway_data = provider->goaway_data;
+	}
+	err = http2_server_new(loop, &server, error, error_bytes, &sink->http2);
+	if (err == 0)
+		snprintf(sink->url, sizeof(sink->url), "%s://%s",
+			http2->certificate ? "https" : "http", http2_server_address(sink->http2));
+	return err;
+}
+
 int sink_new(uv_loop_t *loop, struct clock clock, const struct sink_options *options,
 	void (*fatal)(void *arg, const char *reason), void *arg, char *error, size_t error_bytes,
 	struct sink **ret_sink)
 {
 	struct sink *sink = calloc(1, sizeof(*sink));
-	struct http_server_options server = {
-		.listen = options->listen,
-		.max_body_bytes = MAX_BODY_BYTES,
-		.max_connections = MAX_CONNECTIONS,
-		.handler = arrive,
-		.arg = sink,
-	};
 	int err;
 
 	if (!sink)
@@ -347,10 +411,9 @@ int sink_new(uv_loop_t *loop, struct clock clock, const struct sink_options *opt
 		free(sink);
 		return err;
 	}
-	err = http_server_new(loop, &server, &sink->server);
+	err = options->http2.on ? listen_http2(loop, sink, error, error_bytes)
+				: listen_http1(loop, sink, error, error_bytes);
 	if (err != 0) {
-		snprintf(error, error_bytes, "cannot listen on %s: %s", options->listen,
-			err == ERR_IO ? strerror(errno) : error_message(err));
 		sink_record_close(&sink->record);
 		free(sink);
 		return err;
@@ -359,9 +422,9 @@ int sink_new(uv_loop_t *loop, struct clock clock, const struct sink_options *opt
 	return 0;
 }
 
-const char *sink_address(const struct sink *sink)
+const char *sink_url(const struct sink *sink)
 {
-	return http_server_address(sink->server);
+	return sink->url;
 }
 
 int sink_close(struct sink *sink, struct sink_totals *ret_totals)
@@ -379,7 +442,10 @@ int sink_close(struct sink *sink, struct sink_totals *ret_totals)
 		pending_end(pending);
 		http_call_abort(pending->call);
 	}
+	if (sink->http2)
+		http2_server_totals(sink->http2, &sink->totals.http2);
 	http_server_close(sink->server);
+	http2_server_close(sink->http2);
 	clock_timer_clear(sink->clock, &sink->flush);
 	err = sink_record_close(&sink->record);
 	list_for_each_safe (node, &sink->spare)

@@ -10,12 +10,22 @@
 
 #include "bunshin/clock.h"
 #include "cli/sink/play.h"
+#include "http/http2_server.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
 struct sink;
+
+/* HTTP/2 instead of HTTP/1.1, as of http/http2_server.h. Zero: as the provider does, or its
+ * default. */
+struct sink_http2 {
+	bool on;
+	const char *certificate, *key; /* NULL: clear */
+	unsigned streams, goaway_after;
+	uint32_t refuse_ppm; /* of the streams, in parts of a million */
+};
 
 /* Probabilities are in parts of a million. */
 struct sink_options {
@@ -35,6 +45,7 @@ struct sink_options {
 	 * and `dedup` is looked at.
 	 */
 	struct play_options play;
+	struct sink_http2 http2;
 };
 
 struct sink_totals {
@@ -46,6 +57,7 @@ struct sink_totals {
 	uint64_t duplicates;	 /* of the accepted: their key had been accepted before */
 	uint64_t conflicts;	 /* of the failed: answered 409 for that reason */
 	struct play_totals play; /* with a provider */
+	struct http2_server_totals http2;
 };
 
 /*
@@ -55,8 +67,8 @@ struct sink_totals {
 int sink_new(uv_loop_t *loop, struct clock clock, const struct sink_options *options,
 	void (*fatal)(void *arg, const char *reason), void *arg, char *error, size_t error_bytes,
 	struct sink **ret_sink);
-/* "127.0.0.1:9400", with the real port; borrowed. */
-const char *sink_address(const struct sink *sink);
+/* "http://127.0.0.1:9400", with the real port; borrowed. */
+const char *sink_url(const struct sink *sink);
 /*
  * Stops: what has no answer yet gets none. The totals are final then. The record is flushed; 0, or
  * ERR_IO when that failed. The memory goes on a later turn of the loop. NULL is fine.

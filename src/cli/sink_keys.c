@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { FIRST_CAPACITY = 4096 };
+enum { FIRST_CAPACITY = 4096, MOVED_AT_ONCE = 8 };
 
 /* Two independent multiply-and-mix walks (the constants are SplitMix64's and MurmurHash3's). */
 struct sink_key sink_key_of(const char *text)
@@ -22,44 +22,54 @@ struct sink_key sink_key_of(const char *text)
 	return (struct sink_key){a | 1, b};
 }
 
-static struct sink_key *find(const struct sink_keys *keys, struct sink_key key)
+static struct sink_key *find(struct sink_key *slots, size_t capacity, struct sink_key key)
 {
-	size_t i = (size_t)(key.high >> 1) & (keys->capacity - 1);
+	size_t i = (size_t)(key.high >> 1) & (capacity - 1);
 
-	while (keys->slots[i].high != 0 &&
-		(keys->slots[i].high != key.high || keys->slots[i].low != key.low))
-		i = (i + 1) & (keys->capacity - 1);
-	return &keys->slots[i];
+	while (slots[i].high != 0 && (slots[i].high != key.high || slots[i].low != key.low))
+		i = (i + 1) & (capacity - 1);
+	return &slots[i];
 }
 
+/* Moves some of the old slots, if there are any left. What was moved also stays where it was. */
+static void move(struct sink_keys *keys)
+{
+	for (size_t n = 0; n < MOVED_AT_ONCE && keys->moved < keys->old_capacity; n++) {
+		const struct sink_key *from = &keys->old[keys->moved++];
+
+		if (from->high != 0)
+			*find(keys->slots, keys->capacity, *from) = *from;
+	}
+	if (keys->old == NULL || keys->moved < keys->old_capacity)
+		return;
+	free(keys->old);
+	keys->old = NULL;
+}
+
+/* All old slots have been moved by then: an add moves more of them than it fills. */
 static int grow(struct sink_keys *keys)
 {
-	struct sink_keys bigger = {
-		.capacity = keys->capacity ? keys->capacity * 2 : FIRST_CAPACITY,
-		.count = keys->count,
-	};
+	size_t capacity = keys->capacity ? keys->capacity * 2 : FIRST_CAPACITY;
+	struct sink_key *slots = calloc(capacity, sizeof(*slots));
 
-	bigger.slots = calloc(bigger.capacity, sizeof(*bigger.slots));
-	if (!bigger.slots)
+	if (!slots)
 		return ERR_NOMEM;
-	for (size_t i = 0; i < keys->capacity; i++)
-		if (keys->slots[i].high != 0)
-			*find(&bigger, keys->slots[i]) = keys->slots[i];
-	free(keys->slots);
-	*keys = bigger;
+	keys->old = keys->slots;
+	keys->old_capacity = keys->capacity;
+	keys->moved = 0;
+	keys->slots = slots;
+	keys->capacity = capacity;
 	return 0;
 }
 
 int sink_keys_add(struct sink_keys *keys, struct sink_key key, bool *ret_new)
 {
-	struct sink_key *slot;
-
 	if (keys->count * 4 >= keys->capacity * 3 && grow(keys) < 0)
 		return ERR_NOMEM;
-	slot = find(keys, key);
-	*ret_new = slot->high == 0;
+	move(keys);
+	*ret_new = !sink_keys_has(keys, key);
 	if (*ret_new) {
-		*slot = key;
+		*find(keys->slots, keys->capacity, key) = key;
 		keys->count++;
 	}
 	return 0;
@@ -67,11 +77,15 @@ int sink_keys_add(struct sink_keys *keys, struct sink_key key, bool *ret_new)
 
 bool sink_keys_has(const struct sink_keys *keys, struct sink_key key)
 {
-	return keys->capacity != 0 && find(keys, key)->high != 0;
+	if (keys->capacity == 0)
+		return false;
+	return find(keys->slots, keys->capacity, key)->high != 0 ||
+	       (keys->old && find(keys->old, keys->old_capacity, key)->high != 0);
 }
 
 void sink_keys_free(struct sink_keys *keys)
 {
 	free(keys->slots);
+	free(keys->old);
 	*keys = (struct sink_keys){0};
 }

@@ -10,11 +10,17 @@ struct sink_key {
 	uint64_t high, low; /* not both 0 */
 };
 
-/* Zero it to begin with. */
+/*
+ * Zero it to begin with. It grows a few slots at a time: to move millions at once takes a tenth of
+ * a second, in which a sink answers nobody.
+ */
 struct sink_keys {
 	struct sink_key *slots; /* open addressing; {0, 0} is free */
 	size_t capacity;	/* a power of two, or 0 */
 	size_t count;
+	struct sink_key
+		*old; /* while it grows: the slots before, the first `moved` of them moved */
+	size_t old_capacity, moved;
 };
 
 /* Not for telling apart what somebody made to collide. */

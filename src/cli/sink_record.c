@@ -102,8 +102,8 @@ static void visit_header(void *arg, const char *name, const char *value)
 	buf_append_char(headers->out, '"');
 }
 
-int sink_record_add(
-	struct sink_record *record, const struct http_call *call, int64_t time_epoch_ms, int status)
+int sink_record_add(struct sink_record *record, const struct http_call *call, int64_t time_epoch_ms,
+	int status, uint64_t recipients)
 {
 	struct buf *out = &record->lines;
 	struct headers headers = {.call = call, .out = out};
@@ -126,6 +126,8 @@ int sink_record_add(
 		buf_append_string(out, "},\"body_base64\":");
 		append_base64(out, body, body_bytes);
 	}
+	if (recipients > 0)
+		buf_appendf(out, ",\"recipients\":%" PRIu64, recipients);
 	if (status != 0)
 		buf_appendf(out, ",\"status\":%d}\n", status);
 	else

@@ -5,7 +5,8 @@
  *	 "body":"...","status":200}
  *
  * time: the arrival. body: "body_base64" instead when it is not UTF-8. status: what was answered;
- * null when nothing was. A header that was sent twice has its values joined by ", ".
+ * null when nothing was. With a provider that is played an accepted request has a member more,
+ * "recipients":500, of how many it was. A header that was sent twice has its values joined by ", ".
  */
 #ifndef CLI_SINK_RECORD_H
 #define CLI_SINK_RECORD_H
@@ -22,9 +23,10 @@ struct sink_record {
 
 /* Appends to the file, making it when needed; path NULL: records nothing. 0, or ERR_IO (errno). */
 int sink_record_open(struct sink_record *record, const char *path);
-/* status 0: no answer. 0, ERR_IO (errno) when it had to write and could not, or ERR_NOMEM. */
+/* status 0: no answer; recipients 0: not known, or none. 0, ERR_IO (errno) when it had to write and
+ * could not, or ERR_NOMEM. */
 int sink_record_add(struct sink_record *record, const struct http_call *call, int64_t time_epoch_ms,
-	int status);
+	int status, uint64_t recipients);
 /* Writes out what is buffered. 0 or ERR_IO (errno). */
 int sink_record_flush(struct sink_record *record);
 /* Flushes, too. */

@@ -6,6 +6,8 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "config/address_range.h"
+#include "config/host_rule.h"
 #include "config/template.h"
 
 #include <stdbool.h>
@@ -23,6 +25,8 @@
 #define CONFIG_CONDITION_VALUES_MAX 64 /* of one condition */
 #define CONFIG_PAIRS_MAX 32
 #define CONFIG_SECRETS_MAX 2
+#define CONFIG_NAMES_MAX 32
+#define CONFIG_ALLOWED_MAX 256	/* hosts, and addresses, of one destination */
 #define CONFIG_WORKERS_MAX 1000 /* processes */
 
 struct jwt_key;	       /* signing/jwt.h */
@@ -64,6 +68,7 @@ enum config_auth_type {
 	CONFIG_AUTH_GOOGLE,
 	CONFIG_AUTH_AWS,
 };
+const char *config_auth_type_name(enum config_auth_type type); /* as it is configured; static */
 enum config_auth_algorithm { CONFIG_AUTH_SHA256, CONFIG_AUTH_SHA512 };
 enum config_auth_encoding { CONFIG_AUTH_HEX, CONFIG_AUTH_BASE64 };
 enum config_auth_signed { CONFIG_AUTH_BODY, CONFIG_AUTH_TIMESTAMP_BODY };
@@ -104,6 +109,21 @@ struct config_pairs {
 	size_t count;
 };
 
+struct config_names {
+	char **rows;
+	size_t count;
+};
+
+struct config_hosts {
+	struct host_rule *rows;
+	size_t count;
+};
+
+struct config_addresses {
+	struct address_range *rows;
+	size_t count;
+};
+
 struct config_secrets {
 	char *rows[CONFIG_SECRETS_MAX]; /* wiped when they are freed */
 	size_t count;
@@ -135,22 +155,33 @@ struct config_workers {
 	int64_t min, max; /* processes; both 0: auto, as many as there are cores */
 };
 
+enum config_batch_format { CONFIG_BATCH_LIST, CONFIG_BATCH_RECORDS };
+
 struct config_destination {
 	char *name;
 	struct config_condition *when; /* all of them; none: every message */
 	size_t when_count;
 	struct {
 		char *method;
-		struct template *url;
+		struct template *url; /* its host is fixed when there are no allow_hosts */
+		struct config_hosts allow_hosts; /* none: no message chooses the host */
+		struct config_addresses allow_addresses;
 		struct config_header *headers;
 		size_t header_count;
 		char *attribute_headers; /* before the names of attributes; NULL: they stay here */
 		struct template *body;	 /* NULL: the message body as it is */
 	} request;
+	struct {
+		int64_t max;	   /* recipients, or messages, of one request; 1: no batches */
+		int64_t linger_ms; /* how long the first message waits for others */
+		char *field;	   /* of the body: the recipient, or the list of them; list alone */
+		enum config_batch_format format;
+	} batch;
 	struct config_auth auth;
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
 	int64_t concurrency;	  /* attempts in flight at most, per process */
+	int64_t connections;	  /* TCP connections at most, per process; 0: as many as needed */
 	bool adaptive;		  /* find the concurrency that the provider takes, up to that one */
 	struct config_rate rate;  /* of this host, before it is divided by fleet_hosts */
 	int64_t breaker_failures; /* in a row, that open the breaker; 0: failures never do */
@@ -218,8 +249,9 @@ struct config {
 		int64_t size_bytes, keep_bytes;
 	} outcomes;
 	struct {
-		char *listen; /* NULL: no admin port */
-		char *token;  /* secret; NULL: nothing can be changed over it */
+		char *listen;		   /* NULL: no admin port */
+		char *token;		   /* secret; NULL: nothing can be changed over it */
+		struct config_names hosts; /* by which browsers may reach it */
 	} admin;
 	struct {
 		int64_t emf_ms; /* how often a line of embedded metrics is logged; 0: never */

@@ -38,7 +38,10 @@ static int read_url(
 			&destination->request.url);
 	if (destination->request.url == NULL)
 		goto out;
-	problem = url_template_problem(buf_string(&value.text));
+	/* What depends on request.allow_hosts waits for it. */
+	problem = url_template_chooses_host(buf_string(&value.text))
+			  ? NULL
+			  : url_template_problem(buf_string(&value.text));
 	if (problem != NULL)
 		err = reader_report(reader, reader_where(node), path, "%s", problem);
 	else if (value.hidden)
@@ -72,6 +75,10 @@ int destination_read_option(struct reader *reader, const struct scope *scope, co
 		return destination_read_when(reader, scope, path, node);
 	case OPTION_SECRETS:
 		return destination_read_secrets(reader, scope, path, option, node);
+	case OPTION_HOSTS:
+		return destination_read_hosts(reader, scope, path, node);
+	case OPTION_ADDRESSES:
+		return destination_read_addresses(reader, scope, path, node);
 	default:
 		return destination_read_statuses(reader, scope, path, option, node);
 	}
@@ -136,9 +143,13 @@ static int read_destination(struct reader *reader, size_t index, const yaml_node
 	if (err == 0)
 		err = destination_check_statuses(reader, &scope);
 	if (err == 0)
+		err = destination_check_hosts(reader, &scope);
+	if (err == 0)
 		err = destination_check_auth(reader, &scope);
 	if (err == 0 && body.given)
 		err = compile_body(reader, &scope);
+	if (err == 0)
+		err = destination_check_batch(reader, &scope);
 	substitution_free(&body.text);
 	return err;
 }
@@ -203,6 +214,8 @@ void destination_free(struct config_destination *destination)
 	destination_free_when(destination);
 	free(destination->request.method);
 	template_free(destination->request.url);
+	free(destination->request.allow_hosts.rows);
+	free(destination->request.allow_addresses.rows);
 	for (size_t i = 0; i < destination->request.header_count; i++) {
 		free(destination->request.headers[i].name);
 		template_free(destination->request.headers[i].value);
@@ -210,6 +223,7 @@ void destination_free(struct config_destination *destination)
 	free(destination->request.headers);
 	free(destination->request.attribute_headers);
 	template_free(destination->request.body);
+	free(destination->batch.field);
 	destination_free_auth(&destination->auth);
 	free(destination->accept.ranges);
 	free(destination->outcomes.retry.ranges);

@@ -45,6 +45,19 @@ int destination_read_secrets(struct reader *reader, const struct scope *scope, c
 int destination_check_auth(struct reader *reader, const struct scope *scope);
 void destination_free_auth(struct config_auth *auth);
 
+/* destination_batch.c: once the body is compiled. */
+int destination_check_batch(struct reader *reader, const struct scope *scope);
+
+/*
+ * destination_hosts.c: a list of hosts, or of addresses, or one alone; and whether they go together
+ * with request.url.
+ */
+int destination_read_hosts(struct reader *reader, const struct scope *scope, const char *path,
+	const yaml_node_t *node);
+int destination_read_addresses(struct reader *reader, const struct scope *scope, const char *path,
+	const yaml_node_t *node);
+int destination_check_hosts(struct reader *reader, const struct scope *scope);
+
 /* destination_when.c */
 int destination_read_when(struct reader *reader, const struct scope *scope, const char *path,
 	const yaml_node_t *node);

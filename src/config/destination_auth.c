@@ -213,7 +213,7 @@ static bool is_given(const struct scope *scope, const char *name)
 	return text == NULL || option->fallback == NULL || strcmp(text, option->fallback) != 0;
 }
 
-static const char *type_name(enum config_auth_type type)
+const char *config_auth_type_name(enum config_auth_type type)
 {
 	static const char *const names[] = {
 		[CONFIG_AUTH_NONE] = "none",
@@ -238,11 +238,11 @@ static int check_keys(struct reader *reader, const struct scope *scope, enum con
 
 		if (given && !(key->types & FOR(type))) {
 			snprintf(what, sizeof(what), "does not belong to auth.type %s",
-				type_name(type));
+				config_auth_type_name(type));
 			err = report(reader, scope, key->name, what);
 		} else if (!given && (key->required & FOR(type))) {
 			snprintf(what, sizeof(what), "missing; auth.type %s needs it",
-				type_name(type));
+				config_auth_type_name(type));
 			err = report(reader, scope, key->name, what);
 		}
 	}

@@ -195,6 +195,7 @@ void config_free(struct config *config)
 	free(config->instance.autoscaling_group);
 	free(config->admin.listen);
 	free(config->admin.token);
+	names_free(&config->admin.hosts);
 	free(config->metrics.namespace);
 	free(config->tracing.endpoint);
 	pairs_free(&config->tracing.headers);

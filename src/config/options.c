@@ -29,6 +29,7 @@ _Static_assert(sizeof(enum log_format) == sizeof(int), "enums are stored as int"
 _Static_assert(sizeof(enum config_http_version) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_jitter) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_trace) == sizeof(int), "enums are stored as int");
+_Static_assert(sizeof(enum config_batch_format) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_auth_type) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_auth_algorithm) == sizeof(int), "enums are stored as int");
 _Static_assert(sizeof(enum config_auth_encoding) == sizeof(int), "enums are stored as int");
@@ -85,7 +86,16 @@ const struct option options[] = {
 		.help = "The HTTP method."},
 	{"destinations[].request.url", OPTION_URL_TEMPLATE, IN_DESTINATION(request.url),
 		.required = true,
-		.help = "Template of the URL; no variable in scheme, host or port."},
+		.help = "Template of the URL; no variable in scheme, host or port without "
+			"allow_hosts."},
+	{"destinations[].request.allow_hosts", OPTION_HOSTS, IN_DESTINATION(request.allow_hosts),
+		.fallback = "[]",
+		.help = "The hosts that messages may choose in a URL with variables in its host: "
+			"names, or *. and what they end in."},
+	{"destinations[].request.allow_addresses", OPTION_ADDRESSES,
+		IN_DESTINATION(request.allow_addresses), .fallback = "[]",
+		.help = "What such a host may resolve to although it is not public: addresses, or "
+			"ranges like 10.0.0.0/8."},
 	{"destinations[].request.headers", OPTION_HEADERS, IN_DESTINATION(request.headers),
 		.fallback = "{}",
 		.help = "Templates of the header fields, by name."},
@@ -96,6 +106,22 @@ const struct option options[] = {
 			"field of its name behind this; null: none does."},
 	{"destinations[].request.body", OPTION_BODY, IN_DESTINATION(request.body), .nullable = true,
 		.help = "Template of the body; null: the message body as it is."},
+	{"destinations[].batch.max", OPTION_INT, IN_DESTINATION(batch.max), .min = 1,
+		.max = 10000, .fallback = "1",
+		.help = "Recipients, or with format records messages, in one request, at most; 1: "
+			"no batches."},
+	{"destinations[].batch.linger", OPTION_DURATION, IN_DESTINATION(batch.linger_ms), .min = 0,
+		.max = 20 * SECOND, .fallback = "0s",
+		.help = "How long the first message of a request waits for others while it is not "
+			"full; 0s: what is there goes."},
+	{"destinations[].batch.field", OPTION_NAME, IN_DESTINATION(batch.field), .min = 1,
+		.max = 64, .marks = "_-", .nullable = true,
+		.help = "list: the field of the JSON body with the recipient, or the list of them; "
+			"in the templates, the list of those in the request."},
+	{"destinations[].batch.format", OPTION_CHOICE, IN_DESTINATION(batch.format),
+		.choices = "list|records", .fallback = "list",
+		.help = "list: a request of the templates, for a list of recipients; records: the "
+			"event that AWS Lambda gets from SQS."},
 	{"destinations[].auth.type", OPTION_CHOICE, IN_DESTINATION(auth.type),
 		.choices = "none|standard_webhooks|hmac|apns|google|aws", .fallback = "none",
 		.help = "How a request is signed, or whose token it has."},
@@ -158,6 +184,11 @@ const struct option options[] = {
 	{"destinations[].concurrency", OPTION_INT, IN_DESTINATION(concurrency), .min = 1,
 		.max = 10000, .fallback = "500",
 		.help = "Attempts in flight at the same time, at most, per process."},
+	{"destinations[].connections", OPTION_INT, IN_DESTINATION(connections), .min = 1,
+		.max = 10000, .zero_word = "auto", .fallback = "auto",
+		.help = "TCP connections at the same time, at most, per process. auto: one for each "
+			"attempt; over HTTP/2 as many as the streams that the provider allows ask "
+			"for."},
 	{"destinations[].adaptive", OPTION_BOOL, IN_DESTINATION(adaptive),
 		.choices = "true|false", .fallback = "true",
 		.help = "Find the concurrency that the provider takes, up to `concurrency`."},
@@ -306,6 +337,9 @@ const struct option options[] = {
 		.marks = "-._~+/=", .nullable = true, .secret = true,
 		.help = "The secret that POST /control/pause and /control/resume ask for; null: "
 			"nobody may."},
+	{"admin.hosts", OPTION_NAMES, IN_CONFIG(admin.hosts), .fallback = "[]",
+		.help = "Names by which browsers may reach the admin port, beside those that no "
+			"stranger can have."},
 
 	{"metrics.emf", OPTION_DURATION, IN_CONFIG(metrics.emf_ms), .min = 10 * SECOND,
 		.max = HOUR, .zero_word = "off", .fallback = "off",

@@ -37,6 +37,9 @@ enum option_type {
 	OPTION_CONDITIONS,   /* config_destination.when: a map of paths to values */
 	OPTION_PAIRS,	     /* struct config_pairs: a map of names to texts, max of them at most */
 	OPTION_SECRETS,	     /* struct config_secrets: a list of texts, or one alone */
+	OPTION_NAMES,	     /* struct config_names: a list of host names, or one alone */
+	OPTION_HOSTS,	     /* struct config_hosts: the same of rules, host_rule.h */
+	OPTION_ADDRESSES,    /* struct config_addresses: the same of address_range.h */
 };
 #define OPTION_SCALAR_LAST OPTION_ENDPOINT
 #define OPTION_JSON_PATH_MAX 128   /* bytes */

@@ -89,6 +89,38 @@ static void print_secrets(const struct config_secrets *secrets, struct buf *out)
 	buf_append_char(out, ']');
 }
 
+static void print_names(const struct config_names *names, struct buf *out)
+{
+	buf_append_char(out, '[');
+	for (size_t i = 0; i < names->count; i++) {
+		buf_append_string(out, i == 0 ? "" : ", ");
+		print_text(out, names->rows[i]);
+	}
+	buf_append_char(out, ']');
+}
+
+static void print_hosts(const struct config_hosts *hosts, struct buf *out)
+{
+	buf_append_char(out, '[');
+	for (size_t i = 0; i < hosts->count; i++) {
+		buf_append_string(out, i == 0 ? "\"" : ", \"");
+		host_rule_append(&hosts->rows[i], out);
+		buf_append_char(out, '"');
+	}
+	buf_append_char(out, ']');
+}
+
+static void print_addresses(const struct config_addresses *addresses, struct buf *out)
+{
+	buf_append_char(out, '[');
+	for (size_t i = 0; i < addresses->count; i++) {
+		buf_append_string(out, i == 0 ? "\"" : ", \"");
+		address_range_append(&addresses->rows[i], out);
+		buf_append_char(out, '"');
+	}
+	buf_append_char(out, ']');
+}
+
 static void print_statuses(const struct config_status_set *set, struct buf *out)
 {
 	buf_append_char(out, '[');
@@ -191,6 +223,15 @@ static void print_value(
 		break;
 	case OPTION_SECRETS:
 		print_secrets(field, out);
+		break;
+	case OPTION_NAMES:
+		print_names(field, out);
+		break;
+	case OPTION_HOSTS:
+		print_hosts(field, out);
+		break;
+	case OPTION_ADDRESSES:
+		print_addresses(field, out);
 		break;
 	case OPTION_CONDITIONS:
 		print_conditions(config, base, out);

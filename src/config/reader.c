@@ -170,6 +170,8 @@ static int read_option(struct reader *reader, const struct scope *scope, const c
 		return reader_read_scalar(reader, scope, path, option, node);
 	if (option->type == OPTION_PAIRS)
 		return pairs_read(reader, scope, path, option, node);
+	if (option->type == OPTION_NAMES)
+		return names_read(reader, scope, path, option, node);
 	return destination_read_option(reader, scope, path, option, node);
 }
 

@@ -91,6 +91,11 @@ int pairs_read(struct reader *reader, const struct scope *scope, const char *pat
 	const struct option *option, const yaml_node_t *node);
 void pairs_free(struct config_pairs *pairs);
 
+/* A list of host names, in names.c. */
+int names_read(struct reader *reader, const struct scope *scope, const char *path,
+	const struct option *option, const yaml_node_t *node);
+void names_free(struct config_names *names);
+
 /* The map that `workers` may be, in workers.c. */
 int workers_read_map(struct reader *reader, const struct scope *scope, const yaml_node_t *node);
 

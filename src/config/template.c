@@ -366,3 +366,15 @@ void template_each_variable(const struct template *template,
 			visit(arg, template->segments[i].name,
 				template->segments[i].fallback != NULL);
 }
+
+bool template_has_in_string(const struct template *template, const char *name)
+{
+	for (size_t i = 0; i < template->count; i++) {
+		const struct segment *segment = &template->segments[i];
+
+		if (template->context == TEMPLATE_JSON && segment->name != NULL &&
+			!segment->whole_value && strcmp(segment->name, name) == 0)
+			return true;
+	}
+	return false;
+}

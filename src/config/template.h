@@ -64,5 +64,7 @@ bool template_is_constant(const struct template *template);
 /* Calls visit with each variable's name, in order, repeats included; default: it has one. */
 void template_each_variable(const struct template *template,
 	void (*visit)(void *arg, const char *name, bool has_default), void *arg);
+/* TEMPLATE_JSON: the variable stands inside a string literal, once at least. */
+bool template_has_in_string(const struct template *template, const char *name);
 
 #endif

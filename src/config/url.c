@@ -1,8 +1,5 @@
 #include "config/url.h"
 
-#include "base/units.h"
-
-#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,6 +15,22 @@ static size_t scheme_bytes(const char *url)
 	return strncasecmp(url, "http://", 7) == 0 ? 7 : 0;
 }
 
+/* strspn() would write a table like this one at each call, and this is called for every message. */
+static size_t name_bytes(const char *host)
+{
+	static const bool allowed[256] = {['0' ... '9'] = true,
+		['A' ... 'Z'] = true,
+		['a' ... 'z'] = true,
+		['_'] = true,
+		['.'] = true,
+		['-'] = true};
+	size_t len = 0;
+
+	while (allowed[(unsigned char)host[len]])
+		len++;
+	return len;
+}
+
 static size_t host_bytes(const char *host)
 {
 	size_t len;
@@ -26,22 +39,19 @@ static size_t host_bytes(const char *host)
 		len = strspn(host + 1, "0123456789abcdefABCDEF:.");
 		return len >= 2 && len <= 45 && host[1 + len] == ']' ? len + 2 : 0;
 	}
-	len = strspn(host, ALPHANUMERIC "_.-");
+	len = name_bytes(host);
 	return len <= HOST_MAX_BYTES && host[0] != '.' && host[0] != '-' ? len : 0;
 }
 
 /* Of ":PORT", the colon included; 0: none, or not 1-65535. */
 static size_t port_bytes(const char *text)
 {
-	char digits[8];
-	size_t len = strspn(text + 1, "0123456789");
-	int64_t port;
+	unsigned port = 0;
+	size_t len = 1;
 
-	if (len < 1 || len > 5)
-		return 0;
-	memcpy(digits, text + 1, len);
-	digits[len] = '\0';
-	return units_parse_int(digits, &port) == 0 && port >= 1 && port <= 65535 ? len + 1 : 0;
+	for (; text[len] >= '0' && text[len] <= '9' && len <= 6; len++)
+		port = port * 10 + (unsigned)(text[len] - '0');
+	return len <= 6 && port >= 1 && port <= 65535 ? len : 0;
 }
 
 size_t url_origin_bytes(const char *url)
@@ -118,26 +128,60 @@ bool url_is_base(const char *url)
 	return true;
 }
 
-const char *url_template_problem(const char *source)
+/* Of what stands beside the variables. */
+static const char *literal_problem(const char *text)
 {
-	size_t origin = url_origin_bytes(source), scheme = scheme_bytes(source);
-	const char *rest = source + origin;
+	while (*text != '\0') {
+		if (strncmp(text, "{{", 2) == 0) {
+			text = skip_tag(text);
+			continue;
+		}
+		if (*text <= ' ' || *text > '~' || strchr("\"<>\\^`{|}", *text) != NULL)
+			return "holds a character that must be percent-encoded";
+		text++;
+	}
+	return NULL;
+}
+
+bool url_template_chooses_host(const char *source)
+{
+	size_t scheme = scheme_bytes(source);
 	const char *tag = strstr(source, "{{");
 
-	if (tag != NULL && tag < source + scheme + strcspn(source + scheme, "/?#"))
-		return "no variable may stand in the scheme, host or port";
+	return tag != NULL && tag < source + scheme + strcspn(source + scheme, "/?#");
+}
+
+const char *url_template_problem(const char *source)
+{
+	size_t origin = url_origin_bytes(source);
+	const char *rest = source + origin;
+
+	if (url_template_chooses_host(source))
+		return "no variable may stand in the scheme, host or port without "
+		       "request.allow_hosts";
 	if (origin == 0 || strchr("/?#", rest[0]) == NULL)
 		return "not an http or https URL with a host (like https://api.example.com/send)";
 	if (has_dot_segment(rest))
 		return "\".\" and \"..\" may not be steps of the path";
-	while (*rest != '\0') {
-		if (strncmp(rest, "{{", 2) == 0) {
-			rest = skip_tag(rest);
-			continue;
-		}
-		if (*rest <= ' ' || *rest > '~' || strchr("\"<>\\^`{|}", *rest) != NULL)
-			return "holds a character that must be percent-encoded";
-		rest++;
+	return literal_problem(rest);
+}
+
+const char *url_chosen_template_problem(const char *source)
+{
+	const char *at = source + scheme_bytes(source);
+
+	if (at == source && strncmp(source, "{{", 2) != 0)
+		return "not an http or https URL (like https://{{host}}/hook), nor a variable that "
+		       "holds one (like {{{url}}})";
+	if (at == source && source[2] != '{')
+		return "begins with a variable that would be percent-encoded; {{{ }}} leaves it "
+		       "as it is";
+	while (*at != '\0' && strchr("/?#", *at) == NULL) {
+		if (strchr("@[]", *at) != NULL)
+			return "no user, password or address may stand before the path";
+		at = strncmp(at, "{{", 2) == 0 ? skip_tag(at) : at + 1;
 	}
-	return NULL;
+	if (*at == '/' && has_dot_segment(at))
+		return "\".\" and \"..\" may not be steps of the path";
+	return literal_problem(source);
 }

@@ -27,4 +27,12 @@ bool url_is_queue(const char *url);
  */
 const char *url_template_problem(const char *source);
 
+/* Whether a variable stands in the scheme, the host or the port of such a template. */
+bool url_template_chooses_host(const char *source);
+/*
+ * The same as url_template_problem() for a template whose host a message chooses: it begins with
+ * http:// or https:// or with a raw variable, and what is beside the variables fits into a host.
+ */
+const char *url_chosen_template_problem(const char *source);
+
 #endif

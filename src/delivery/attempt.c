@@ -9,12 +9,14 @@
  *  - after the acceptance is written and before the delete is answered: it comes back, the ledger
  *    knows it, it is deleted without a send.
  */
+#include "delivery/attempt.h"
+
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "delivery/gather.h"
 #include "delivery/ledger.h"
+#include "delivery/packed.h"
 
-/* After a start that failed here (memory, a limit of ours), before the next. */
-#define START_PAUSE_US 100000
 /* Woken for each single token of a high rate, a worker would do nothing else. */
 #define TOKEN_PAUSE_MIN_US 5000
 /* An attempt ends within its time; its completion may be a little late. */
@@ -40,17 +42,7 @@ static void opened(struct lane *lane, const struct target_result *result, const 
 	lane_pump(lane); /* which puts back what waits */
 }
 
-/* A Retry-After of nothing would spend every attempt within seconds. */
-static int64_t retry_delay_ms(const struct message *message, const struct target_result *result)
-{
-	struct delivery *delivery = message->delivery;
-	int64_t asked_ms = outcome_retry_after_ms(
-		&message->lane->destination.outcomes, result, &delivery->json);
-
-	return asked_ms > 0 ? asked_ms : core_backoff_ms(message);
-}
-
-static const char *words(const struct target_result *result)
+const char *attempt_words(const struct target_result *result)
 {
 	return result->reason[0] ? result->reason : error_message(result->err);
 }
@@ -58,20 +50,7 @@ static const char *words(const struct target_result *result)
 /* The attempt brought no acceptance, but another may. */
 static void try_later(struct message *message, const struct target_result *result, int64_t delay_ms)
 {
-	struct delivery *delivery = message->delivery;
-
-	core_count(message, COUNT_RETRIED);
-	campaign_count(&delivery->campaigns, message->queued, message->deadline_epoch_ms,
-		CAMPAIGN_RETRIED);
-	core_notify(delivery, &(struct delivery_event){.kind = DELIVERY_ATTEMPT_FAILED,
-				      .message = message->queued,
-				      .destination = message->lane->name,
-				      .result = result,
-				      .reason = result->err ? words(result) : "",
-				      .delay_ms = delay_ms,
-				      .received_us = message->received_us,
-				      .attempt_us = message->attempt_us});
-	core_return(message, delay_ms);
+	core_retry(message, result, result->err ? attempt_words(result) : result->reason, delay_ms);
 }
 
 /* The configuration, or the design's table, says that the answer is about the message alone. */
@@ -136,42 +115,79 @@ static void judge_lane(struct lane *lane, uint64_t started_us, enum outcome outc
 	}
 }
 
-static void judge(struct message *message, const struct target_result *result, enum outcome outcome)
+/* A Retry-After of nothing would spend every attempt within seconds. */
+static int64_t retry_delay_ms(const struct message *message, const struct target_result *result)
+{
+	struct delivery *delivery = message->delivery;
+	int64_t asked_ms = outcome_retry_after_ms(
+		&message->lane->destination.outcomes, result, &delivery->json);
+
+	return asked_ms > 0 ? asked_ms : core_backoff_ms(message);
+}
+
+static struct verdict failed(const char *reason)
+{
+	return (struct verdict){.kind = VERDICT_FAILED, .reason = reason};
+}
+
+static struct verdict later(int64_t delay_ms)
+{
+	return (struct verdict){.kind = VERDICT_LATER, .delay_ms = delay_ms};
+}
+
+/* What was sent together may be refused for one in it, or for its size. */
+static struct verdict failed_together(const char *reason)
+{
+	struct verdict verdict = failed(reason);
+
+	verdict.may_be_one = true;
+	return verdict;
+}
+
+struct verdict attempt_verdict(
+	const struct message *message, enum outcome outcome, const struct target_result *result)
 {
 	struct lane *lane = message->lane;
-	bool last = message->queued->receive_count >= lane->destination.max_attempts;
-	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
 	int64_t delay_ms;
 
 	switch (outcome) {
 	case OUTCOME_ACCEPTED:
-		core_accept(message, result);
-		return;
+		return (struct verdict){.kind = VERDICT_ACCEPTED};
 	case OUTCOME_PERMANENT:
-		core_fail(message, result, result->err ? words(result) : "refused by the provider");
-		return;
+		return failed_together(
+			result->err ? attempt_words(result) : "refused by the provider");
 	case OUTCOME_UNREGISTERED:
-		core_fail(message, result, OUTCOME_UNREGISTERED_REASON);
-		return;
+		return failed_together(OUTCOME_UNREGISTERED_REASON);
 	case OUTCOME_REFUSED:
 	case OUTCOME_QUOTA:
-		delay_ms = breaker_remaining_ms(&lane->breaker, now_us);
-		try_later(message, result, delay_ms ? delay_ms : core_backoff_ms(message));
-		return;
+		delay_ms = breaker_remaining_ms(
+			&lane->breaker, clock_monotonic_us(lane->delivery->clock));
+		return later(delay_ms ? delay_ms : core_backoff_ms(message));
 	case OUTCOME_AMBIGUOUS:
 		if (!lane->destination.outcomes.ambiguous_is_final)
 			break;
-		core_fail(message, result, "the provider may have accepted it: not sent again");
-		return;
+		return failed("the provider may have accepted it: not sent again");
 	case OUTCOME_RETRY:
 	case OUTCOME_THROTTLED:
 	default:
 		break;
 	}
-	if (last)
-		core_fail(message, result, "attempts exhausted");
+	if (message->queued->receive_count >= lane->destination.max_attempts)
+		return failed("attempts exhausted");
+	return later(retry_delay_ms(message, result));
+}
+
+void attempt_judge(
+	struct message *message, const struct target_result *result, enum outcome outcome)
+{
+	struct verdict verdict = attempt_verdict(message, outcome, result);
+
+	if (verdict.kind == VERDICT_ACCEPTED)
+		core_accept(message, result);
+	else if (verdict.kind == VERDICT_FAILED)
+		core_fail(message, result, verdict.reason);
 	else
-		try_later(message, result, retry_delay_ms(message, result));
+		try_later(message, result, verdict.delay_ms);
 }
 
 static void count_end(
@@ -182,15 +198,35 @@ static void count_end(
 	histogram_record(counts->attempt_us, result->duration_us);
 }
 
+enum outcome attempt_outcome(
+	struct lane *lane, const struct target_result **result, struct target_result *unclear)
+{
+	const struct outcome_rule *rule;
+	enum outcome outcome = outcome_classify(
+		&lane->destination.outcomes, *result, &lane->delivery->json, &rule);
+
+	if (outcome == OUTCOME_AMBIGUOUS) {
+		*unclear = **result;
+		unclear->unanswered = true; /* an answer, but not to the question */
+		*result = unclear;
+	}
+	return outcome;
+}
+
+void attempt_ended(struct lane *lane, uint64_t started_us, enum outcome outcome,
+	const struct target_result *result)
+{
+	count_end(&lane->counts, outcome, result);
+	judge_lane(lane, started_us, outcome, result);
+}
+
 static void attempt_done(void *arg, const struct target_result *result)
 {
 	struct message *message = arg;
 	struct delivery *delivery = message->delivery;
 	struct lane *lane = message->lane;
-	const struct outcome_rule *rule;
-	enum outcome outcome =
-		outcome_classify(&lane->destination.outcomes, result, &delivery->json, &rule);
 	struct target_result unclear;
+	enum outcome outcome = attempt_outcome(lane, &result, &unclear);
 
 	message->attempt = NULL;
 	/* First of all: before anybody is told of an acceptance, and before the delete. */
@@ -198,19 +234,13 @@ static void attempt_done(void *arg, const struct target_result *result)
 		core_record(message);
 	else
 		core_unclaim(message);
-	count_end(&lane->counts, outcome, result);
-	if (outcome == OUTCOME_AMBIGUOUS) {
-		unclear = *result;
-		unclear.unanswered = true; /* an answer, but not to the question */
-		result = &unclear;
-	}
-	judge_lane(lane, message->attempt_us, outcome, result);
-	judge(message, result, outcome);
+	attempt_ended(lane, message->attempt_us, outcome, result);
+	attempt_judge(message, result, outcome);
 	lane_pump(lane);
 	core_advance(delivery);
 }
 
-static void count_start(struct lane *lane, uint64_t now_us)
+void attempt_started(struct lane *lane, uint64_t now_us)
 {
 	uint64_t second = now_us / 1000000;
 
@@ -218,24 +248,28 @@ static void count_start(struct lane *lane, uint64_t now_us)
 	limiter_started(&lane->limiter, now_us, lane->sending);
 	if (second != lane->second) {
 		lane->starts_before = second == lane->second + 1 ? lane->starts : 0;
+		lane->seconds = lane->starts_before > 0 ? lane->seconds + 1 : 0;
 		lane->starts = 0;
 		lane->second = second;
 	}
 	lane->starts++;
 }
 
-/* No token now. */
-static bool wait_for_token(struct message *message, uint64_t now_us, uint64_t wait_us)
+bool attempt_waits_for_token(struct lane *lane, uint64_t now_us, uint64_t wait_us)
 {
-	struct lane *lane = message->lane;
-
-	core_unclaim(message);
 	lane->delivery->load.token_waits++;
 	lane->paused_until_us =
 		now_us + (wait_us < TOKEN_PAUSE_MIN_US ? TOKEN_PAUSE_MIN_US : wait_us);
 	if (!lane_wake_at(lane, lane->paused_until_us))
 		lane_release(lane); /* nothing else may ever wake it */
 	return false;
+}
+
+void attempt_pause(struct lane *lane, uint64_t now_us)
+{
+	lane->paused_until_us = now_us + ATTEMPT_START_PAUSE_MS * 1000;
+	if (!lane_wake_at(lane, lane->paused_until_us))
+		lane_release(lane);
 }
 
 /* It could not even be started. */
@@ -250,19 +284,21 @@ static void start_failed(struct message *message, int err, uint64_t now_us)
 			.reason = error_message(err),
 			.request_id = "",
 			.excerpt = ""},
-		START_PAUSE_US / 1000);
-	lane->paused_until_us = now_us + START_PAUSE_US;
-	if (!lane_wake_at(lane, lane->paused_until_us))
-		lane_release(lane);
+		ATTEMPT_START_PAUSE_MS);
+	attempt_pause(lane, now_us);
 }
 
-/* False: not to be sent now; the message has been seen to. */
-static bool claim(struct message *message)
+int64_t attempt_claim_end_ms(const struct lane *lane, int64_t now_ms)
+{
+	return now_ms + lane->destination.attempt_max_ms + CLAIM_SLACK_MS;
+}
+
+bool attempt_claim(struct message *message)
 {
 	struct delivery *delivery = message->delivery;
 	struct lane *lane = message->lane;
 	int64_t now_ms = clock_wall_epoch_ms(delivery->clock);
-	int64_t until_ms = now_ms + lane->destination.attempt_max_ms + CLAIM_SLACK_MS;
+	int64_t until_ms = attempt_claim_end_ms(lane, now_ms);
 
 	if (!delivery->options.ledger)
 		return true;
@@ -286,21 +322,25 @@ bool attempt_start(struct message *message)
 {
 	struct lane *lane = message->lane;
 	struct target target = lane->destination.target;
+	const struct target_request request = target_request_for(&message->queued);
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock), wait_us;
 	int err;
 
-	if (!claim(message))
+	if (lane->gather)
+		return message->bundle ? gather_start(message) : packed_start(message);
+	if (!attempt_claim(message))
 		return true; /* the next may be sent all the same */
-	if (!lane_take_token(lane, now_us, &wait_us))
-		return wait_for_token(message, now_us, wait_us);
+	if (!lane_take_token(lane, now_us, &wait_us)) {
+		core_unclaim(message);
+		return attempt_waits_for_token(lane, now_us, wait_us);
+	}
 	message_move(message, MESSAGE_SENDING);
 	message->attempt_us = now_us;
-	err = target.ops->start(
-		target.impl, message->queued, attempt_done, message, &message->attempt);
+	err = target.ops->start(target.impl, &request, attempt_done, message, &message->attempt);
 	if (err) {
 		start_failed(message, err, now_us);
 		return false;
 	}
-	count_start(lane, now_us);
+	attempt_started(lane, now_us);
 	return true;
 }

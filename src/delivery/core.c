@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "bunshin/error.h"
 #include "delivery/group.h"
+#include "delivery/packed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,12 +33,34 @@ void core_queue_failed(
 				      .reason = detail});
 }
 
+/* Of a message for one, where requests are for several. */
+static void count_recipient(const struct counts *counts, enum count what)
+{
+	static const enum recipient_count same[COUNTS] = {
+		[COUNT_ACCEPTED] = RECIPIENTS_ACCEPTED,
+		[COUNT_SUPPRESSED] = RECIPIENTS_SUPPRESSED,
+		[COUNT_RETRIED] = RECIPIENTS_RETRIED,
+		[COUNT_FAILED] = RECIPIENTS_FAILED,
+		[COUNT_FAILED_LEFT] = RECIPIENTS_FAILED_LEFT,
+		[COUNT_EXPIRED] = RECIPIENTS_EXPIRED,
+		[COUNT_CANCELLED] = RECIPIENTS_CANCELLED,
+		[COUNT_POSTPONED] = RECIPIENTS_POSTPONED,
+		[COUNT_CROWDED] = RECIPIENTS_COUNTS,
+		[COUNT_LOST] = RECIPIENTS_COUNTS,
+	};
+
+	if (same[what] < RECIPIENTS_COUNTS)
+		counter_add(counts->recipients[same[what]], 1);
+}
+
 void core_count(struct message *message, enum count what)
 {
 	const struct counts *counts =
 		message->unrouted ? &message->delivery->metrics.unrouted : &message->lane->counts;
 
 	counter_add(counts->messages[what], 1);
+	if (counts->recipients[0] && !message_is_packed(message))
+		count_recipient(counts, what);
 }
 
 uint64_t core_counted(const struct delivery *delivery, enum count what)
@@ -59,7 +82,8 @@ static void notify(struct message *message, enum delivery_event_kind kind,
 					   .result = result,
 					   .reason = reason,
 					   .received_us = message->received_us,
-					   .attempt_us = message->attempt_us});
+					   .attempt_us = message->attempt_us,
+					   .packed = message_is_packed(message)});
 }
 
 int64_t core_backoff_ms(const struct message *message)
@@ -75,14 +99,15 @@ int64_t core_backoff_ms(const struct message *message)
 }
 
 /* Entries younger than the window had to leave: the ledger is too small for this rate. */
-static void watch_ledger(struct delivery *delivery)
+void core_watch_ledger(struct delivery *delivery)
 {
 	const struct ledger *ledger = delivery->options.ledger;
 	struct counter *counter = delivery->metrics.ledger_cut_short;
-	uint64_t now_us = clock_monotonic_us(delivery->clock);
+	uint64_t now_us;
 
-	if (ledger->cut_short == counter->value)
+	if (!ledger || ledger->cut_short == counter->value)
 		return;
+	now_us = clock_monotonic_us(delivery->clock);
 	counter->value = ledger->cut_short;
 	gauge_set(delivery->metrics.ledger_window_s, (ledger->cut_age_ms + 999) / 1000);
 	if (delivery->ledger_told_us && now_us - delivery->ledger_told_us < LEDGER_TELL_US)
@@ -100,11 +125,13 @@ void core_record(struct message *message)
 		return;
 	ledger_accept(delivery->options.ledger, message->key, message->claim,
 		clock_wall_epoch_ms(delivery->clock));
-	watch_ledger(delivery);
+	core_watch_ledger(delivery);
 }
 
 void core_unclaim(struct message *message)
 {
+	if (message_is_packed(message))
+		packed_unclaim(message);
 	if (!message->claim.meta)
 		return;
 	ledger_release(message->delivery->options.ledger, message->key, message->claim);
@@ -128,6 +155,26 @@ void core_postpone(struct message *message, int64_t delay_ms, const char *reason
 	core_return(message, delay_ms);
 }
 
+void core_retry(struct message *message, const struct target_result *result, const char *reason,
+	int64_t delay_ms)
+{
+	struct delivery *delivery = message->delivery;
+
+	core_count(message, COUNT_RETRIED);
+	campaign_count(&delivery->campaigns, message->queued, message->deadline_epoch_ms,
+		CAMPAIGN_RETRIED);
+	core_notify(delivery, &(struct delivery_event){.kind = DELIVERY_ATTEMPT_FAILED,
+				      .message = message->queued,
+				      .destination = message->lane->name,
+				      .result = result,
+				      .reason = reason,
+				      .delay_ms = delay_ms,
+				      .received_us = message->received_us,
+				      .attempt_us = message->attempt_us,
+				      .packed = message_is_packed(message)});
+	core_return(message, delay_ms);
+}
+
 void core_give_up(struct message *message)
 {
 	const struct target_result result = {.err = ERR_CANCELLED,
@@ -138,7 +185,11 @@ void core_give_up(struct message *message)
 		.duration_us = clock_monotonic_us(message->delivery->clock) - message->attempt_us,
 		.unanswered = true};
 
-	message->delivery->load.ended_us += result.duration_us;
+	if (!message->follows)
+		message->delivery->load.ended_us += result.duration_us;
+	if (message_is_packed(message))
+		packed_tell_all(message, RECIPIENT_SENDING, DELIVERY_ATTEMPT_FAILED, &result,
+			result.reason);
 	notify(message, DELIVERY_ATTEMPT_FAILED, &result, result.reason);
 	core_return(message, 0);
 }
@@ -163,6 +214,8 @@ void core_accept(struct message *message, const struct target_result *result)
 
 void core_leave(struct message *message, const struct target_result *result, const char *reason)
 {
+	if (message_is_packed(message))
+		packed_tell_failed(message, DELIVERY_FAILED_LEFT);
 	core_count(message, COUNT_FAILED_LEFT);
 	notify(message, DELIVERY_FAILED_LEFT, result, reason);
 	core_return(message, core_backoff_ms(message));
@@ -170,13 +223,18 @@ void core_leave(struct message *message, const struct target_result *result, con
 
 void core_fail(struct message *message, const struct target_result *result, const char *reason)
 {
-	struct delivery *delivery = message->delivery;
+	bool packed = message_is_packed(message);
+	int err = packed ? packed_fail_rest(message, reason, result) : 0;
 
-	if (!delivery->options.failure_queue.ops) {
+	if (!err && !message->delivery->options.failure_queue.ops) {
 		core_leave(message, result, reason);
 		return;
 	}
-	if (message_set_failure(message, reason, result)) {
+	if (!err)
+		err = message_set_failure(message, reason, result);
+	if (!err && packed)
+		err = recipient_list_make_copy(message->recipients, message->queued);
+	if (err) {
 		core_return(message, core_backoff_ms(message));
 		return;
 	}
@@ -194,6 +252,8 @@ void core_copied(struct message *message)
 	core_count(message, COUNT_FAILED);
 	campaign_count(
 		&delivery->campaigns, message->queued, message->deadline_epoch_ms, CAMPAIGN_FAILED);
+	if (message_is_packed(message))
+		packed_tell_failed(message, DELIVERY_FAILED_COPIED);
 	notify(message, DELIVERY_FAILED_COPIED, attempted ? &result : NULL,
 		message->failure->reason);
 	message_move(message, MESSAGE_COPIED);
@@ -202,6 +262,9 @@ void core_copied(struct message *message)
 
 void core_expire(struct message *message)
 {
+	if (message_is_packed(message) &&
+		packed_end_unsent(message, DELIVERY_EXPIRED, "past its deadline"))
+		return;
 	core_count(message, COUNT_EXPIRED);
 	campaign_count(&message->delivery->campaigns, message->queued, message->deadline_epoch_ms,
 		CAMPAIGN_EXPIRED);
@@ -212,6 +275,9 @@ void core_expire(struct message *message)
 
 void core_cancel(struct message *message)
 {
+	if (message_is_packed(message) &&
+		packed_end_unsent(message, DELIVERY_CANCELLED, "its campaign is cancelled"))
+		return;
 	core_count(message, COUNT_CANCELLED);
 	campaign_count(&message->delivery->campaigns, message->queued, message->deadline_epoch_ms,
 		CAMPAIGN_CANCELLED);

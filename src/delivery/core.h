@@ -4,6 +4,7 @@
 #ifndef DELIVERY_CORE_H
 #define DELIVERY_CORE_H
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/list.h"
 #include "base/metrics.h"
@@ -90,6 +91,7 @@ struct delivery {
 	struct core_metrics metrics;
 	struct campaigns campaigns;
 	struct json json;	 /* scratch */
+	struct buf list;	 /* scratch: the recipients of a request */
 	uint64_t ledger_told_us; /* when its being cut short was last told; 0: never */
 	enum drain_phase drain;
 	struct clock_timer drain_timer; /* the end of the phase */
@@ -128,6 +130,11 @@ void core_record(struct message *message);
 /* Its attempt brought no acceptance: takes its claim in the ledger back. */
 void core_unclaim(struct message *message);
 void core_return(struct message *message, int64_t delay_ms);
+/* Its attempt brought no acceptance, but another may. result NULL: of a packed message. */
+void core_retry(struct message *message, const struct target_result *result, const char *reason,
+	int64_t delay_ms);
+/* Something was written into the ledger: tells when that is too small. */
+void core_watch_ledger(struct delivery *delivery);
 void core_lose(struct message *message);
 /* Something became free or ended: refill, and see whether a drain is over. */
 void core_advance(struct delivery *delivery);

@@ -35,6 +35,35 @@ int counts_open_messages(struct counts *counts, struct metrics *metrics, const c
 	return 0;
 }
 
+int counts_open_recipients(struct counts *counts, struct metrics *metrics, const char *destination)
+{
+	static const char *const names[RECIPIENTS_COUNTS] = {
+		[RECIPIENTS_ACCEPTED] = "accepted",
+		[RECIPIENTS_SUPPRESSED] = "suppressed",
+		[RECIPIENTS_RETRIED] = "retried",
+		[RECIPIENTS_FAILED] = "failed",
+		[RECIPIENTS_FAILED_LEFT] = "failed_left",
+		[RECIPIENTS_EXPIRED] = "expired",
+		[RECIPIENTS_CANCELLED] = "cancelled",
+		[RECIPIENTS_POSTPONED] = "postponed",
+	};
+	char labels[LABELS_SIZE];
+
+	for (size_t i = 0; i < RECIPIENTS_COUNTS; i++) {
+		snprintf(labels, sizeof(labels), "outcome=\"%s\",destination=\"%s\"", names[i],
+			destination);
+		counts->recipients[i] = metrics_counter(metrics, "bunshin_recipients_total",
+			"Recipients by what became of them, where requests are for several.",
+			labels);
+		if (!counts->recipients[i])
+			return ERR_NOMEM;
+	}
+	snprintf(labels, sizeof(labels), "destination=\"%s\"", destination);
+	counts->sent_recipients = metrics_counter(metrics, "bunshin_attempt_recipients_total",
+		"Recipients of the requests started, where those are for several.", labels);
+	return counts->sent_recipients ? 0 : ERR_NOMEM;
+}
+
 static int open_results(struct counts *counts, struct metrics *metrics, const char *destination)
 {
 	char labels[LABELS_SIZE];

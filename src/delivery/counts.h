@@ -25,9 +25,24 @@ enum count {
 	COUNTS
 };
 
+/* bunshin_recipients_total{outcome}: the same of recipients, where requests are for several. */
+enum recipient_count {
+	RECIPIENTS_ACCEPTED,
+	RECIPIENTS_SUPPRESSED,
+	RECIPIENTS_RETRIED,
+	RECIPIENTS_FAILED,
+	RECIPIENTS_FAILED_LEFT,
+	RECIPIENTS_EXPIRED,
+	RECIPIENTS_CANCELLED,
+	RECIPIENTS_POSTPONED,
+	RECIPIENTS_COUNTS
+};
+
 /* Those of one destination, whose name they carry. */
 struct counts {
 	struct counter *messages[COUNTS];
+	struct counter *recipients[RECIPIENTS_COUNTS]; /* NULL: not of this destination */
+	struct counter *sent_recipients;	       /* of the requests started; NULL as those */
 	struct counter *attempts;
 	struct counter *results[OUTCOME_COUNT]; /* of attempts that ended, as they were judged */
 	struct counter *unanswered;		/* of them, those that ended without an answer */
@@ -45,6 +60,8 @@ struct counts {
 
 /* 0 or ERR_NOMEM. `destination` is one that labels need not escape, "" for messages of none. */
 int counts_open(struct counts *counts, struct metrics *metrics, const char *destination);
+/* Those of recipients, where the destination has batches. 0 or ERR_NOMEM. */
+int counts_open_recipients(struct counts *counts, struct metrics *metrics, const char *destination);
 /* The same for what has no destination: the messages alone. */
 int counts_open_messages(struct counts *counts, struct metrics *metrics, const char *destination);
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIST_MAX_BYTES ((size_t)4 << 20) /* no message is that large */
+
 static int open_states(struct core_metrics *c, struct metrics *m)
 {
 	for (int state = 0; state < MESSAGE_END_FIRST; state++) {
@@ -79,11 +81,22 @@ static bool are_valid(const struct delivery_options *o)
 		const struct delivery_destination *d = &o->destinations[i];
 
 		if (!d->name || !d->target.ops || d->attempt_max_ms < 1 || d->concurrency < 1 ||
-			d->max_attempts < 1 || d->backoff.base_ms < 1 ||
-			d->backoff.cap_ms < d->backoff.base_ms)
+			d->max_attempts < 1 ||
+			((d->batch_field || d->batch_records) && d->batch_max < 1) ||
+			d->backoff.base_ms < 1 || d->backoff.cap_ms < d->backoff.base_ms)
 			return false;
 	}
 	return true;
+}
+
+/* Messages that one slot may make use of. */
+static unsigned batch_of(const struct delivery_destination *destination)
+{
+	unsigned max = destination->batch_max;
+
+	if (!destination->batch_field && !destination->batch_records)
+		return 1;
+	return max < QUEUE_BATCH_MAX ? max : QUEUE_BATCH_MAX;
 }
 
 /* One poll for every twenty slots keeps them filled at a queue latency near the provider's. */
@@ -94,7 +107,7 @@ static unsigned receivers_for(const struct delivery_options *options)
 	if (options->receivers)
 		return options->receivers;
 	for (size_t i = 0; i < options->destination_count; i++)
-		slots += options->destinations[i].concurrency;
+		slots += options->destinations[i].concurrency * batch_of(&options->destinations[i]);
 	return slots / 20 + 1 > 64 ? 64 : slots / 20 + 1;
 }
 
@@ -113,6 +126,7 @@ int delivery_new(const struct delivery_options *options, struct delivery **ret_d
 	delivery->clock = options->clock;
 	delivery->load.asked_us = clock_monotonic_us(delivery->clock);
 	delivery->campaigns.metrics = options->metrics;
+	buf_init(&delivery->list, LIST_MAX_BYTES);
 	for (int state = 0; state < MESSAGE_END_FIRST; state++)
 		list_init(&delivery->states[state]);
 	inflight_init(&delivery->inflight, delivery);
@@ -190,6 +204,7 @@ void delivery_free(struct delivery *delivery)
 	free(delivery->lanes);
 	free(delivery->groups);
 	json_free(&delivery->json);
+	buf_free(&delivery->list);
 	receiver_free(&delivery->receiver);
 	free(delivery);
 }
@@ -213,6 +228,15 @@ static uint64_t attempts(const struct delivery *delivery)
 	return sum;
 }
 
+static uint64_t attempts_out(const struct delivery *delivery)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		sum += delivery->lanes[i].sending;
+	return sum;
+}
+
 void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *ret_stats)
 {
 	const struct core_metrics *m = &delivery->metrics;
@@ -232,7 +256,7 @@ void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *
 		.returned = m->returned->value,
 		.lost = core_counted(delivery, COUNT_LOST),
 		.extended = m->extended->value,
-		.sending = delivery->counts[MESSAGE_SENDING]};
+		.sending = attempts_out(delivery)};
 }
 
 void delivery_get_health(const struct delivery *delivery, struct delivery_health *ret_health)
@@ -249,8 +273,11 @@ static uint64_t under_way_us(const struct delivery *delivery, uint64_t now_us)
 {
 	uint64_t sum = 0;
 
-	list_for_each (node, &delivery->states[MESSAGE_SENDING])
-		sum += now_us - list_entry(node, struct message, node)->attempt_us;
+	list_for_each (node, &delivery->states[MESSAGE_SENDING]) {
+		const struct message *message = list_entry(node, struct message, node);
+
+		sum += message->follows ? 0 : now_us - message->attempt_us;
+	}
 	return sum;
 }
 
@@ -259,7 +286,7 @@ void delivery_get_work(struct delivery *delivery, struct delivery_work *ret_work
 	uint64_t now_us = clock_monotonic_us(delivery->clock);
 	struct load *load = &delivery->load;
 
-	*ret_work = (struct delivery_work){.busy = delivery->counts[MESSAGE_SENDING],
+	*ret_work = (struct delivery_work){.busy = attempts_out(delivery),
 		.waiting = delivery->counts[MESSAGE_RECEIVED],
 		.busy_us = load->ended_us + under_way_us(delivery, now_us),
 		.token_waits = load->token_waits,

@@ -9,6 +9,7 @@
 #define DELIVERY_DELIVERY_H
 
 #include "base/metrics.h"
+#include "base/recipient_key.h"
 #include "bunshin/clock.h"
 #include "bunshin/queue.h"
 #include "bunshin/target.h"
@@ -32,9 +33,18 @@ struct delivery;
 struct delivery_destination {
 	const char *name;
 	struct target target;
-	int64_t attempt_max_ms;		/* no attempt of the target lasts longer; at least 1 */
-	unsigned concurrency;		/* attempts in flight at most; at least 1 */
-	bool adaptive;			/* finds below `concurrency` what the provider takes */
+	int64_t attempt_max_ms; /* no attempt of the target lasts longer; at least 1 */
+	unsigned concurrency;	/* attempts in flight at most; at least 1 */
+	bool adaptive;		/* finds below `concurrency` what the provider takes */
+	/*
+	 * Requests for several, at most batch_max: for the recipients in the field of this name
+	 * (recipient_list.h), or of any messages (records). Neither: each message has a request of
+	 * its own. How long a message waits for others: batch_linger_us.
+	 */
+	const char *batch_field;
+	bool batch_records;
+	unsigned batch_max; /* at least 1 with one of the two */
+	uint64_t batch_linger_us;
 	struct rate rate;		/* cell NULL: no limit */
 	struct rate_cell *control_cell; /* of the rate that control sets; NULL: of this process */
 	unsigned breaker_failures;	/* in a row that open the breaker; 0: failures never do */
@@ -62,6 +72,8 @@ enum delivery_event_kind {
 	DELIVERY_CANCELLED,	 /* its campaign is cancelled: not sent, being deleted */
 	DELIVERY_POSTPONED,	 /* not to be sent yet, `reason` says why: put back */
 	DELIVERY_LOST,		 /* visibility ran out; it will be received again */
+	DELIVERY_RECIPIENTS,	 /* what `of` says has happened to some recipients of a packed
+				    message */
 	DELIVERY_BREAKER_OPENED, /* the destination refused us, or fails again and again */
 	DELIVERY_BREAKER_CLOSED,
 	DELIVERY_LEDGER_CUT_SHORT, /* it is full: keys leave after delay_ms instead of the window */
@@ -91,7 +103,31 @@ struct delivery_event {
 	int64_t delay_ms;
 	/* Monotonic: when the message was received; when its latest attempt here began, 0: none. */
 	uint64_t received_us, attempt_us;
+	/*
+	 * A packed message is one for a list of recipients. What becomes of them is told by events
+	 * of their own, DELIVERY_RECIPIENTS: `of` is one of the kinds above, from ACCEPTED to
+	 * CANCELLED, and holds for each of these keys. The message's own event, with `packed`,
+	 * comes when all of it has ended here, and says nothing of them that was not told before.
+	 */
+	enum delivery_event_kind of;
+	const struct recipient_key *recipients;
+	size_t recipient_count;
+	bool packed;
 };
+
+/* The kind of an event, or what a DELIVERY_RECIPIENTS says of its recipients. */
+static inline enum delivery_event_kind delivery_event_of(const struct delivery_event *event)
+{
+	return event->kind == DELIVERY_RECIPIENTS ? event->of : event->kind;
+}
+
+/* So many recipients are told of what has become of them; 0: their own events have told it. */
+static inline size_t delivery_event_recipients(const struct delivery_event *event)
+{
+	if (event->kind == DELIVERY_RECIPIENTS)
+		return event->recipient_count;
+	return event->packed ? 0 : 1;
+}
 
 /* How a message's stay here ended. */
 enum delivery_left {

@@ -1,6 +1,7 @@
 /* What a receive brought: routed to its lane, and ended at once where its attributes say so. */
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "delivery/gather.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,8 +78,22 @@ static enum entry enter(struct message *message)
 
 	message_route(message, !err && lane ? lane : &message->delivery->lanes[0]);
 	message->unrouted = !err && !lane;
+	message->lane->came = true;
 	keeper_watch(message);
 	return err ? ENTRY_NO_MEMORY : lane ? ENTRY_FOUND : ENTRY_NOWHERE;
+}
+
+/* 0 with its recipients or what is wrong with them, or ERR_NOMEM. */
+static int read_recipients(struct message *message, char ret_problem[RECIPIENT_LIST_PROBLEM_SIZE])
+{
+	struct delivery *delivery = message->delivery;
+	struct recipient_list *recipients;
+	int err = recipient_list_read(message->queued, message->lane->destination.batch_field,
+		&delivery->json, &recipients, ret_problem);
+
+	if (!err)
+		message_set_recipients(message, recipients);
+	return err == ERR_SYNTAX ? 0 : err;
 }
 
 /* Reads what the message asks for, and lets it wait for its slot unless that settles it already. */
@@ -86,8 +101,12 @@ static void admit(struct message *message, enum entry entry)
 {
 	struct delivery *delivery = message->delivery;
 	int64_t wall_ms = clock_wall_epoch_ms(delivery->clock);
+	char problem[RECIPIENT_LIST_PROBLEM_SIZE] = "";
 	int64_t not_before_ms;
 
+	if (entry == ENTRY_FOUND && message->lane->destination.batch_field &&
+		read_recipients(message, problem))
+		entry = ENTRY_NO_MEMORY;
 	if (entry == ENTRY_NO_MEMORY) {
 		core_return(message, core_backoff_ms(message));
 	} else if (hold_cancels(message)) {
@@ -103,6 +122,8 @@ static void admit(struct message *message, enum entry entry)
 			"attribute NotBefore is neither epoch milliseconds nor an RFC 3339 time");
 	} else if (entry == ENTRY_NOWHERE) {
 		fail_unroutable(message);
+	} else if (problem[0]) {
+		core_fail(message, NULL, problem);
 	} else if (wall_ms >= message->deadline_epoch_ms) {
 		core_expire(message);
 	} else if (not_before_ms > wall_ms) {
@@ -113,6 +134,8 @@ static void admit(struct message *message, enum entry entry)
 		core_return(message, DELIVERY_PAUSE_MS);
 	} else if (lane_is_full(message->lane)) {
 		lane_crowd_out(message->lane, message);
+	} else if (message->lane->gather && gather_add(message)) {
+		core_return(message, core_backoff_ms(message));
 	}
 }
 

@@ -2,7 +2,9 @@
 
 #include "base/random.h"
 #include "bunshin/error.h"
+#include "delivery/attempt.h"
 #include "delivery/core.h"
+#include "delivery/gather.h"
 #include "delivery/group.h"
 
 #include <stdlib.h>
@@ -13,9 +15,17 @@
 
 #define SECOND_US 1000000ull
 #define NS_PER_S 1000000000ull
-/* What finds no room comes back between these. */
+/* What finds no room waits here when its turn comes so soon, else comes back between these. */
+#define BACKLOG_WAIT_US 2000000
 #define BACKLOG_MIN_MS 1000
 #define BACKLOG_MAX_MS 60000
+/*
+ * Messages that are hidden until then, of all hosts. They count as in flight, of which SQS allows
+ * 120,000 a queue (20,000 of a FIFO queue); what is more comes back within BACKLOG_AGAIN_MS.
+ */
+#define BACKLOG_MAX 20000
+#define BACKLOG_FIFO_MAX 4000
+#define BACKLOG_AGAIN_MS 10000
 #define REIN_TRIES 100
 
 static void wake_fired(struct clock_timer *timer)
@@ -48,11 +58,19 @@ void lane_show(struct lane *lane)
 	gauge_set(lane->counts.rate, rate_thousandths(lane));
 }
 
+static bool has_batches(const struct lane *lane)
+{
+	return lane->destination.batch_field || lane->destination.batch_records;
+}
+
 static int open_counts(struct lane *lane)
 {
 	/* A name has nothing in it that a label would have to escape (config: OPTION_NAME). */
 	int err = counts_open(&lane->counts, lane->delivery->options.metrics, lane->name);
 
+	if (!err && has_batches(lane))
+		err = counts_open_recipients(
+			&lane->counts, lane->delivery->options.metrics, lane->name);
 	if (err)
 		return err;
 	gauge_set(lane->counts.configured, lane->destination.concurrency);
@@ -69,7 +87,9 @@ int lane_init(struct lane *lane, struct delivery *delivery, const struct deliver
 	limiter_init(&lane->limiter, from->concurrency, from->adaptive);
 	lane->wake.fire = wake_fired;
 	lane->destination.name = lane->name = strdup(from->name);
-	if (!lane->name || open_counts(lane)) {
+	if (has_batches(lane))
+		lane->gather = gather_new();
+	if (!lane->name || (has_batches(lane) && !lane->gather) || open_counts(lane)) {
 		lane_free(lane);
 		return ERR_NOMEM;
 	}
@@ -79,6 +99,8 @@ int lane_init(struct lane *lane, struct delivery *delivery, const struct deliver
 void lane_free(struct lane *lane)
 {
 	clock_timer_clear(lane->delivery->clock, &lane->wake);
+	gather_free(lane->gather);
+	lane->gather = NULL;
 	free(lane->name);
 	lane->name = NULL;
 }
@@ -116,7 +138,7 @@ static bool has_slot(struct lane *lane, uint64_t now_us)
 }
 
 /* The first that waits for nothing but a slot; NULL: none. */
-static struct message *next_of(const struct lane *lane)
+static struct message *first_of(const struct lane *lane)
 {
 	list_for_each (node, &lane->waiting) {
 		struct message *message = list_entry(node, struct message, node);
@@ -125,6 +147,12 @@ static struct message *next_of(const struct lane *lane)
 			return message;
 	}
 	return NULL;
+}
+
+static struct message *next_of(struct lane *lane)
+{
+	return lane->gather ? gather_next(lane, clock_monotonic_us(lane->delivery->clock))
+			    : first_of(lane);
 }
 
 /* What arrived while the breaker opened need not sit here while its visibility runs. */
@@ -136,27 +164,33 @@ static void wait_for_probe(struct lane *lane)
 	lane_release(lane);
 }
 
+bool lane_may_send(struct message *message, uint64_t now_us)
+{
+	if (hold_cancels(message))
+		core_cancel(message);
+	else if (clock_wall_epoch_ms(message->delivery->clock) >= message->deadline_epoch_ms)
+		core_expire(message);
+	else if (!keeper_holds(message, now_us))
+		core_lose(message);
+	else
+		return true;
+	return false;
+}
+
 void lane_pump(struct lane *lane)
 {
 	struct delivery *delivery = lane->delivery;
 	struct message *message;
+	uint64_t now_us;
 
 	while (!delivery->drain && !list_is_empty(&lane->waiting) && !hold_keeps(delivery) &&
-		has_slot(lane, clock_monotonic_us(delivery->clock)) && (message = next_of(lane))) {
-		uint64_t now_us = clock_monotonic_us(delivery->clock);
-
-		/* The checks that stand right before every attempt. */
-		if (hold_cancels(message))
-			core_cancel(message);
-		else if (clock_wall_epoch_ms(delivery->clock) >= message->deadline_epoch_ms)
-			core_expire(message);
-		else if (!keeper_holds(message, now_us))
-			core_lose(message);
-		else if (!attempt_start(message))
+		has_slot(lane, now_us = clock_monotonic_us(delivery->clock)) &&
+		(message = next_of(lane))) {
+		if (lane_may_send(message, now_us) && !attempt_start(message))
 			break;
 	}
-	if (allowed(lane, clock_monotonic_us(delivery->clock)) == 0 &&
-		lane->breaker.state == BREAKER_OPEN)
+	if (lane->breaker.state == BREAKER_OPEN &&
+		allowed(lane, clock_monotonic_us(delivery->clock)) == 0)
 		wait_for_probe(lane);
 }
 
@@ -200,6 +234,12 @@ void lane_set_rate(struct lane *lane, uint64_t count, int64_t per_ms)
 	lane->paused_until_us = 0;
 }
 
+bool lane_has_token(const struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us)
+{
+	return rate_has(&lane->control_rate, now_us, ret_wait_us) &&
+	       rate_has(&lane->destination.rate, now_us, ret_wait_us);
+}
+
 bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us)
 {
 	const struct rate *own = &lane->destination.rate;
@@ -212,16 +252,24 @@ bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us)
 }
 
 /*
- * Messages that a rate lets through in the next second, as far as they fall to this worker: the
- * others of the host draw on the same tokens, so its own share of late says how many.
+ * The others of the host draw on the same tokens: what of a rate may fall to this worker in a
+ * second, by what did of late, and what may come at once.
  */
-static size_t rate_room(const struct lane *lane, uint64_t now_us)
+static size_t rate_share(const struct lane *lane)
 {
-	uint64_t share = lane->starts > lane->starts_before ? lane->starts : lane->starts_before;
+	size_t burst =
+		at_most(rate_burst(&lane->destination.rate), rate_burst(&lane->control_rate));
+	size_t starts = at_least(lane->starts, lane->starts_before);
 
-	return at_most(at_most(rate_within(&lane->destination.rate, now_us, SECOND_US),
-			       rate_within(&lane->control_rate, now_us, SECOND_US)),
-		2 * share > QUEUE_BATCH_MAX ? 2 * share : QUEUE_BATCH_MAX);
+	return at_least(2 * (starts + burst), QUEUE_BATCH_MAX);
+}
+
+/* Messages that a rate lets through within that time, as far as they fall to this worker. */
+static size_t rate_room(const struct lane *lane, uint64_t now_us, uint64_t horizon_us)
+{
+	return at_most(at_most(rate_within(&lane->destination.rate, now_us, horizon_us),
+			       rate_within(&lane->control_rate, now_us, horizon_us)),
+		rate_share(lane) * (horizon_us / SECOND_US));
 }
 
 /*
@@ -258,19 +306,31 @@ static size_t taken_soon(const struct lane *lane, size_t limit, size_t *ret_batc
 	       (batch > 0 ? batch - 1 : 0);
 }
 
+/* Messages of one request. */
+static size_t messages_each(const struct lane *lane)
+{
+	return lane->gather ? gather_per_request(lane) : 1;
+}
+
+/* With a rate, tokens are what is waited for, and what they soon let through may wait here. */
+static size_t rated_room(const struct lane *lane, uint64_t now_us)
+{
+	size_t most = lane->destination.concurrency, batch;
+
+	most += taken_soon(lane, most, &batch);
+	return at_most(most - lane->sending, rate_room(lane, now_us, SECOND_US));
+}
+
 size_t lane_room(struct lane *lane, size_t *total, size_t *quantum)
 {
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
 	size_t limit = allowed(lane, now_us), batch;
 	size_t soon = taken_soon(lane, limit, &batch);
 	size_t room = limit + soon > lane->sending ? limit + soon - lane->sending : 0;
-	size_t step = at_least(limit / 8, batch);
+	size_t step = at_least(limit / 8, batch), each = messages_each(lane);
 
-	/* With a rate, tokens are what is waited for, and what they soon let through may wait here.
-	 */
 	if (has_rate(lane) && limit > 0) {
-		room = at_most(lane->destination.concurrency + soon - lane->sending,
-			rate_room(lane, now_us));
+		room = rated_room(lane, now_us);
 		limit = lane->sending + room;
 		/* There was no token for the latest: more than slots wait for them. */
 		step = now_us < lane->paused_until_us ? room / 2 : limit / 8;
@@ -278,12 +338,14 @@ size_t lane_room(struct lane *lane, size_t *total, size_t *quantum)
 	/* A slow rate, or a limit below one: the next may wait here for its turn, a probe too. */
 	if (room == 0 && lane->sending == 0 && lane->breaker.state != BREAKER_OPEN)
 		room = 1;
-	if (room <= lane->waiting_count)
+	if (lane->gather && !has_rate(lane) && lane->breaker.state == BREAKER_CLOSED)
+		room += gather_ahead(lane, limit);
+	/* From requests to messages. */
+	if (room * each <= lane->waiting_count)
 		return 0;
-	*total += limit > 0 ? limit : room;
-	*quantum += step;
-	lane->crowded = false;
-	return room - lane->waiting_count;
+	*total += (limit > 0 ? limit : room) * each;
+	*quantum += step * each;
+	return room * each - lane->waiting_count;
 }
 
 /* How long one takes: the mean of late, or longer, when the oldest in flight already has. */
@@ -302,21 +364,63 @@ static uint64_t trip_us(const struct lane *lane)
 	return lane->trip_us;
 }
 
-/* Until it has worked off what waits, roughly, with jitter. */
-static int64_t backlog_ms(const struct lane *lane)
+/* Between two starts, as things are. */
+static double each_us(const struct lane *lane)
 {
-	double each_us = (double)trip_us(lane) / lane->limiter.limit;
+	double slots_us = (double)trip_us(lane) / lane->limiter.limit;
 	uint64_t own_ns = lane->destination.rate.interval_ns;
-	uint64_t interval_ns = lane->control_rate.interval_ns;
-	double interval_us = (double)(own_ns > interval_ns ? own_ns : interval_ns) / 1000;
-	double ms = (double)lane->waiting_count * (each_us > interval_us ? each_us : interval_us) /
-		    1000;
-	int64_t bound = ms > BACKLOG_MAX_MS   ? BACKLOG_MAX_MS
-			: ms < BACKLOG_MIN_MS ? BACKLOG_MIN_MS
-					      : (int64_t)ms;
+	uint64_t control_ns = lane->control_rate.interval_ns;
+	double rate_us = (double)(own_ns > control_ns ? own_ns : control_ns) / 1000;
 
-	return bound / 2 +
-	       (int64_t)random_below(clock_random(lane->delivery->clock), (uint64_t)bound);
+	/* Of its share nothing is known before a whole second: the first had a beginning. */
+	if (rate_us > 0 && lane->seconds >= 2 && rate_us < (double)SECOND_US / rate_share(lane))
+		rate_us = (double)SECOND_US / rate_share(lane);
+	return (slots_us > rate_us ? slots_us : rate_us) / (double)messages_each(lane);
+}
+
+/* What of those that were put back has not come back, as far as it was told when to. */
+static void count_put_back(struct lane *lane, double each)
+{
+	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
+	double elapsed_us = (double)(now_us - lane->put_back_us);
+
+	lane->put_back_us = now_us;
+	lane->in_turn = each > 0 ? lane->in_turn - elapsed_us / each : 0;
+	/* By and by, after three quarters of the longest delay in the mean. */
+	lane->out_of_turn -= lane->out_of_turn * elapsed_us / (BACKLOG_MAX_MS * 750.0);
+	lane->in_turn = lane->in_turn > 0 ? lane->in_turn : 0;
+	lane->out_of_turn = lane->out_of_turn > 0 ? lane->out_of_turn : 0;
+}
+
+static double put_back_max(const struct delivery *delivery)
+{
+	unsigned hosts = delivery->options.fleet_hosts;
+
+	return (delivery->options.fifo ? BACKLOG_FIFO_MAX : BACKLOG_MAX) / (hosts > 0 ? hosts : 1);
+}
+
+/*
+ * Until its turn comes, behind what waits here and what was put back before it: they come back one
+ * by one as the lane gets to them, not all at once to find no room again. Who is too far behind to
+ * be given a turn asks again later.
+ */
+static int64_t take_turn(struct lane *lane)
+{
+	uint64_t random = clock_random(lane->delivery->clock);
+	double each = each_us(lane), ms;
+
+	count_put_back(lane, each);
+	if (lane->in_turn + lane->out_of_turn >= put_back_max(lane->delivery))
+		return BACKLOG_AGAIN_MS / 2 + (int64_t)random_below(random, BACKLOG_AGAIN_MS / 2);
+	ms = ((double)lane->waiting_count + lane->in_turn) * each / 1000;
+	if (ms > BACKLOG_MAX_MS) {
+		lane->out_of_turn++;
+		return BACKLOG_MAX_MS / 2 + (int64_t)random_below(random, BACKLOG_MAX_MS / 2);
+	}
+	lane->in_turn++;
+	/* In whole seconds, as visibility is: rather before its turn, or slots would wait for it.
+	 */
+	return ms < 2 * BACKLOG_MIN_MS ? BACKLOG_MIN_MS : (int64_t)(ms / 1000) * 1000;
 }
 
 void lane_crowd_out(struct lane *lane, struct message *message)
@@ -325,33 +429,36 @@ void lane_crowd_out(struct lane *lane, struct message *message)
 		breaker_remaining_ms(&lane->breaker, clock_monotonic_us(lane->delivery->clock));
 
 	core_count(message, COUNT_CROWDED);
-	lane->crowded = true;
-	core_return(message, open_ms ? open_ms : backlog_ms(lane));
+	lane->crowding = true;
+	core_return(message, open_ms ? open_ms : take_turn(lane));
 }
 
 bool lane_is_full(const struct lane *lane)
 {
-	uint64_t now_us = clock_monotonic_us(lane->delivery->clock);
-	size_t most = lane->destination.concurrency, batch;
-	size_t soon = taken_soon(lane, most, &batch);
+	size_t most = lane->destination.concurrency, batch, soon;
 
-	/* What was asked for ahead of time may come on top of a receive that others had room for.
-	 */
-	if (soon > 0)
-		most += soon + QUEUE_BATCH_MAX;
 	/* Alone, it holds nothing up: what it has no use for is not even received. */
 	if (lane->delivery->lane_count == 1)
 		return false;
+	/* What was asked for ahead of time may come on top of a receive that others had room for.
+	 */
+	soon = taken_soon(lane, most, &batch);
+	if (soon > 0)
+		most += soon + QUEUE_BATCH_MAX;
 	if (lane->breaker.state == BREAKER_OPEN)
 		return true;
 	if (has_rate(lane))
-		most = at_most(most, rate_room(lane, now_us));
-	return lane->waiting_count > (most > QUEUE_BATCH_MAX ? most : QUEUE_BATCH_MAX);
+		most = at_most(most, rate_room(lane, clock_monotonic_us(lane->delivery->clock),
+					     BACKLOG_WAIT_US));
+	return lane->waiting_count >
+	       (most > QUEUE_BATCH_MAX ? most : QUEUE_BATCH_MAX) * messages_each(lane);
 }
 
 bool lane_is_forgotten(const struct lane *lane)
 {
-	return lane->sending == 0 && !clock_timer_is_set(&lane->wake) && next_of(lane) != NULL;
+	if (lane->sending > 0 || clock_timer_is_set(&lane->wake))
+		return false;
+	return lane->gather ? !list_is_empty(&lane->waiting) : first_of(lane) != NULL;
 }
 
 void lane_release(struct lane *lane)
@@ -377,7 +484,8 @@ void lane_abandon(struct lane *lane)
 
 		if (message->lane != lane)
 			continue;
-		target.ops->cancel(target.impl, message->attempt);
+		if (message->attempt)
+			target.ops->cancel(target.impl, message->attempt);
 		message->attempt = NULL;
 		core_unclaim(message);
 		core_give_up(message);

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct gather;
 struct message;
 
 struct lane {
@@ -31,12 +32,18 @@ struct lane {
 	struct breaker breaker;
 	bool quota_used_up; /* why the breaker opened last */
 	struct limiter limiter;
-	bool crowded;		  /* a message found no room since there was room last */
+	bool came, crowding;  /* the latest receive brought something for it; more than it takes */
+	bool crowded;	      /* the receives that brought too much last did so for it */
+	double in_turn;	      /* put back for want of room, until its turn ... */
+	double out_of_turn;   /* ... or for long, and not yet here again ... */
+	uint64_t put_back_us; /* ... at this instant */
 	uint64_t paused_until_us; /* no token, or a start that failed: nothing is started before */
 	uint64_t second;	  /* of the monotonic clock, that `starts` counts */
 	unsigned starts, starts_before; /* in that second, in the one before it */
+	uint64_t seconds;		/* before that one, without a break, that had starts */
 	uint64_t trip_us;		/* mean duration of its attempts; 0: none has ended */
 	struct clock_timer wake;	/* nothing else may come that starts what waits */
+	struct gather *gather;		/* where requests are for several; else NULL */
 	struct counts counts;
 };
 
@@ -49,6 +56,8 @@ void lane_free(struct lane *lane);
 void lane_show_limit(struct lane *lane);
 /* The gauges that pass with time. */
 void lane_show(struct lane *lane);
+/* The checks that stand right before every attempt. False: it has been seen to. */
+bool lane_may_send(struct message *message, uint64_t now_us);
 /* Starts what may be started. */
 void lane_pump(struct lane *lane);
 /*
@@ -59,9 +68,15 @@ void lane_pump(struct lane *lane);
  * enough. What waits for the tokens of a rate loses nothing by it: half of a second's.
  */
 size_t lane_room(struct lane *lane, size_t *total, size_t *quantum);
-/* More wait than it will get to soon, while other lanes could have their place. */
+/*
+ * More wait than it will get to soon, while other lanes could have their place. With a rate, what
+ * it gets to within two seconds may wait: put back, it would hardly be here sooner.
+ */
 bool lane_is_full(const struct lane *lane);
-/* Puts a message back until the lane may have got so far. */
+/*
+ * Puts a message back until its turn, behind all that was put back before; for a minute at most. A
+ * lane that becomes faster meanwhile does not get what is hidden any sooner.
+ */
 void lane_crowd_out(struct lane *lane, struct message *message);
 /* Pumps it at that instant, unless it is to be pumped earlier. Without memory for that: false. */
 bool lane_wake_at(struct lane *lane, uint64_t instant_us);
@@ -72,6 +87,8 @@ bool lane_is_forgotten(const struct lane *lane);
 /* The rate that control sets for the fleet; count 0: none. Nothing that waited for a token of the
  * one before waits any longer than this one says. */
 void lane_set_rate(struct lane *lane, uint64_t count, int64_t per_ms);
+/* There was a token of each of its rates just now; else *ret_wait_us as rate_take(). */
+bool lane_has_token(const struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us);
 /* A token of each of its rates. False: there is none; *ret_wait_us as rate_take(). */
 bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us);
 
@@ -79,11 +96,5 @@ bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us);
 void lane_release(struct lane *lane);
 /* Gives up every attempt in flight and puts its message back. */
 void lane_abandon(struct lane *lane);
-
-/*
- * attempt.c: sends a message, or sees to it in another way when the ledger says so. False: none of
- * the lane can be started for now.
- */
-bool attempt_start(struct message *message);
 
 #endif

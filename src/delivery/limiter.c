@@ -1,6 +1,7 @@
 #include "delivery/limiter.h"
 
 #define START 16
+#define SECOND 64 /* what the first round trip leads to that was without trouble */
 #define WINDOW_MIN_US 100000
 #define WINDOW_SPARSE_US 1000000 /* what a window waits longer for ANSWERS_MIN */
 #define ANSWERS_MIN 10
@@ -9,6 +10,7 @@
 #define PACE_MAX_US 5000000
 
 #define CROWDED_SHARE 0.03	/* tolerated */
+#define SHARE_US 1000000	/* that the share of crowded answers is taken of */
 #define CROWDED_DEBT 2		/* crowded answers beyond that, and a decrease is due */
 #define CROWDED_DEBT_SHARE 0.02 /* of a window's answers, when these are many */
 #define CUT_MIN 0.7
@@ -196,7 +198,8 @@ static void increase(struct limiter *limiter)
 		limiter->window.crowded > tolerated(limiter) * limiter->window.answers)
 		return;
 	if (limiter->slow_start)
-		step = limiter->limit;
+		step = limiter->limit < START ? limiter->limit
+					      : most(limiter->limit, SECOND - limiter->limit);
 	set_limit(limiter, limiter->limit + most(step, limiter->limit * STEP_MIN));
 }
 
@@ -307,8 +310,9 @@ static void judge_window(struct limiter *limiter, uint64_t now_us)
 static void count_crowd(struct limiter *limiter, uint64_t started_us, bool crowded)
 {
 	struct limiter_crowd *crowd = &limiter->crowd;
+	double windows = most(SHARE_US / most(WINDOW_MIN_US, limiter->trip_us), 0.25);
 
-	crowd->share += (crowded - crowd->share) / most(20, limiter->flow / 4.0);
+	crowd->share += (crowded - crowd->share) / most(20, limiter->flow * windows);
 	crowd->debt += crowded - tolerated(limiter);
 	crowd->debt = most(crowd->debt, 0);
 	/* Calm, well below the knee, so that whatever is crowded here is not for want of room. */
@@ -337,11 +341,25 @@ static bool is_crowded(const struct limiter *limiter, uint64_t now_us)
 	return limiter->crowd.debt >= most(few, many) && now_us >= limiter->changed_us + once_us;
 }
 
+/*
+ * With as many in flight as are allowed, so many answers take a round trip (Little's law), however
+ * short that is: a slow start needs no longer windows to see what its latest step has done.
+ */
+static bool counts_round_trips(const struct limiter *limiter)
+{
+	return limiter->slow_start && limiter->trial.limit <= 0 && limiter->limit >= START &&
+	       limiter->limit < limiter->ceiling;
+}
+
 static bool is_over(const struct limiter *limiter, uint64_t now_us)
 {
 	const struct limiter_window *window = &limiter->window;
 
-	if (window->answers < ANSWERS_MIN)
+	bool counts = counts_round_trips(limiter);
+
+	if (counts && window->answers >= whole(limiter))
+		return true;
+	if (window->answers < (counts ? whole(limiter) / 2 : ANSWERS_MIN))
 		return now_us >= window->end_us + WINDOW_SPARSE_US;
 	return now_us >= window->end_us;
 }

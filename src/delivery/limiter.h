@@ -6,16 +6,20 @@
  * window: one round trip and at least 100 ms. What differs from TCP, and why:
  *
  * - Increase, while the limit is really used: slow start doubles a window until the first
- *   trouble. From then on the limit where trouble was met (the knee) is approached by a quarter
- *   of the distance a window, and left behind by a third of it (Xu, Harfoush, Rhee: "Binary
- *   Increase Congestion Control", 2004), by 2 % at least: most of the time is spent just below
- *   what the provider takes, be that half an attempt or a thousand.
+ *   trouble. From 16 on its windows are as many answers as there are slots, a round trip however
+ *   short, and the first of them leads to 64: 500 are there after four. From the first trouble on
+ *   the limit where it was met (the knee) is approached by a quarter of the distance a window, and
+ *   left behind by a third of it (Xu, Harfoush, Rhee: "Binary Increase Congestion Control", 2004),
+ *   by 2 % at least: most of the time is spent just below what the provider takes, be that half an
+ *   attempt or a thousand.
  * - Crowding (429, 503, timeouts) asks for a decrease when the cumulative sum of the crowded
  *   answers beyond 3 % of all says so (Page: "Continuous Inspection Schemes", 1954): a stray one
  *   does not. The decrease is by the share of crowded answers and a tenth, by 37 % at most, and
- *   once a round trip: attempts that had begun before it say nothing new. What share is crowded
- *   even when there is room, well below the knee, is learnt, and up to a tenth of it is
- *   tolerated.
+ *   once a round trip: attempts that had begun before it say nothing new. The share is that of
+ *   about a second: a provider that counts by the second takes all until its budget is used up,
+ *   then nothing, and what share that was of a shorter time does not say how much it takes. What
+ *   share is crowded even when there is room, well below the knee, is learnt, and up to a tenth
+ *   of it is tolerated.
  * - A rejection comes faster than an answer. Its slot is held for one to two usual round trips,
  *   else it would be filled and rejected again and again, each time at the cost of one of a
  *   message's receives.

@@ -1,9 +1,9 @@
 #include "delivery/message.h"
 
 #include "base/units.h"
-#include "base/utf8.h"
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "delivery/gather.h"
 #include "delivery/group.h"
 
 #include <assert.h>
@@ -15,7 +15,7 @@
 static const unsigned edges[MESSAGE_STATES] = {
 	[MESSAGE_RECEIVED] = TO(SENDING) | TO(ACCEPTED) | TO(EXPIRED) | TO(CANCELLED) | TO(FAILED) |
 			     TO(BACKING_OFF) | TO(LOST),
-	[MESSAGE_SENDING] = TO(ACCEPTED) | TO(FAILED) | TO(BACKING_OFF) | TO(LOST),
+	[MESSAGE_SENDING] = TO(RECEIVED) | TO(ACCEPTED) | TO(FAILED) | TO(BACKING_OFF) | TO(LOST),
 	[MESSAGE_ACCEPTED] = TO(DELETED) | TO(LOST),
 	[MESSAGE_EXPIRED] = TO(DELETED) | TO(LOST),
 	[MESSAGE_CANCELLED] = TO(DELETED) | TO(LOST),
@@ -68,7 +68,7 @@ static void count(struct message *message, enum message_state state, int by)
 	gauge_add(delivery->metrics.states[state], by);
 	if (state == MESSAGE_RECEIVED && message->lane)
 		message->lane->waiting_count += (size_t)by;
-	if (state == MESSAGE_SENDING)
+	if (state == MESSAGE_SENDING && !message->follows)
 		message->lane->sending += (unsigned)by;
 }
 
@@ -91,6 +91,7 @@ struct message *message_new(struct delivery *delivery, struct queue_batch *batch
 	list_init(&message->node);
 	list_init(&message->group);
 	list_init(&message->deletes);
+	list_init(&message->mate);
 	list_init(&message->settle.node);
 	list_init(&message->extend.node);
 	message->settle.message = message->extend.message = message;
@@ -111,14 +112,16 @@ void message_route(struct message *message, struct lane *lane)
 	group_join(message);
 }
 
-static void failure_free(struct failure *failure)
+void message_set_recipients(struct message *message, struct recipient_list *recipients)
 {
-	if (!failure)
-		return;
-	free(failure->reason);
-	free(failure->excerpt);
-	free(failure->request_id);
-	free(failure);
+	struct delivery *delivery = message->delivery;
+
+	if (message->recipients)
+		delivery->held_bytes -= message->recipients->bytes;
+	if (recipients)
+		delivery->held_bytes += recipients->bytes;
+	recipient_list_free(message->recipients);
+	message->recipients = recipients;
 }
 
 /* Everything that could still reach the message is told that it has gone. */
@@ -130,14 +133,17 @@ static void message_free(struct message *message)
 	clock_timer_clear(delivery->clock, &message->retry);
 	batcher_forget(&message->extend);
 	batcher_forget(&message->settle);
+	if (message->lane && message->lane->gather)
+		gather_moved(message, MESSAGE_STATES);
 	group_leave(message);
 	list_remove(&message->deletes);
 	list_remove(&message->node);
 	delivery->held--;
 	delivery->held_bytes -= message->batch->bytes / message->batch->count;
 	gauge_set(delivery->metrics.held_bytes, (int64_t)delivery->held_bytes);
+	message_set_recipients(message, NULL);
 	queue_batch_unref(message->batch);
-	failure_free(message->failure);
+	failure_unref(message->failure);
 	free(message);
 }
 
@@ -156,6 +162,8 @@ void message_move(struct message *message, enum message_state to)
 	list_remove(&message->node);
 	message->delivery->progress.moves++;
 	message->state = to;
+	if (message->lane->gather)
+		gather_moved(message, to);
 	if (to >= MESSAGE_END_FIRST) {
 		tell_left(message, to == MESSAGE_DELETED    ? DELIVERY_LEFT_DELETED
 				   : to == MESSAGE_RETURNED ? DELIVERY_LEFT_RETURNED
@@ -185,82 +193,21 @@ void message_drop(struct message *message)
 	message_free(message);
 }
 
-/* SQS refuses a message for one byte that is not text, and a provider may answer anything. */
-static void make_text(char *text, size_t bytes)
-{
-	for (size_t i = 0; i < bytes;) {
-		unsigned char c = (unsigned char)text[i];
-		size_t step = utf8_sequence(text + i, bytes - i);
-		bool control = c < 0x20 && c != '\t' && c != '\n' && c != '\r';
-		bool noncharacter = step == 3 && memcmp(text + i, "\xef\xbf", 2) == 0 &&
-				    (unsigned char)text[i + 2] >= 0xbe;
-
-		if (step == 0 || control || noncharacter) {
-			text[i] = '?';
-			step = 1;
-		}
-		i += step;
-	}
-}
-
-/* All but the excerpt. 0 or ERR_NOMEM. */
-static int keep_answer(struct failure *failure, const struct target_result *result)
-{
-	failure->attempted = true;
-	failure->err = result->err;
-	failure->status = result->err ? 0 : result->status;
-	failure->unanswered = result->unanswered;
-	if (!result->request_id[0])
-		return 0;
-	failure->request_id = strndup(result->request_id, MESSAGE_REQUEST_ID_MAX);
-	return failure->request_id ? 0 : ERR_NOMEM;
-}
-
 int message_set_failure(
 	struct message *message, const char *reason, const struct target_result *result)
 {
-	struct failure *failure = calloc(1, sizeof(*failure));
+	struct failure *failure = failure_new(reason, result);
 
 	if (!failure)
 		return ERR_NOMEM;
-	failure->reason = strdup(reason);
-	if (!failure->reason)
-		goto failed;
-	make_text(failure->reason, strlen(failure->reason));
-	if (result && keep_answer(failure, result))
-		goto failed;
-	if (result && result->excerpt_bytes) {
-		size_t bytes = result->excerpt_bytes < MESSAGE_EXCERPT_MAX ? result->excerpt_bytes
-									   : MESSAGE_EXCERPT_MAX;
-
-		failure->excerpt = malloc(bytes);
-		if (!failure->excerpt)
-			goto failed;
-		memcpy(failure->excerpt, result->excerpt, bytes);
-		failure->excerpt_bytes = bytes;
-		make_text(failure->excerpt, failure->excerpt_bytes);
-	}
-	failure_free(message->failure);
+	failure_unref(message->failure);
 	message->failure = failure;
 	return 0;
-failed:
-	failure_free(failure);
-	return ERR_NOMEM;
 }
 
 bool message_failure_result(const struct message *message, struct target_result *ret_result)
 {
-	const struct failure *failure = message->failure;
-
-	*ret_result = (struct target_result){.err = failure->err,
-		.status = failure->status,
-		.retry_after_ms = -1,
-		.reason = failure->err ? failure->reason : "",
-		.request_id = failure->request_id ? failure->request_id : "",
-		.excerpt = failure->excerpt ? failure->excerpt : "",
-		.excerpt_bytes = failure->excerpt_bytes,
-		.unanswered = failure->unanswered};
-	return failure->attempted;
+	return failure_result(message->failure, ret_result);
 }
 
 const struct queue_attribute *message_attribute(

@@ -4,7 +4,7 @@
  * The state is the list: message_move() takes the message out of one list and puts it into the
  * other, keeps the counts, and asserts that the edge is in the table. Nothing else changes state.
  *
- *	received ---> sending ---> accepted ---------------> deleted
+ *	received <--> sending ---> accepted ---------------> deleted
  *	   |  |          |  `----> failed ---> copied -----> deleted
  *	   |  |          |            |
  *	   |  `----------+------------+---> backing off ---> returned
@@ -12,6 +12,9 @@
  *	   |---> cancelled --------------------------------> deleted
  *	   |---> accepted, without a send: the ledger knows it
  *	   `---> lost, from any state: visibility ran out first
+ *
+ * A message is received again after sending when it is packed, once a request (packed.h), and when
+ * those that were sent together are parted (gather.h).
  */
 #ifndef DELIVERY_MESSAGE_H
 #define DELIVERY_MESSAGE_H
@@ -20,7 +23,9 @@
 #include "bunshin/clock.h"
 #include "bunshin/queue.h"
 #include "bunshin/target.h"
+#include "delivery/failure.h"
 #include "delivery/ledger.h"
+#include "delivery/recipient_list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +52,7 @@ enum message_state {
 struct delivery;
 struct lane;
 struct batch_call;
+struct bundle;
 struct batcher;
 
 /* A message's place in a batcher: waiting in its list, or in slot `slot` of a call under way. */
@@ -56,20 +62,6 @@ struct batch_link {
 	struct batcher *batcher; /* NULL: in none */
 	struct batch_call *call; /* NULL: waiting */
 	unsigned slot;
-};
-
-#define MESSAGE_EXCERPT_MAX 1024 /* bytes of the provider's answer in a failure's copy */
-#define MESSAGE_REQUEST_ID_MAX 256
-
-/* Why a message failed for good; what the failure queue's copy says of it. */
-struct failure {
-	char *reason;  /* for people; text that SQS takes, as the excerpt */
-	char *excerpt; /* of the provider's answer; NULL: none */
-	size_t excerpt_bytes;
-	bool attempted;	 /* by an attempt; the rest is of that */
-	int err, status; /* as struct target_result */
-	bool unanswered;
-	char *request_id; /* the provider's own, at most MESSAGE_REQUEST_ID_MAX bytes */
 };
 
 struct message {
@@ -96,6 +88,11 @@ struct message {
 	bool settle_alone;	 /* its batch failed for good: tried by itself once more */
 	unsigned return_after_s; /* BACKING_OFF: the visibility wanted */
 	struct failure *failure; /* FAILED and COPIED */
+	struct list mate;	 /* in its bundle, or in the row of packed messages (gather.h) */
+	struct bundle *bundle;	 /* NULL: it goes alone */
+	bool follows;		 /* another of its bundle has the attempt that it is in */
+	/* Where the destination has batches of format list; else NULL. */
+	struct recipient_list *recipients;
 };
 
 const char *message_state_name(enum message_state state); /* "backing off"; static */
@@ -106,6 +103,12 @@ static inline bool message_is_extendable(const struct message *message)
 {
 	return message->state == MESSAGE_RECEIVED || message->state == MESSAGE_SENDING ||
 	       message->state == MESSAGE_FAILED;
+}
+
+/* It is for a list of recipients. */
+static inline bool message_is_packed(const struct message *message)
+{
+	return message->recipients && message->recipients->packed;
 }
 
 /* Its delete is wanted. */
@@ -127,6 +130,8 @@ void message_route(struct message *message, struct lane *lane);
  * Moves it along one edge of the table. Into an end state frees it: the pointer is dead afterwards.
  */
 void message_move(struct message *message, enum message_state to);
+/* What recipient_list_read() has made of it; the message owns it. */
+void message_set_recipients(struct message *message, struct recipient_list *recipients);
 /* Frees it wherever it is, its attempt cancelled; for the end of the process. */
 void message_drop(struct message *message);
 

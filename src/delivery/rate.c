@@ -10,6 +10,7 @@
 
 #define BURST_NS 50000000
 #define EARLY_NS 1000000
+#define PAUSE_NS UINT64_C(1000000000)
 #define HELD_UP_NS UINT64_C(10000000000)
 /* 31 years: what keeps every sum below from overflowing, whatever the configuration says. */
 #define INTERVAL_MAX_NS UINT64_C(1000000000000000000)
@@ -123,7 +124,9 @@ static uint64_t due_ns(const struct rate *rate, uint64_t arrival_ns, uint64_t no
 {
 	uint64_t honest_ns = now_ns + rate->burst_ns + rate->interval_ns + HELD_UP_NS;
 
-	return arrival_ns < now_ns || arrival_ns > honest_ns ? now_ns : arrival_ns;
+	if (arrival_ns == 0 || arrival_ns + PAUSE_NS < now_ns || arrival_ns > honest_ns)
+		return now_ns + rate->burst_ns - EARLY_NS;
+	return arrival_ns < now_ns ? now_ns : arrival_ns;
 }
 
 bool rate_take(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us)
@@ -173,6 +176,11 @@ bool rate_rein(const struct rate *rate, uint64_t arrival_ns, uint64_t now_us)
 		return true;
 	return atomic_compare_exchange_strong_explicit(&rate->cell->arrival_ns, &arrival_ns,
 		furthest_ns, memory_order_relaxed, memory_order_relaxed);
+}
+
+uint64_t rate_burst(const struct rate *rate)
+{
+	return rate->cell ? 1 + rate->burst_ns / rate->interval_ns : UINT64_MAX;
 }
 
 uint64_t rate_within(const struct rate *rate, uint64_t now_us, uint64_t horizon_us)

@@ -52,9 +52,11 @@ struct rate_cell *rate_cell_of(void *memory, size_t bytes, const char *destinati
 /*
  * count tokens per per_ms, divided by hosts, all at least 1. The interval is rounded up to whole
  * nanoseconds (so 10^9/s is the most there is), never down: not a token too many. The burst is
- * 50 ms worth of tokens, but at least one: providers count by the second, and a worker wakes late
- * now and then. Where it is one, a token may still be taken 1 ms early, since timers have no finer
- * grain, and a millisecond lost with every token would be a slower rate.
+ * 50 ms worth of tokens, but at least one: so much is made up for when a worker wakes late, or
+ * there was nothing to send for a moment. After a second without a token the rate begins anew, with
+ * 1 ms worth: providers count by the second, and the first one is not to have 5 % more. Where the
+ * burst is one, a token may still be taken 1 ms early, since timers have no finer grain, and a
+ * millisecond lost with every token would be a slower rate.
  */
 struct rate rate_make(struct rate_cell *cell, uint64_t count, int64_t per_ms, uint64_t hosts);
 
@@ -75,6 +77,9 @@ bool rate_has(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us);
  */
 uint64_t rate_arrival_ns(const struct rate *rate);
 bool rate_rein(const struct rate *rate, uint64_t arrival_ns, uint64_t now_us);
+
+/* Tokens that can be taken at once, at the most. Without a cell UINT64_MAX. */
+uint64_t rate_burst(const struct rate *rate);
 
 /*
  * Tokens that can be taken until now_us + horizon_us, those of now included, if nobody else takes

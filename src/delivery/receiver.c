@@ -182,29 +182,54 @@ static void back_off(struct receiver *receiver)
 	pause_polls(receiver);
 }
 
-/* Whether anything of it found room says how eagerly to go on. */
-static void take(struct receiver *receiver, struct queue_batch *batch, uint64_t asked_us)
+/* All that came was for lanes that had too much of it, now or when it was for them last. */
+static bool is_vain(const struct delivery *delivery)
 {
-	struct delivery *delivery = receiver->delivery;
-	uint64_t crowded = core_counted(delivery, COUNT_CROWDED);
-	size_t count = batch->count;
+	for (size_t i = 0; i < delivery->lane_count; i++) {
+		const struct lane *lane = &delivery->lanes[i];
 
-	intake_take(delivery, batch, asked_us);
-	crowded = core_counted(delivery, COUNT_CROWDED) - crowded;
-	if (crowded < count || count == 0) {
-		receiver->scout_pause_us = 0;
-		receiver->in_vain = 0;
-		return;
+		if (lane->came && !lane->crowding && !lane->crowded)
+			return false;
 	}
-	receiver->in_vain += (unsigned)crowded;
-	if (receiver->in_vain < IN_VAIN_MAX || clock_timer_is_set(&receiver->scout))
-		return;
+	return true;
+}
+
+/* Nothing is asked for any more but what the crowded lanes have room for. */
+static void pause_scout(struct receiver *receiver)
+{
 	receiver->scout_pause_us =
 		receiver->scout_pause_us ? receiver->scout_pause_us * 2 : SCOUT_PAUSE_MIN_US;
 	if (receiver->scout_pause_us > SCOUT_PAUSE_MAX_US)
 		receiver->scout_pause_us = SCOUT_PAUSE_MAX_US;
 	receiver->in_vain = 0;
-	clock_timer_after(delivery->clock, &receiver->scout, receiver->scout_pause_us);
+	clock_timer_after(receiver->delivery->clock, &receiver->scout, receiver->scout_pause_us);
+}
+
+/* Whom it was for, and whether there was room, says how eagerly to go on. */
+static void take(struct receiver *receiver, struct queue_batch *batch, uint64_t asked_us)
+{
+	struct delivery *delivery = receiver->delivery;
+	uint64_t crowded = core_counted(delivery, COUNT_CROWDED);
+	size_t count = batch->count;
+	bool vain;
+
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		delivery->lanes[i].came = delivery->lanes[i].crowding = false;
+	intake_take(delivery, batch, asked_us);
+	crowded = core_counted(delivery, COUNT_CROWDED) - crowded;
+	vain = count > 0 && is_vain(delivery);
+	for (size_t i = 0; i < delivery->lane_count; i++)
+		if (!vain || crowded > 0)
+			delivery->lanes[i].crowded = vain && delivery->lanes[i].crowding;
+	if (!vain) {
+		receiver->scout_pause_us = 0;
+		receiver->in_vain = 0;
+		clock_timer_clear(delivery->clock, &receiver->scout);
+		return;
+	}
+	receiver->in_vain += (unsigned)crowded;
+	if (receiver->in_vain >= IN_VAIN_MAX && !clock_timer_is_set(&receiver->scout))
+		pause_scout(receiver);
 }
 
 static void answered(
@@ -288,27 +313,20 @@ static int start_poll(struct receiver *receiver, unsigned asked)
 /*
  * What the lanes have room for; total: slots that may be used, an open breaker's not; quantum: how
  * many are worth a receive. One lane's backlog takes nothing from the others: what comes for it
- * beyond its own room goes back.
+ * beyond its own room goes back. crowded_only: as if the others had none.
  */
-static size_t room(struct delivery *delivery, size_t *ret_total, size_t *ret_quantum)
+static size_t room(
+	struct delivery *delivery, bool crowded_only, size_t *ret_total, size_t *ret_quantum)
 {
 	size_t sum = 0, quantum = 0;
 
 	*ret_total = 0;
 	for (size_t i = 0; i < delivery->lane_count; i++)
-		sum += lane_room(&delivery->lanes[i], ret_total, &quantum);
+		if (!crowded_only || delivery->lanes[i].crowded)
+			sum += lane_room(&delivery->lanes[i], ret_total, &quantum);
 	/* Waiting for ten makes full receives, which cost least. */
 	*ret_quantum = quantum > QUEUE_BATCH_MAX ? QUEUE_BATCH_MAX : quantum < 1 ? 1 : quantum;
 	return sum;
-}
-
-/* A lane that messages came for in vain still has no room. */
-static bool is_crowded(const struct delivery *delivery)
-{
-	for (size_t i = 0; i < delivery->lane_count; i++)
-		if (delivery->lanes[i].crowded)
-			return true;
-	return false;
 }
 
 /* What was sent but not yet settled is bounded too, or a queue that fails would fill the memory. */
@@ -344,12 +362,7 @@ void receiver_pump(struct receiver *receiver)
 	if (receiver->stopped || delivery->hold.control.paused ||
 		clock_timer_is_set(&receiver->wake))
 		return;
-	free_slots = room(delivery, &total, &quantum);
-	if (clock_timer_is_set(&receiver->scout)) {
-		if (is_crowded(delivery))
-			return;
-		clock_timer_clear(delivery->clock, &receiver->scout);
-	}
+	free_slots = room(delivery, clock_timer_is_set(&receiver->scout), &total, &quantum);
 	/* Nothing is going to end and make more room. */
 	if (delivery->held == 0 && receiver->poll_count == 0)
 		quantum = 1;

@@ -10,9 +10,10 @@
  * lately; the first poll of all, whose messages may have any size, is alone.
  *
  * With several destinations on one queue, what a receive brings may be for one that has no room;
- * that goes back, and costs a receive count. When nothing else has come for a hundred messages,
- * receiving pauses, longer each time, up to a second, or until that destination has room: a backlog
- * of one must not be churned through the queue to look for messages of the others.
+ * that goes back, and costs a receive count. When a hundred messages have gone back since a receive
+ * brought something for another, that one alone is received for, by its own room, for a pause that
+ * is longer each time, up to a second: a backlog of one must not be churned through the queue to
+ * look for messages of the others.
  *
  * A receive has a deadline of its own below this layer. One that has not ended long after it (four
  * times its wait and 30 s) never will: it is given up, told of, and begun anew.
@@ -54,9 +55,9 @@ struct receiver {
 	bool deletes_denied;  /* the latest delete was: what is received would be sent in vain */
 	bool stopped;
 	struct clock_timer wake;  /* set while backing off: no poll is started */
-	unsigned in_vain;	  /* messages in a row that found no room */
-	struct clock_timer scout; /* set while receives bring only those */
-	uint64_t scout_pause_us;  /* the latest; 0: they bring what can be used */
+	unsigned in_vain;	  /* messages without room since others came, or the latest pause */
+	struct clock_timer scout; /* set while only crowded lanes are received for */
+	uint64_t scout_pause_us;  /* the latest; 0: messages of others came since */
 };
 
 /* 0 or ERR_NOMEM; receiver_free() is needed after either. */

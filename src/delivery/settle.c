@@ -167,6 +167,13 @@ static bool is_ours(const char *name)
 	return false;
 }
 
+/* The copy is for those alone that failed. */
+static bool is_keys_of_packed(
+	const struct message *message, const struct queue_attribute *attribute)
+{
+	return message_is_packed(message) && strcmp(attribute->name, RECIPIENT_LIST_KEYS) == 0;
+}
+
 static void copy_describe(const struct message *message, struct copy_text *text)
 {
 	const struct queue_message *queued = message->queued;
@@ -178,7 +185,10 @@ static void copy_describe(const struct message *message, struct copy_text *text)
 	for (size_t i = 0; i < queued->attribute_count; i++) {
 		const struct queue_attribute *a = &queued->attributes[i];
 
-		if (!is_ours(a->name))
+		if (is_keys_of_packed(message, a))
+			copy_add(text, a->name, a->type, message->recipients->copy_keys,
+				message->recipients->copy_keys_bytes);
+		else if (!is_ours(a->name))
 			copy_add(text, a->name, a->type, a->value, a->value_bytes);
 	}
 	snprintf(text->status, sizeof(text->status), "%d", failure->status);
@@ -213,6 +223,10 @@ static int copy_start(struct batcher *batcher, struct batch_call *call)
 			.attribute_count = texts[i].count,
 			.group_id = queued->group_id,
 			.trace_header = queued->trace_header};
+		if (message_is_packed(call->messages[i])) {
+			entries[i].body = call->messages[i]->recipients->copy_body;
+			entries[i].body_bytes = call->messages[i]->recipients->copy_body_bytes;
+		}
 		if (!batcher->delivery->options.failure_fifo)
 			continue;
 		/* A FIFO queue wants both; a second copy within five minutes is dropped by it. */

@@ -1,5 +1,6 @@
 #include "http/client.h"
 
+#include "base/pieces.h"
 #include "bunshin/error.h"
 #include "http/client_impl.h"
 
@@ -13,14 +14,34 @@
 #define TIMEOUT_DEFAULT_MS 30000
 #define MAX_ANSWER_DEFAULT ((size_t)1 << 20)
 #define MAX_REQUEST_DEFAULT ((size_t)4 << 20)
+/* Of more answers at a time than that the first ones would keep what they start waiting. */
+#define ROW_MAX 64
 #define PLAIN_HTTP2_REUSE_VERSION 0x080100
 #define USER_AGENT_DEFAULT "bunshin/" BUNSHIN_VERSION
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define MEMORY_IS_WATCHED 1
+#endif
+#endif
+
+/* With memory of its own, but where a sanitizer is to see each mistake with it. */
+static CURLcode curl_init(void)
+{
+#if defined(MEMORY_IS_WATCHED) || defined(__SANITIZE_ADDRESS__)
+	return curl_global_init(CURL_GLOBAL_DEFAULT);
+#else
+	pieces_keep();
+	return curl_global_init_mem(CURL_GLOBAL_DEFAULT, pieces_get, pieces_give_back,
+		pieces_resize, pieces_copy, pieces_get_zeroed);
+#endif
+}
 
 int http_client_prepare(void)
 {
 	static bool done;
 
-	if (!done && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (!done && curl_init() != CURLE_OK)
 		return ERR_NOMEM;
 	done = true;
 	return 0;
@@ -85,6 +106,24 @@ static int set_options(struct http_client *client, const struct http_client_opti
 	return 0;
 }
 
+/*
+ * Each shard has a part of the connections that there may be, at least one, and room for its part
+ * of the requests.
+ */
+static void divide_connections(struct http_client *client)
+{
+	struct http_client_options *options = &client->options;
+	unsigned shards = (options->max_in_flight + options->shard_connections - 1) /
+			  options->shard_connections;
+
+	if (options->max_connections == 0)
+		return;
+	if (shards > options->max_connections)
+		shards = options->max_connections;
+	options->shard_connections = (options->max_in_flight + shards - 1) / shards;
+	client->shards_max = shards;
+}
+
 static int new_share(struct http_client *client)
 {
 	client->share = curl_share_init();
@@ -103,6 +142,19 @@ static void on_kick(uv_idle_t *kick)
 	struct http_client *client = kick->data;
 	struct list due, *node;
 
+	client->row = 0;
+	while ((node = list_first(&client->released)) != NULL) {
+		list_remove(node);
+		shard_start_again(list_entry(node, struct http_exchange, waiting));
+		if (client->closing)
+			return;
+	}
+	while ((node = list_first(&client->starting)) != NULL) {
+		list_remove(node);
+		shard_start(list_entry(node, struct http_exchange, waiting));
+		if (client->closing)
+			return;
+	}
 	list_init(&due);
 	while ((node = list_first(&client->kicked)) != NULL) {
 		list_remove(node);
@@ -113,13 +165,21 @@ static void on_kick(uv_idle_t *kick)
 		list_remove(node);
 		shard_run(list_entry(node, struct shard, kicked), CURL_SOCKET_TIMEOUT, 0);
 	}
-	if (!client->closing && list_is_empty(&client->kicked))
+	if (!client->closing && list_is_empty(&client->kicked) &&
+		list_is_empty(&client->released) && list_is_empty(&client->starting) &&
+		list_is_empty(&client->overdue))
 		uv_idle_stop(kick);
 }
 
 void client_start_kick(struct http_client *client)
 {
 	uv_idle_start(&client->kick, on_kick);
+}
+
+void client_end_row(struct http_client *client)
+{
+	if (!client->closing && client->row >= ROW_MAX)
+		on_kick(&client->kick);
 }
 
 static void on_timer(uv_timer_t *handle)
@@ -133,16 +193,16 @@ static void on_timer(uv_timer_t *handle)
 
 		if (first == NULL || first->due_us > now_us)
 			break;
-		timer_heap_set(&client->timers, first, SHARD_NO_TIMER);
-		shard_run(list_entry(first, struct shard, timer), CURL_SOCKET_TIMEOUT, 0);
+		first->fire(first);
+		client_end_row(client);
 	}
 	if (!client->closing)
 		client_arm_timer(client);
 }
 
 /*
- * One libuv timer for all shards. It is never moved to a later instant: nearly every request
- * would do that. It then fires early once, and is set to what is really next.
+ * One libuv timer for all. It is never moved to a later instant: nearly every request would do
+ * that. It then fires early once, and is set to what is really next.
  */
 void client_arm_timer(struct http_client *client)
 {
@@ -184,14 +244,18 @@ int http_client_new(
 		return ERR_NOMEM;
 	client->loop = loop;
 	list_init(&client->kicked);
+	list_init(&client->released);
+	list_init(&client->starting);
 	list_init(&client->pooled);
 	list_init(&client->filling);
 	list_init(&client->running);
 	client->timer_due_us = SHARD_NO_TIMER;
 	client->reuses_plain_http2 =
 		curl_version_info(CURLVERSION_NOW)->version_num >= PLAIN_HTTP2_REUSE_VERSION;
-	client->may_proxy = !options->no_proxy && !options->unix_path && environment_names_proxy();
+	client->may_proxy = !options->no_proxy && !options->unix_path && !options->guard &&
+			    environment_names_proxy();
 	err = set_options(client, options);
+	divide_connections(client);
 	if (err == 0)
 		err = new_share(client);
 	if (err != 0) {
@@ -203,7 +267,11 @@ int http_client_new(
 	uv_unref((uv_handle_t *)&client->timer);
 	uv_idle_init(loop, &client->kick);
 	client->kick.data = client;
-	client->open_handles = 2;
+	uv_timer_init(loop, &client->hold);
+	client->hold.data = client;
+	uv_unref((uv_handle_t *)&client->hold);
+	timeouts_init(client);
+	client->open_handles = 4;
 	*ret_client = client;
 	return 0;
 }
@@ -239,11 +307,31 @@ void http_client_close(struct http_client *client)
 	sockets_close_all(client);
 	uv_close((uv_handle_t *)&client->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&client->kick, on_handle_closed);
+	uv_close((uv_handle_t *)&client->hold, on_handle_closed);
+	uv_close((uv_handle_t *)&client->polled, on_handle_closed);
 }
 
 size_t http_client_in_flight(const struct http_client *client)
 {
 	return client->in_flight;
+}
+
+unsigned http_client_connections(const struct http_client *client)
+{
+	return client->connections;
+}
+
+unsigned http_client_take_most_streams(struct http_client *client)
+{
+	unsigned most = client->most_streams;
+
+	client->most_streams = 0;
+	return most;
+}
+
+uint64_t http_client_requests_refused(const struct http_client *client)
+{
+	return client->requests_refused;
 }
 
 uint64_t http_client_connections_opened(const struct http_client *client)

@@ -95,9 +95,12 @@ static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
 		exchange->sends++;
 		return CURL_PREREQFUNC_ABORT;
 	}
+	exchange->late = timeout_is_over(exchange);
+	if (exchange->late)
+		return CURL_PREREQFUNC_ABORT;
 	curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connects);
 	exchange->reused = connects == 0;
-	if (!plain_http2_may_send(exchange))
+	if (!plain_http2_may_send(exchange) || !channel_enter(exchange, local_port))
 		return CURL_PREREQFUNC_ABORT;
 	exchange->sends++;
 	return CURL_PREREQFUNC_OK;
@@ -155,7 +158,7 @@ int easy_set_up(struct http_exchange *exchange)
 	SET(easy, CURLOPT_PRIVATE, exchange);
 	SET(easy, CURLOPT_ERRORBUFFER, exchange->error);
 	SET(easy, CURLOPT_OPENSOCKETFUNCTION, socket_open);
-	SET(easy, CURLOPT_OPENSOCKETDATA, client);
+	SET(easy, CURLOPT_OPENSOCKETDATA, exchange);
 	SET(easy, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
 	SET(easy, CURLOPT_CLOSESOCKETDATA, client);
 	SET(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -164,6 +167,8 @@ int easy_set_up(struct http_exchange *exchange)
 	SET(easy, CURLOPT_WRITEDATA, exchange);
 	SET(easy, CURLOPT_PREREQFUNCTION, on_send);
 	SET(easy, CURLOPT_PREREQDATA, exchange);
+	SET(easy, CURLOPT_DEBUGFUNCTION, channel_hear);
+	SET(easy, CURLOPT_DEBUGDATA, exchange);
 	/* Else it is one of the request's own headers, which curl writes once, not twice. */
 	if (client->may_proxy)
 		SET(easy, CURLOPT_USERAGENT, client->options.user_agent);
@@ -243,15 +248,6 @@ static int set_headers(struct http_exchange *exchange, bool with_body)
 	return 0;
 }
 
-static int set_timeout(struct http_exchange *exchange)
-{
-	if (exchange->timeout_ms == exchange->set_timeout_ms)
-		return 0;
-	SET(exchange->easy, CURLOPT_TIMEOUT_MS, (long)exchange->timeout_ms);
-	exchange->set_timeout_ms = exchange->timeout_ms;
-	return 0;
-}
-
 int easy_set_request(struct http_exchange *exchange)
 {
 	bool with_body = sends_body(exchange);
@@ -261,8 +257,6 @@ int easy_set_request(struct http_exchange *exchange)
 		err = set_method(exchange, with_body);
 	if (err == 0)
 		err = set_headers(exchange, with_body);
-	if (err == 0)
-		err = set_timeout(exchange);
 	return err;
 }
 

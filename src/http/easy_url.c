@@ -43,9 +43,12 @@ static int set_version(struct http_exchange *exchange, bool tls)
 	long fresh = 0;
 
 	exchange->plain_http2 = false;
+	exchange->multiplexes = MULTIPLEXES_BY_ALPN;
 	if (version == HTTP_VERSION_1_1 || (version == HTTP_VERSION_AUTO && !tls)) {
 		option = CURL_HTTP_VERSION_1_1;
+		exchange->multiplexes = MULTIPLEXES_NEVER;
 	} else if (!tls) {
+		exchange->multiplexes = MULTIPLEXES_ALWAYS;
 		option = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
 		fresh = client->may_proxy && !client->reuses_plain_http2;
 		exchange->plain_http2 = !client->may_proxy && !client->reuses_plain_http2;

@@ -34,6 +34,8 @@ static void wipe_secrets(struct http_exchange *exchange)
 void exchange_free(struct http_exchange *exchange)
 {
 	list_remove(&exchange->node);
+	timeout_stop(exchange);
+	channel_leave(exchange);
 	if (exchange->shard != NULL)
 		shard_remove(exchange->shard, exchange);
 	if (exchange->easy != NULL)
@@ -58,6 +60,8 @@ static struct http_exchange *exchange_create(struct http_client *client)
 		return NULL;
 	exchange->client = client;
 	list_init(&exchange->node);
+	list_init(&exchange->waiting);
+	list_init(&exchange->overdue);
 	buf_init(&exchange->url, options->max_request_bytes);
 	buf_init(&exchange->set_url, options->max_request_bytes);
 	buf_init(&exchange->body, options->max_request_bytes);
@@ -103,7 +107,7 @@ static void recycle(struct http_exchange *exchange)
 {
 	struct http_client *client = exchange->client;
 
-	if (client->closing || client->pooled_count >= POOLED_MAX) {
+	if (client->closing || exchange->spent || client->pooled_count >= POOLED_MAX) {
 		exchange_free(exchange);
 		return;
 	}
@@ -119,6 +123,10 @@ static void recycle(struct http_exchange *exchange)
 	exchange->has_content_type = false;
 	exchange->has_user_agent = false;
 	exchange->sends = 0;
+	exchange->resends = 0;
+	exchange->refusals = 0;
+	exchange->begins_anew = false;
+	exchange->refused = false;
 	exchange->reused = false;
 	exchange->answer_header_bytes = 0;
 	exchange->answer_initials = 0;
@@ -127,6 +135,9 @@ static void recycle(struct http_exchange *exchange)
 	exchange->too_large = false;
 	exchange->cut = false;
 	exchange->given_up = false;
+	exchange->late = false;
+	exchange->refusal.problem = NULL;
+	exchange->refusal.opened = false;
 	exchange->error[0] = '\0';
 	list_prepend(&client->pooled, &exchange->node);
 	client->pooled_count++;
@@ -157,11 +168,20 @@ void http_exchange_set_timeout(struct http_exchange *exchange, int64_t timeout_m
 	exchange->timeout_ms = timeout_ms;
 }
 
-/* Lengths and codings are curl's to say: a second opinion lets requests be smuggled. */
-static bool is_framing(const char *name)
+/* Most names are told apart by their lengths. */
+static bool is_named(const char *name, size_t name_bytes, const char *known, size_t known_bytes)
 {
-	return strcasecmp(name, "Content-Length") == 0 ||
-	       strcasecmp(name, "Transfer-Encoding") == 0 || strcasecmp(name, "Expect") == 0;
+	return name_bytes == known_bytes && strcasecmp(name, known) == 0;
+}
+
+#define IS_NAMED(name, name_bytes, literal) is_named(name, name_bytes, literal, sizeof(literal) - 1)
+
+/* Lengths and codings are curl's to say: a second opinion lets requests be smuggled. */
+static bool is_framing(const char *name, size_t name_bytes)
+{
+	return IS_NAMED(name, name_bytes, "Content-Length") ||
+	       IS_NAMED(name, name_bytes, "Transfer-Encoding") ||
+	       IS_NAMED(name, name_bytes, "Expect");
 }
 
 static bool has_line_break(const char *text, size_t len)
@@ -197,15 +217,15 @@ int http_exchange_add_header(struct http_exchange *exchange, const char *name, c
 	size_t name_bytes = token_length(name), value_bytes = strlen(value);
 	int err;
 
-	if (name_bytes == 0 || is_framing(name) || has_line_break(value, value_bytes))
+	if (name_bytes == 0 || is_framing(name, name_bytes) || has_line_break(value, value_bytes))
 		return ERR_ARGUMENT;
 	err = append_line(&exchange->headers, name, name_bytes, value, value_bytes);
 	if (err != 0)
 		return err;
 	exchange->header_count++;
-	if (strcasecmp(name, "Content-Type") == 0)
+	if (IS_NAMED(name, name_bytes, "Content-Type"))
 		exchange->has_content_type = true;
-	else if (strcasecmp(name, "User-Agent") == 0)
+	else if (IS_NAMED(name, name_bytes, "User-Agent"))
 		exchange->has_user_agent = true;
 	return 0;
 }
@@ -247,7 +267,11 @@ static int start(struct http_exchange *exchange)
 	if (err == 0)
 		err = shard_find(client, &shard);
 	if (err == 0)
+		err = timeout_start(exchange);
+	if (err == 0)
 		err = shard_add(shard, exchange);
+	if (err != 0)
+		timeout_stop(exchange);
 	return err;
 }
 
@@ -262,7 +286,6 @@ int http_exchange_start(struct http_exchange *exchange, http_done *done, void *a
 	}
 	exchange->done = done;
 	exchange->arg = arg;
-	exchange->started_ns = uv_hrtime();
 	list_remove(&exchange->node);
 	list_append(&client->running, &exchange->node);
 	count_start(client);
@@ -271,7 +294,9 @@ int http_exchange_start(struct http_exchange *exchange, http_done *done, void *a
 
 void http_exchange_cancel(struct http_exchange *exchange)
 {
+	timeout_stop(exchange);
 	shard_remove(exchange->shard, exchange);
+	channel_leave(exchange);
 	count_end(exchange->client);
 	recycle(exchange);
 }
@@ -303,19 +328,34 @@ static bool is_stale(const struct http_exchange *exchange, CURLcode code)
 	       code == CURLE_GOT_NOTHING;
 }
 
+/* No address that it could have gone to may be connected to. */
+static int refused(struct http_exchange *exchange, struct http_response *response)
+{
+	snprintf(exchange->error, sizeof(exchange->error),
+		"the host's address %s is %s, which request.allow_addresses does not have",
+		exchange->refusal.address, exchange->refusal.problem);
+	response->detail = exchange->error;
+	return ERR_NOT_ALLOWED;
+}
+
 /* What curl's code means, given what the callbacks and the handle know. */
 static void judge(struct http_exchange *exchange, CURLcode code, struct http_response *response)
 {
 	long status = 0, request_bytes = 0;
+	bool unprocessed = channel_is_unprocessed(exchange);
 
-	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (exchange->sends == 0)
+	/* One that curl was not even given has the last request's. */
+	if (!exchange->late)
+		curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (exchange->sends == 0 && !exchange->given_up && !exchange->late)
 		curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-	response->sent = request_bytes > 0 || exchange->sends > 0;
+	response->sent = (request_bytes > 0 || exchange->sends > 0) && !unprocessed;
 	response->detail = exchange->error[0] ? exchange->error : curl_easy_strerror(code);
 	response->err = easy_error(code);
 	if (code == CURLE_SSL_CACERT_BADFILE)
 		response->detail = trust_words();
+	if (exchange->refusal.problem != NULL && !exchange->refusal.opened && !response->sent)
+		response->err = refused(exchange, response);
 	if (exchange->answer.err == ERR_NOMEM || exchange->given_up) {
 		response->err = ERR_NOMEM;
 	} else if (exchange->too_large || is_endless_line(exchange, code)) {
@@ -324,7 +364,11 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 	} else if (exchange->cut) {
 		response->err = 0;
 	}
-	if (exchange->sends > 1) {
+	if (unprocessed && (code == CURLE_OK || response->err == ERR_NETWORK ||
+				   response->err == ERR_PROTOCOL || exchange->sends > 1)) {
+		response->err = ERR_NETWORK;
+		response->detail = "the server refused to look at it";
+	} else if (exchange->sends > 1) {
 		response->err = ERR_NETWORK;
 		response->detail = "the connection was closed before an answer";
 	} else if (response->err == 0 && !exchange->headers_complete) {
@@ -351,12 +395,30 @@ void exchange_finish(struct http_exchange *exchange, CURLcode code)
 	};
 
 	/* First out of the way, so that `done` can start the next one in its place. */
+	timeout_stop(exchange);
 	shard_remove(exchange->shard, exchange);
 	list_remove(&exchange->node);
 	count_end(client);
 	judge(exchange, code, &response);
+	/* curl may remember a refused stream until the next time that it begins anew. */
+	exchange->spent = exchange->channel != NULL && response.err != 0;
 	exchange->done(exchange->arg, exchange, &response);
+	channel_leave(exchange);
 	recycle(exchange);
+}
+
+void exchange_time_out(struct http_exchange *exchange)
+{
+	size_t answer_bytes = exchange->answer_header_bytes + exchange->answer.len;
+
+	exchange->late = exchange->sends == 0;
+	if (exchange->late)
+		snprintf(exchange->error, sizeof(exchange->error), "Timed out before it was sent");
+	else
+		snprintf(exchange->error, sizeof(exchange->error),
+			"Timed out after %lld ms, with %zu bytes of the answer",
+			(long long)exchange->timeout_ms, answer_bytes);
+	exchange_finish(exchange, CURLE_OPERATION_TIMEDOUT);
 }
 
 const char *http_exchange_answer_header(struct http_exchange *exchange, const char *name)

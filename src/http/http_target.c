@@ -2,7 +2,9 @@
 
 #include "base/list.h"
 #include "bunshin/error.h"
+#include "http/address_guard.h"
 #include "http/client.h"
+#include "http/event_records.h"
 #include "http/render.h"
 #include "tracing/carrier.h"
 
@@ -13,6 +15,8 @@
 #define REASON_MAX_BYTES 1024
 #define HEADER_MAX_BYTES ((size_t)16 << 10)
 #define SIGNED_HEADERS_MAX_BYTES ((size_t)128 << 10)
+/* Ten thousand ids of messages have room in it. */
+#define RECORDS_ANSWER_MAX_BYTES ((size_t)1 << 20)
 /* Attempts kept for reuse. */
 #define IDLE_ATTEMPTS_MAX 1024
 
@@ -30,6 +34,7 @@ struct http_target {
 	struct clock clock;
 	const struct config_destination *destination;
 	struct http_client *client;
+	struct address_guard guard; /* for hosts that messages choose */
 	struct json json;
 	struct buf header; /* scratch */
 	struct list running;
@@ -38,6 +43,7 @@ struct http_target {
 	size_t idle_count;
 	uv_idle_t tell;
 	bool closing;
+	char *queue_arn, *region; /* of records; NULL: not set */
 	struct http_signer signer;
 	struct buf signed_headers; /* scratch, for a signer that wants them */
 	bool makes_spans;
@@ -143,6 +149,38 @@ static const char *request_id(struct http_exchange *exchange, int status)
 	return "";
 }
 
+static bool is_records(const struct config_destination *destination)
+{
+	return destination->batch.max > 1 && destination->batch.format == CONFIG_BATCH_RECORDS;
+}
+
+/*
+ * The answer says what has become of each record, unless the function has failed: that Lambda's
+ * Invoke answers with 200, too (its API reference: X-Amz-Function-Error).
+ */
+static void give_whole(struct target_result *result, struct http_exchange *exchange,
+	const struct http_response *response)
+{
+	if (http_exchange_answer_header(exchange, "X-Amz-Function-Error") != NULL) {
+		result->err = ERR_UNAVAILABLE;
+		result->reason = "the function failed (X-Amz-Function-Error)";
+	}
+	result->answer = buf_string(response->body);
+	result->answer_bytes = response->body->len;
+	result->answer_is_whole = response->body->len < RECORDS_ANSWER_MAX_BYTES;
+	if (result->excerpt_bytes > TARGET_EXCERPT_MAX)
+		result->excerpt_bytes = TARGET_EXCERPT_MAX;
+}
+
+static void tell_signer(struct http_target *target, const struct http_response *response)
+{
+	const struct http_signer *signer = &target->signer;
+
+	if (signer->ops != NULL && signer->ops->refused != NULL)
+		signer->ops->refused(signer->impl, clock_wall_epoch_ms(target->clock) -
+							   (int64_t)(response->duration_us / 1000));
+}
+
 static void on_answer(
 	void *arg, struct http_exchange *exchange, const struct http_response *response)
 {
@@ -168,6 +206,10 @@ static void on_answer(
 		result.request_id = request_id(exchange, response->status);
 		result.excerpt = buf_string(response->body);
 		result.excerpt_bytes = response->body->len;
+		if (is_records(target->destination))
+			give_whole(&result, exchange, response);
+		if (response->status == 401 || response->status == 403)
+			tell_signer(target, response);
 	}
 	finish(attempt, &result);
 }
@@ -311,7 +353,7 @@ static int put_attributes(struct http_target *target, const struct queue_message
 	return err;
 }
 
-static int sign(struct http_target *target, const struct queue_message *message, const char *url,
+static int sign(struct http_target *target, const struct target_request *to, const char *url,
 	const struct buf *body, const struct outlet *outlet, struct buf *reason)
 {
 	const struct http_signer_request request = {
@@ -319,7 +361,7 @@ static int sign(struct http_target *target, const struct queue_message *message,
 		.url = url,
 		.body = body,
 		.headers = &target->signed_headers,
-		.message = message,
+		.idempotency_key = to->idempotency_key,
 		.now_epoch_ms = clock_wall_epoch_ms(target->clock),
 	};
 
@@ -327,14 +369,29 @@ static int sign(struct http_target *target, const struct queue_message *message,
 		target->signer.impl, &request, outlet->add, outlet->arg, reason);
 }
 
+static int put_records(struct http_target *target, const struct target_request *request,
+	struct buf *body, struct buf *reason)
+{
+	int err = event_records_append(body, request->messages, request->message_count,
+		target->queue_arn != NULL ? target->queue_arn : "",
+		target->region != NULL ? target->region : "");
+
+	if (err == ERR_TOO_LARGE) {
+		buf_appendf(reason, "the event is larger than %zu bytes", body->max);
+		err = ERR_TEMPLATE;
+	}
+	return err;
+}
+
 /* The whole request: with what is rendered into url and body, headers go to the outlet. */
-static int fill(struct http_target *target, const struct queue_message *message, struct buf *url,
+static int fill(struct http_target *target, const struct target_request *request, struct buf *url,
 	struct buf *body, const struct outlet *outlet, struct buf *reason)
 {
+	const struct queue_message *message = request->messages[0];
 	struct render render;
 	int err;
 
-	render_init(&render, target->destination, message, &target->json);
+	render_init(&render, target->destination, request, &target->json);
 	buf_clear(&target->signed_headers);
 	err = render_url(&render, url, reason);
 	if (err == 0)
@@ -344,19 +401,20 @@ static int fill(struct http_target *target, const struct queue_message *message,
 	if (err == 0)
 		err = put_trace(target, message, outlet, reason);
 	if (err == 0)
-		err = render_body(&render, body, reason);
+		err = is_records(target->destination) ? put_records(target, request, body, reason)
+						      : render_body(&render, body, reason);
 	if (err == 0 && target->signer.ops != NULL)
-		err = sign(target, message, buf_string(url), body, outlet, reason);
+		err = sign(target, request, buf_string(url), body, outlet, reason);
 	return err;
 }
 
-static int fill_exchange(struct http_target *target, const struct queue_message *message,
+static int fill_exchange(struct http_target *target, const struct target_request *request,
 	struct http_exchange *exchange, struct buf *reason)
 {
 	const struct outlet outlet = {.add = send_header, .arg = exchange};
 
 	http_exchange_set_method(exchange, target->destination->request.method);
-	return fill(target, message, http_exchange_url(exchange), http_exchange_body(exchange),
+	return fill(target, request, http_exchange_url(exchange), http_exchange_body(exchange),
 		&outlet, reason);
 }
 
@@ -372,7 +430,7 @@ static void fail_later(struct target_attempt *attempt, int err)
 	uv_idle_start(&target->tell, on_tell);
 }
 
-static int target_start(void *impl, const struct queue_message *message, target_done *done,
+static int target_start(void *impl, const struct target_request *request, target_done *done,
 	void *arg, struct target_attempt **ret_attempt)
 {
 	struct http_target *target = impl;
@@ -387,7 +445,7 @@ static int target_start(void *impl, const struct queue_message *message, target_
 	}
 	attempt->done = done;
 	attempt->arg = arg;
-	err = fill_exchange(target, message, exchange, &attempt->reason);
+	err = fill_exchange(target, request, exchange, &attempt->reason);
 	if (err != 0)
 		http_exchange_discard(exchange);
 	else
@@ -395,7 +453,8 @@ static int target_start(void *impl, const struct queue_message *message, target_
 	if (err == 0) {
 		attempt->exchange = exchange;
 		list_append(&target->running, &attempt->node);
-	} else if (err == ERR_TEMPLATE || err == ERR_ARGUMENT || error_class(err) == ERROR_AUTH) {
+	} else if (err == ERR_TEMPLATE || err == ERR_ARGUMENT || err == ERR_NOT_ALLOWED ||
+		   error_class(err) == ERROR_AUTH) {
 		fail_later(attempt, err);
 	} else {
 		attempt_release(attempt);
@@ -443,28 +502,55 @@ void http_target_make_spans(struct http_target *target, uint32_t share)
 	target->span_share = share;
 }
 
+void http_target_get_connections(
+	struct http_target *target, struct http_target_connections *ret_connections)
+{
+	*ret_connections = (struct http_target_connections){
+		.open = http_client_connections(target->client),
+		.most_streams = http_client_take_most_streams(target->client),
+		.opened = http_client_connections_opened(target->client),
+		.refused = http_client_requests_refused(target->client),
+	};
+}
+
 uint64_t http_target_invalid_traces(const struct http_target *target)
 {
 	return target->invalid_traces;
 }
 
+int http_target_set_queue(struct http_target *target, const char *arn, const char *region)
+{
+	free(target->queue_arn);
+	free(target->region);
+	target->queue_arn = strdup(arn);
+	target->region = strdup(region);
+	return target->queue_arn != NULL && target->region != NULL ? 0 : ERR_NOMEM;
+}
+
 int http_target_new(uv_loop_t *loop, struct clock clock,
 	const struct config_destination *destination, struct http_target **ret_target)
 {
+	struct http_target *target = calloc(1, sizeof(*target));
 	const struct http_client_options options = {
 		.max_in_flight = (unsigned)destination->concurrency,
+		.max_connections = (unsigned)destination->connections,
 		.connect_timeout_ms = destination->connect_timeout_ms,
 		.timeout_ms = destination->timeout_ms,
-		.max_answer_bytes = TARGET_EXCERPT_MAX,
+		.max_answer_bytes =
+			is_records(destination) ? RECORDS_ANSWER_MAX_BYTES : TARGET_EXCERPT_MAX,
 		.truncate_answer = true,
 		.version = version_of(destination->http_version),
 		.ca_file = destination->ca_file,
+		.guard = target != NULL && destination->request.allow_hosts.count > 0
+				 ? &target->guard
+				 : NULL,
 	};
-	struct http_target *target = calloc(1, sizeof(*target));
 	int err;
 
 	if (target == NULL)
 		return ERR_NOMEM;
+	target->guard = (struct address_guard){destination->request.allow_addresses.rows,
+		destination->request.allow_addresses.count};
 	err = http_client_new(loop, &options, &target->client);
 	if (err != 0) {
 		free(target);
@@ -488,6 +574,8 @@ static void on_closed(uv_handle_t *handle)
 	struct http_target *target = handle->data;
 
 	json_free(&target->json);
+	free(target->queue_arn);
+	free(target->region);
 	buf_wipe(&target->header); /* may hold a token */
 	buf_wipe(&target->signed_headers);
 	free(target);
@@ -511,13 +599,13 @@ void http_target_close(struct http_target *target)
 	uv_close((uv_handle_t *)&target->tell, on_closed);
 }
 
-int http_target_preview(struct http_target *target, const struct queue_message *message,
+int http_target_preview(struct http_target *target, const struct target_request *request,
 	struct buf *out, struct buf *reason)
 {
 	struct buf url = BUF_INIT(out->max), body = BUF_INIT(out->max),
 		   headers = BUF_INIT(out->max);
 	const struct outlet outlet = {.add = show_header, .arg = &headers};
-	int err = fill(target, message, &url, &body, &outlet, reason);
+	int err = fill(target, request, &url, &body, &outlet, reason);
 
 	buf_appendf(out, "%s %s\n%s", target->destination->request.method, buf_string(&url),
 		buf_string(&headers));

@@ -1,6 +1,5 @@
 #include "http/origin.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -34,10 +33,10 @@ static bool is_address(const char *host, size_t len)
 	return *host == '[' || strspn(host, "0123456789.") == len;
 }
 
-static bool is_safe_host(const char *host, const char *const hosts[], size_t host_count)
+bool origin_is_safe_host(const char *host, const char *const hosts[], size_t host_count)
 {
 	static const char *const suffixes[] = {".localhost", ".local", ".internal", ".home.arpa"};
-	size_t len = host_length(host);
+	size_t len = host != NULL ? host_length(host) : 0;
 
 	if (len == 0)
 		return false;
@@ -76,5 +75,6 @@ enum origin_verdict origin_judge(
 	if (request->host == NULL ||
 		(request->origin != NULL && !is_same(request->origin, request->host)))
 		return ORIGIN_FOREIGN;
-	return is_safe_host(request->host, hosts, host_count) ? ORIGIN_FINE : ORIGIN_UNKNOWN_HOST;
+	return origin_is_safe_host(request->host, hosts, host_count) ? ORIGIN_FINE
+								     : ORIGIN_UNKNOWN_HOST;
 }

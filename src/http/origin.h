@@ -13,6 +13,7 @@
 #ifndef HTTP_ORIGIN_H
 #define HTTP_ORIGIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What a request says of itself; each may be NULL: not given. */
@@ -32,5 +33,8 @@ enum origin_verdict {
 /* `hosts` are the operator's. */
 enum origin_verdict origin_judge(
 	const struct origin_request *request, const char *const hosts[], size_t host_count);
+
+/* Of that kind, or one of the operator's. host: a Host header; NULL is not. */
+bool origin_is_safe_host(const char *host, const char *const hosts[], size_t host_count);
 
 #endif

@@ -28,7 +28,7 @@ static int set_way(struct http_exchange *exchange, bool first, bool alone)
 int plain_http2_set(struct http_exchange *exchange, const struct shard *shard)
 {
 	exchange->turns = 0;
-	exchange->turn_due = false;
+	exchange->wrong_way = false;
 	return exchange->plain_http2 ? set_way(exchange, !shard->speaks_http2, false) : 0;
 }
 
@@ -36,31 +36,22 @@ bool plain_http2_may_send(struct http_exchange *exchange)
 {
 	if (!exchange->plain_http2)
 		return true;
-	exchange->turn_due = exchange->begins_http2 == exchange->reused;
+	exchange->wrong_way = exchange->begins_http2 == exchange->reused;
+	exchange->turn_due = exchange->wrong_way;
 	/* The guess for the next: what came of this one. */
 	exchange->shard->speaks_http2 = exchange->reused || exchange->begins_http2;
-	return !exchange->turn_due;
-}
-
-/* What is left of it: the time-out is the whole exchange's. */
-static int set_time_left(struct http_exchange *exchange)
-{
-	int64_t gone_ms = (int64_t)((uv_hrtime() - exchange->started_ns) / 1000000);
-	int64_t left_ms = exchange->timeout_ms - gone_ms;
-
-	if (left_ms < 1)
-		left_ms = 1;
-	SET(exchange->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
-	exchange->set_timeout_ms = left_ms;
-	return 0;
+	return !exchange->wrong_way;
 }
 
 int plain_http2_turn(struct http_exchange *exchange)
 {
-	bool alone = ++exchange->turns >= TURNS_MAX;
-	int err = set_way(exchange, alone || !exchange->begins_http2, alone);
+	bool alone;
 
-	exchange->turn_due = false;
-	exchange->error[0] = '\0';
-	return err != 0 ? err : set_time_left(exchange);
+	if (!exchange->plain_http2)
+		return 0;
+	if (!exchange->wrong_way)
+		return set_way(exchange, !exchange->shard->speaks_http2, false);
+	exchange->wrong_way = false;
+	alone = ++exchange->turns >= TURNS_MAX;
+	return set_way(exchange, alone || !exchange->begins_http2, alone);
 }

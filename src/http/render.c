@@ -11,9 +11,12 @@
 #define ATTRIBUTES_PREFIX "attributes."
 
 void render_init(struct render *render, const struct config_destination *destination,
-	const struct queue_message *message, struct json *json)
+	const struct target_request *request, struct json *json)
 {
-	*render = (struct render){.destination = destination, .message = message, .json = json};
+	*render = (struct render){.destination = destination,
+		.request = request,
+		.message = request->messages[0],
+		.json = json};
 }
 
 static void parse_fields(struct render *render)
@@ -57,6 +60,14 @@ static bool give_number(struct render *render, struct template_value *value, int
 
 	*value = (struct template_value){
 		.text = render->number, .text_bytes = (size_t)len, .is_json = true};
+	return true;
+}
+
+static bool give_list(struct template_value *value, const struct target_request *request)
+{
+	*value = (struct template_value){.text = request->recipients,
+		.text_bytes = request->recipients_bytes,
+		.is_json = true};
 	return true;
 }
 
@@ -127,10 +138,12 @@ static bool find_built_in(struct render *render, const char *name, struct templa
 static bool look_up(void *arg, const char *name, struct template_value *value)
 {
 	struct render *render = arg;
-	const char *key = render->message->idempotency_key;
+	const struct target_request *request = render->request;
 
 	if (strcmp(name, "idempotency_key") == 0)
-		return give_text(value, key, strlen(key));
+		return give_text(value, request->idempotency_key, strlen(request->idempotency_key));
+	if (request->recipients != NULL && strcmp(name, render->destination->batch.field) == 0)
+		return give_list(value, request);
 	return find_field(render, name, value) || find_built_in(render, name, value);
 }
 
@@ -153,6 +166,7 @@ static int render_part(struct render *render, const struct template *template, c
 int render_url(struct render *render, struct buf *out, struct buf *reason)
 {
 	const struct template *template = render->destination->request.url;
+	const struct config_hosts *hosts = &render->destination->request.allow_hosts;
 	const char *source = template_source(template), *url;
 	size_t origin = url_origin_bytes(source);
 	int err = render_part(render, template, "URL", out, reason);
@@ -160,8 +174,13 @@ int render_url(struct render *render, struct buf *out, struct buf *reason)
 	if (err != 0)
 		return err;
 	url = buf_string(out);
-	if (strlen(url) != out->len || strncmp(url, source, origin) != 0 ||
-		strchr("/?#", url[origin]) == NULL) {
+	if (hosts->count > 0)
+		err = host_rules_check(hosts->rows, hosts->count, url, reason);
+	if (err != 0)
+		return err;
+	if (strlen(url) != out->len ||
+		(hosts->count == 0 && (strncmp(url, source, origin) != 0 ||
+					      strchr("/?#", url[origin]) == NULL))) {
 		buf_append_string(reason, "the URL has lost its host");
 		return ERR_TEMPLATE;
 	}

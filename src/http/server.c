@@ -3,12 +3,11 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "bunshin/error.h"
+#include "http/call.h"
 #include "http/listen.h"
 
 #include <fcntl.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +37,8 @@ enum call_state {
 	CALL_ABORTED, /* to be cut without an answer */
 };
 
-struct http_call {
+struct request {
+	struct http_call base;
 	struct list node; /* in the server's handed list, or its idle list */
 	struct http_server *server;
 	struct MHD_Connection *connection;
@@ -49,9 +49,19 @@ struct http_call {
 	bool suspended;
 	int status;
 	struct MHD_Response *response; /* not queued yet */
-	void (*gone)(void *arg, struct http_call *call);
-	void *gone_arg;
 };
+
+static const struct http_call_ops call_ops;
+
+static struct request *request_of(struct http_call *call)
+{
+	return (struct request *)(void *)call; /* it begins with it */
+}
+
+static const struct request *request_of_const(const struct http_call *call)
+{
+	return (const struct request *)(const void *)call;
+}
 
 struct http_server {
 	struct MHD_Daemon *daemon;
@@ -71,35 +81,36 @@ struct http_server {
 	char address[LISTEN_TEXT_MAX];
 };
 
-static struct http_call *call_new(struct http_server *server)
+static struct request *call_new(struct http_server *server)
 {
 	struct list *node = list_first(&server->idle);
-	struct http_call *call;
+	struct request *call;
 
 	if (node != NULL) {
 		list_remove(node);
 		server->idle_count--;
-		call = list_entry(node, struct http_call, node);
+		call = list_entry(node, struct request, node);
 	} else {
 		call = calloc(1, sizeof(*call));
 		if (call == NULL)
 			return NULL;
 		list_init(&call->node);
 		buf_init(&call->body, server->max_body_bytes);
+		call->base.ops = &call_ops;
 		call->server = server;
 	}
 	call->state = CALL_READING;
 	return call;
 }
 
-static void call_free(struct http_call *call)
+static void call_free(struct request *call)
 {
 	buf_free(&call->body);
 	free(call);
 }
 
 /* Back to the idle list, blank. */
-static void call_release(struct http_call *call)
+static void call_release(struct request *call)
 {
 	struct http_server *server = call->server;
 	struct buf body = call->body;
@@ -114,7 +125,7 @@ static void call_release(struct http_call *call)
 	if (body.capacity > IDLE_BODY_BYTES)
 		buf_free(&body);
 	buf_clear(&body);
-	*call = (struct http_call){.server = server, .body = body};
+	*call = (struct request){.base.ops = &call_ops, .server = server, .body = body};
 	list_init(&call->node);
 	list_prepend(&server->idle, &call->node);
 	server->idle_count++;
@@ -129,7 +140,7 @@ static void on_kick(uv_idle_t *kick)
 }
 
 /* Lets libmicrohttpd call the access handler again, which then settles the call. */
-static void call_wake(struct http_call *call)
+static void call_wake(struct request *call)
 {
 	struct http_server *server = call->server;
 
@@ -140,7 +151,7 @@ static void call_wake(struct http_call *call)
 }
 
 /* The end of each turn of the access handler: what the state asks of libmicrohttpd. */
-static enum MHD_Result call_settle(struct http_call *call)
+static enum MHD_Result call_settle(struct request *call)
 {
 	enum MHD_Result queued;
 
@@ -164,23 +175,23 @@ static enum MHD_Result call_settle(struct http_call *call)
 	return MHD_NO;
 }
 
-static void reply_too_large(struct http_call *call)
+static void reply_too_large(struct request *call)
 {
 	static const char text[] = "the request body is larger than this server takes\n";
 
 	call->state = CALL_HANDED;
-	http_call_reply(call, &(struct http_reply){.status = MHD_HTTP_CONTENT_TOO_LARGE,
-				      .content_type = "text/plain",
-				      .body = text,
-				      .body_bytes = sizeof(text) - 1,
-				      .close = true});
+	http_call_reply(&call->base, &(struct http_reply){.status = MHD_HTTP_CONTENT_TOO_LARGE,
+					     .content_type = "text/plain",
+					     .body = text,
+					     .body_bytes = sizeof(text) - 1,
+					     .close = true});
 }
 
 /* The headers have arrived. */
-static enum MHD_Result call_begin(struct http_call *call)
+static enum MHD_Result call_begin(struct request *call)
 {
 	size_t limit = call->server->max_body_bytes;
-	const char *text = http_call_header(call, "Content-Length");
+	const char *text = http_call_header(&call->base, "Content-Length");
 	unsigned long long length;
 
 	if (text == NULL)
@@ -197,7 +208,7 @@ static enum MHD_Result call_begin(struct http_call *call)
 	return call_settle(call);
 }
 
-static enum MHD_Result call_add_body(struct http_call *call, const char *bytes, size_t len)
+static enum MHD_Result call_add_body(struct request *call, const char *bytes, size_t len)
 {
 	if (call->dropped_bytes == 0 && len <= call->server->max_body_bytes - call->body.len)
 		return buf_append(&call->body, bytes, len) == 0 ? MHD_YES : MHD_NO;
@@ -213,7 +224,7 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *connection, c
 	const char *method, const char *version, const char *bytes, size_t *len, void **request)
 {
 	struct http_server *server = arg;
-	struct http_call *call = *request;
+	struct request *call = *request;
 
 	if (call == NULL) {
 		call = call_new(server);
@@ -238,7 +249,7 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *connection, c
 		} else {
 			call->state = CALL_HANDED;
 			list_append(&server->handed, &call->node);
-			server->handler(server->arg, call);
+			server->handler(server->arg, &call->base);
 		}
 	}
 	return call_settle(call);
@@ -248,14 +259,14 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *connection, c
 static void on_completed(void *arg, struct MHD_Connection *connection, void **request,
 	enum MHD_RequestTerminationCode code)
 {
-	struct http_call *call = *request;
+	struct request *call = *request;
 
 	if (call == NULL)
 		return;
 	*request = NULL;
-	if (call->state == CALL_HANDED && call->gone != NULL) {
+	if (call->state == CALL_HANDED && call->base.gone != NULL) {
 		call->state = CALL_ABORTED;
-		call->gone(call->gone_arg, call);
+		call->base.gone(call->base.gone_arg, &call->base);
 	}
 	call_release(call);
 }
@@ -421,40 +432,44 @@ void http_server_close(struct http_server *server)
 	uv_close((uv_handle_t *)&server->kick, on_handle_closed);
 	/* libmicrohttpd stops the process when it is stopped with suspended connections. */
 	list_for_each (node, &server->handed) {
-		struct http_call *call = list_entry(node, struct http_call, node);
+		struct request *call = list_entry(node, struct request, node);
 
 		if (call->suspended)
 			MHD_resume_connection(call->connection);
 	}
 	stop_daemon(server);
 	list_for_each_safe (node, &server->idle)
-		call_free(list_entry(node, struct http_call, node));
+		call_free(list_entry(node, struct request, node));
 }
 
-const char *http_call_method(const struct http_call *call)
+static const char *request_method(const struct http_call *call)
 {
-	return call->method;
+	return request_of_const(call)->method;
 }
 
-const char *http_call_path(const struct http_call *call)
+static const char *request_path(const struct http_call *call)
 {
-	return call->path;
+	return request_of_const(call)->path;
 }
 
-const char *http_call_query(const struct http_call *call, const char *name)
+static const char *request_query(const struct http_call *call, const char *name)
 {
-	return MHD_lookup_connection_value(call->connection, MHD_GET_ARGUMENT_KIND, name);
+	return MHD_lookup_connection_value(
+		request_of_const(call)->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-const char *http_call_header(const struct http_call *call, const char *name)
+static const char *request_header(const struct http_call *call, const char *name)
 {
-	return MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, name);
+	return MHD_lookup_connection_value(
+		request_of_const(call)->connection, MHD_HEADER_KIND, name);
 }
 
-const char *http_call_body(const struct http_call *call, size_t *ret_len)
+static const char *request_body(const struct http_call *call, size_t *ret_len)
 {
-	*ret_len = call->body.len;
-	return buf_string(&call->body);
+	const struct buf *body = &request_of_const(call)->body;
+
+	*ret_len = body->len;
+	return buf_string(body);
 }
 
 struct header_visit {
@@ -471,12 +486,13 @@ static enum MHD_Result on_header(
 	return MHD_YES;
 }
 
-void http_call_each_header(const struct http_call *call,
+static void request_each_header(const struct http_call *call,
 	void (*visit)(void *arg, const char *name, const char *value), void *arg)
 {
 	struct header_visit header_visit = {.visit = visit, .arg = arg};
 
-	MHD_get_connection_values(call->connection, MHD_HEADER_KIND, on_header, &header_visit);
+	MHD_get_connection_values(
+		request_of_const(call)->connection, MHD_HEADER_KIND, on_header, &header_visit);
 }
 
 static bool add(struct MHD_Response *response, const char *name, const char *value)
@@ -508,77 +524,63 @@ static void *writable(const void *bytes)
 	return cast.to;
 }
 
-int http_call_reply(struct http_call *call, const struct http_reply *reply)
+static void request_abort(struct http_call *call)
+{
+	request_of(call)->state = CALL_ABORTED;
+	call_wake(request_of(call));
+}
+
+static int request_reply(struct http_call *call, const struct http_reply *reply)
 {
 	/* The parameter lacks its const; with MUST_COPY the bytes are only read. */
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		reply->body_bytes, writable(reply->body), MHD_RESPMEM_MUST_COPY);
 
 	if (response == NULL) {
-		http_call_abort(call);
+		request_abort(call);
 		return ERR_NOMEM;
 	}
 	if (!add_headers(response, reply)) {
 		MHD_destroy_response(response);
-		http_call_abort(call);
+		request_abort(call);
 		return ERR_ARGUMENT;
 	}
-	call->response = response;
-	call->status = reply->status;
-	call->state = CALL_REPLIED;
-	call_wake(call);
+	request_of(call)->response = response;
+	request_of(call)->status = reply->status;
+	request_of(call)->state = CALL_REPLIED;
+	call_wake(request_of(call));
 	return 0;
 }
 
-void http_call_abort(struct http_call *call)
+static const union MHD_ConnectionInfo *socket_of(const struct http_call *call)
 {
-	call->state = CALL_ABORTED;
-	call_wake(call);
+	return MHD_get_connection_info(
+		request_of_const(call)->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 }
 
-void http_call_keep(
-	struct http_call *call, void (*gone)(void *arg, struct http_call *call), void *arg)
+static void request_peer(const struct http_call *call, char ret_peer[HTTP_PEER_SIZE])
 {
-	call->gone = gone;
-	call->gone_arg = arg;
+	const union MHD_ConnectionInfo *info = socket_of(call);
+
+	http_call_peer_of(info != NULL ? info->connect_fd : -1, ret_peer);
 }
 
-/* The user at the other end of a unix socket (unix(7), SO_PEERCRED). */
-static void peer_of_socket(int fd, char ret_peer[HTTP_PEER_SIZE])
+static bool request_is_alive(const struct http_call *call)
 {
-	struct ucred user;
-	socklen_t size = sizeof(user);
+	const union MHD_ConnectionInfo *info = socket_of(call);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &size) == 0)
-		snprintf(ret_peer, HTTP_PEER_SIZE, "uid %u", (unsigned)user.uid);
+	return info != NULL && http_call_socket_is_alive(info->connect_fd);
 }
 
-void http_call_peer(const struct http_call *call, char ret_peer[HTTP_PEER_SIZE])
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct sockaddr_storage address;
-	socklen_t size = sizeof(address);
-
-	snprintf(ret_peer, HTTP_PEER_SIZE, "unknown");
-	if (info == NULL || getpeername(info->connect_fd, (struct sockaddr *)&address, &size) != 0)
-		return;
-	if (address.ss_family == AF_UNIX)
-		peer_of_socket(info->connect_fd, ret_peer);
-	else
-		getnameinfo((const struct sockaddr *)&address, size, ret_peer, HTTP_PEER_SIZE, NULL,
-			0, NI_NUMERICHOST);
-}
-
-bool http_call_is_alive(const struct http_call *call)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct pollfd peer = {.events = POLLRDHUP};
-
-	if (info == NULL)
-		return false;
-	/* Unlike a look at the next byte, this sees a close behind a pipelined request too. */
-	peer.fd = info->connect_fd;
-	return poll(&peer, 1, 0) == 0;
-}
+static const struct http_call_ops call_ops = {
+	.method = request_method,
+	.path = request_path,
+	.query = request_query,
+	.header = request_header,
+	.body = request_body,
+	.each_header = request_each_header,
+	.peer = request_peer,
+	.reply = request_reply,
+	.abort = request_abort,
+	.is_alive = request_is_alive,
+};

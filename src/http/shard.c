@@ -25,6 +25,15 @@ static int timeout_changed(CURLM *multi, long timeout_ms, void *arg)
 	return 0;
 }
 
+/* This shard's part of them; 0: no limit. */
+static long connections_max(const struct shard *shard)
+{
+	const struct http_client *client = shard->client;
+	size_t all = client->options.max_connections, shards = client->shards_max;
+
+	return shards == 0 ? 0 : (long)(all / shards + (shard->index < all % shards));
+}
+
 static int set_up_multi(struct shard *shard, CURLM *multi)
 {
 	long connections = (long)shard->client->options.shard_connections;
@@ -38,6 +47,7 @@ static int set_up_multi(struct shard *shard, CURLM *multi)
 	code |= curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	code |= curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
 	code |= curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, connections);
+	code |= curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections_max(shard));
 	return code == CURLM_OK ? 0 : ERR_NOMEM;
 }
 
@@ -56,6 +66,14 @@ static int open_multi(struct shard *shard)
 	return 0;
 }
 
+static void on_due(struct clock_timer *timer)
+{
+	struct shard *shard = list_entry(timer, struct shard, timer);
+
+	timer_heap_set(&shard->client->timers, timer, SHARD_NO_TIMER);
+	shard_run(shard, CURL_SOCKET_TIMEOUT, 0);
+}
+
 static int shard_new(struct http_client *client, struct shard **ret_shard)
 {
 	struct shard *shard = calloc(1, sizeof(*shard));
@@ -64,7 +82,9 @@ static int shard_new(struct http_client *client, struct shard **ret_shard)
 		return ERR_NOMEM;
 	shard->client = client;
 	shard->index = client->shard_count;
+	list_init(&shard->channels);
 	list_init(&shard->kicked);
+	shard->timer.fire = on_due;
 	if (timer_heap_set(&client->timers, &shard->timer, SHARD_NO_TIMER) != 0) {
 		shard_free(shard);
 		return ERR_NOMEM;
@@ -78,6 +98,7 @@ void shard_free(struct shard *shard)
 	list_remove(&shard->kicked);
 	if (shard->multi != NULL)
 		curl_multi_cleanup(shard->multi);
+	channels_leave(shard);
 	timer_heap_clear(&shard->client->timers, &shard->timer);
 	free(shard);
 }
@@ -125,15 +146,32 @@ int shard_find(struct http_client *client, struct shard **ret_shard)
 
 int shard_add(struct shard *shard, struct http_exchange *exchange)
 {
+	struct http_client *client = shard->client;
+
 	if (shard->multi == NULL && open_multi(shard) != 0)
-		return ERR_NOMEM;
-	if (plain_http2_set(exchange, shard) != 0)
-		return ERR_NOMEM;
-	if (curl_multi_add_handle(shard->multi, exchange->easy) != CURLM_OK)
 		return ERR_NOMEM;
 	shard->in_flight++;
 	exchange->shard = shard;
+	list_append(&client->starting, &exchange->waiting);
+	client->row++;
+	client_start_kick(client);
 	return 0;
+}
+
+void shard_start(struct http_exchange *exchange)
+{
+	struct shard *shard = exchange->shard;
+
+	if (timeout_is_noted(exchange)) {
+		exchange_time_out(exchange);
+		return;
+	}
+	if (plain_http2_set(exchange, shard) == 0 &&
+		(channel_holds(shard, exchange) ||
+			curl_multi_add_handle(shard->multi, exchange->easy) == CURLM_OK))
+		return;
+	exchange->given_up = true;
+	exchange_finish(exchange, CURLE_OUT_OF_MEMORY);
 }
 
 void shard_remove(struct shard *shard, struct http_exchange *exchange)
@@ -158,9 +196,9 @@ static struct http_exchange *first_given_up(const struct shard *shard)
 
 /*
  * When it cannot note a socket for want of memory, curl leaves that transfer unwatched and its own
- * timers untold, so that not even its time-out would end it; and 7.88 divides by zero once it comes
- * to note a socket of that number again. It does not say which transfer that is: all that are under
- * way are given up, and the CURLM with them.
+ * timers untold, so that only the exchange's time-out would end it; and 7.88 divides by zero once
+ * it comes to note a socket of that number again. It does not say which transfer that is: all that
+ * are under way are given up, and the CURLM with them.
  */
 static void give_up(struct shard *shard)
 {
@@ -182,22 +220,40 @@ static void give_up(struct shard *shard)
 		exchange_finish(exchange, CURLE_OUT_OF_MEMORY);
 }
 
-/* Puts a transfer that curl has ended back to its start. */
-static bool start_again(struct shard *shard, struct http_exchange *exchange)
+void shard_start_again(struct http_exchange *exchange)
 {
-	curl_multi_remove_handle(shard->multi, exchange->easy);
-	return plain_http2_turn(exchange) == 0 &&
-	       curl_multi_add_handle(shard->multi, exchange->easy) == CURLM_OK;
+	struct shard *shard = exchange->shard;
+
+	exchange->turn_due = false;
+	exchange->error[0] = '\0';
+	if (timeout_is_noted(exchange)) {
+		exchange_time_out(exchange);
+		return;
+	}
+	if ((shard->multi == NULL && open_multi(shard) != 0) || plain_http2_turn(exchange) != 0 ||
+		curl_multi_add_handle(shard->multi, exchange->easy) != CURLM_OK)
+		exchange_finish(exchange, CURLE_OUT_OF_MEMORY);
 }
 
+/* Curl has ended a transfer. */
 static void end(struct shard *shard, struct http_exchange *exchange, CURLcode result)
 {
-	if (result == CURLE_ABORTED_BY_CALLBACK && exchange->turn_due) {
-		if (start_again(shard, exchange))
-			return;
-		result = CURLE_OUT_OF_MEMORY;
+	bool stopped = exchange->turn_due &&
+		       (result == CURLE_ABORTED_BY_CALLBACK || result == CURLE_COULDNT_CONNECT);
+
+	if (exchange->late) {
+		exchange_time_out(exchange);
+		return;
 	}
-	exchange_finish(exchange, result);
+	if (!stopped && !channel_may_resend(exchange, result)) {
+		exchange_finish(exchange, result);
+		return;
+	}
+	curl_multi_remove_handle(shard->multi, exchange->easy);
+	if (!stopped)
+		channel_resend(exchange);
+	if (list_is_empty(&exchange->waiting)) /* else it starts when the wait is over */
+		shard_start_again(exchange);
 }
 
 void shard_run(struct shard *shard, curl_socket_t fd, int events)
@@ -223,4 +279,6 @@ void shard_run(struct shard *shard, curl_socket_t fd, int events)
 	}
 	if (code != CURLM_OK)
 		give_up(shard);
+	else
+		channels_count(shard);
 }

@@ -6,7 +6,6 @@
 #define HTTP_SIGNER_H
 
 #include "base/buf.h"
-#include "bunshin/queue.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +18,7 @@ struct http_signer_request {
 	const struct buf *body;
 	/* Its header fields so far, each as name, NUL, value, NUL; empty unless `wants_headers`. */
 	const struct buf *headers;
-	const struct queue_message *message;
+	const char *idempotency_key; /* of the request */
 	int64_t now_epoch_ms;
 };
 
@@ -37,6 +36,11 @@ struct http_signer_ops {
 	 */
 	int (*sign)(void *impl, const struct http_signer_request *request, http_signer_add *add,
 		void *arg, struct buf *reason);
+	/*
+	 * The answer to a request that was signed was a 401 or 403; it was begun at that instant.
+	 * NULL: nobody wants to know.
+	 */
+	void (*refused)(void *impl, int64_t started_epoch_ms);
 	bool wants_headers;
 };
 

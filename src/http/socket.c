@@ -17,6 +17,20 @@ static struct socket *find(const struct http_client *client, curl_socket_t fd)
 	return (size_t)fd < client->socket_capacity ? client->sockets[fd] : NULL;
 }
 
+int socket_port(curl_socket_t fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+		return 0;
+	if (address.ss_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
+	if (address.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port);
+	return 0;
+}
+
 static bool make_room(struct http_client *client, curl_socket_t fd)
 {
 	size_t capacity = client->socket_capacity ? client->socket_capacity : 64;
@@ -54,6 +68,7 @@ static struct socket *socket_new(struct http_client *client, curl_socket_t fd, b
 	socket->fd = fd;
 	socket->ours = ours;
 	client->sockets[fd] = socket;
+	client->connections += ours;
 	client->open_handles++;
 	return socket;
 }
@@ -73,6 +88,8 @@ static void on_handle_closed(uv_handle_t *handle)
  */
 static void forget(struct socket *socket)
 {
+	channel_closed(socket);
+	socket->client->connections -= socket->ours;
 	socket->client->sockets[socket->fd] = NULL;
 	uv_close((uv_handle_t *)&socket->poll, on_handle_closed);
 }
@@ -106,9 +123,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		shard_run(socket->shard, fd, curl_events(socket->wanted) | CURL_CSELECT_ERR);
 		if (!client->closing && find(client, fd) == socket && socket->wanted != 0)
 			watch(socket);
-		return;
+	} else {
+		shard_run(socket->shard, fd, curl_events(events));
 	}
-	shard_run(socket->shard, fd, curl_events(events));
+	client_end_row(client);
 }
 
 static void watch(struct socket *socket)
@@ -150,9 +168,16 @@ static void set_keepalive(const struct http_client *client, curl_socket_t fd)
 
 curl_socket_t socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct http_client *client = arg;
+	struct http_exchange *exchange = arg;
+	struct http_client *client = exchange->client;
 	curl_socket_t fd;
 
+	/* The very address that curl connects to, whatever its name resolved to before. */
+	if (client->options.guard != NULL &&
+		!address_guard_admits(client->options.guard, &address->addr, &exchange->refusal))
+		return CURL_SOCKET_BAD;
+	if (!channel_may_open(exchange))
+		return CURL_SOCKET_BAD;
 	/* Close-on-exec, which curl does not set: the process may spawn others. */
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		address->protocol);
@@ -195,8 +220,9 @@ int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, void *unus
 			forget(socket);
 		return 0;
 	}
+	/* One that was forgotten while it connected, or the resolver's pair. */
 	if (socket == NULL)
-		socket = socket_new(client, fd, false);
+		socket = socket_new(client, fd, socket_port(fd) != 0);
 	if (socket == NULL)
 		return 0; /* the resolver's pair: curl asks it by timer as well */
 	socket->shard = shard;

@@ -17,18 +17,62 @@ static void append_quoted(struct buf *buf, char before, const char *text, size_t
 		buf_append_char(buf, after);
 }
 
+/* Something is in the container already. */
+static bool needs_comma(const struct buf *buf)
+{
+	char last = buf->len > 0 ? buf->data[buf->len - 1] : '{';
+
+	return last != '{' && last != '[';
+}
+
 /* What goes before a value: a comma unless it is the first in its container, and its name. */
 static struct buf *begin_value(struct answer *answer, const char *name)
 {
 	struct buf *buf = &answer->buf;
-	char last = buf->len > 0 ? buf->data[buf->len - 1] : '{';
-	char comma = last != '{' && last != '[' ? ',' : '\0';
+	char comma = needs_comma(buf) ? ',' : '\0';
 
 	if (name != NULL)
 		append_quoted(buf, comma, name, strlen(name), ':');
 	else if (comma != '\0')
 		buf_append_char(buf, comma);
 	return buf;
+}
+
+static char *put(char *out, const char *text, size_t len)
+{
+	memcpy(out, text, len);
+	return out + len;
+}
+
+/* A value whose text and name need no escape, all in one piece; `quote` stands around it. */
+static void append_plain(
+	struct answer *answer, const char *name, const char *quote, const char *text)
+{
+	struct buf *buf = &answer->buf;
+	size_t quote_len = strlen(quote), len = strlen(text);
+	size_t name_len = name != NULL ? strlen(name) : 0;
+	bool comma = needs_comma(buf);
+	size_t bytes = comma + (name != NULL ? name_len + 3 : 0) + 2 * quote_len + len;
+	char *out;
+
+	if (answer->is_xml) {
+		xml_plain(answer, name, text, len);
+		return;
+	}
+	out = buf_reserve(buf, bytes);
+	if (out == NULL)
+		return;
+	if (comma)
+		*out++ = ',';
+	if (name != NULL) {
+		*out++ = '"';
+		out = put(out, name, name_len);
+		out = put(out, "\":", 2);
+	}
+	out = put(out, quote, quote_len);
+	out = put(out, text, len);
+	put(out, quote, quote_len);
+	buf_advance(buf, bytes);
 }
 
 void answer_begin(struct answer *answer)
@@ -143,18 +187,14 @@ void answer_base64(struct answer *answer, const char *name, const uint8_t *bytes
 	buf_append_char(&answer->buf, '"');
 }
 
-/* A value that needs neither quotes nor escapes. */
-static void append_plain(struct answer *answer, const char *name, const char *text)
+void answer_plain(struct answer *answer, const char *name, const char *text)
 {
-	if (answer->is_xml)
-		xml_plain(answer, name, text, strlen(text));
-	else
-		buf_append_string(begin_value(answer, name), text);
+	append_plain(answer, name, "\"", text);
 }
 
 void answer_bool(struct answer *answer, const char *name, bool value)
 {
-	append_plain(answer, name, value ? "true" : "false");
+	append_plain(answer, name, "", value ? "true" : "false");
 }
 
 /* The digits, at the end of `room`; returns where they begin. */
@@ -176,12 +216,12 @@ void answer_int(struct answer *answer, const char *name, int64_t value)
 {
 	char room[24];
 
-	append_plain(answer, name, digits_of(value, room));
+	append_plain(answer, name, "", digits_of(value, room));
 }
 
 void answer_int_text(struct answer *answer, const char *name, int64_t value)
 {
 	char room[24];
 
-	answer_text(answer, name, digits_of(value, room));
+	answer_plain(answer, name, digits_of(value, room));
 }

@@ -66,7 +66,10 @@ void answer_close_map(struct answer *answer);
 /* Members, or items of a list (name NULL). Text is valid UTF-8. */
 void answer_text(struct answer *answer, const char *name, const char *text);
 void answer_bytes(struct answer *answer, const char *name, const char *text, size_t len);
+/* The same where neither text nor name needs an escape, as ids, digests and numbers do not. */
+void answer_plain(struct answer *answer, const char *name, const char *text);
 void answer_base64(struct answer *answer, const char *name, const uint8_t *bytes, size_t len);
+/* Their names need no escape. */
 void answer_bool(struct answer *answer, const char *name, bool value);
 void answer_int(struct answer *answer, const char *name, int64_t value);
 /* A number written as a string: every attribute of SQS is one. */

@@ -1,5 +1,6 @@
 #include "localq/attributes.h"
 
+#include "base/hex.h"
 #include "bunshin/error.h"
 #include "localq/blob.h"
 #include "localq/params.h"
@@ -375,8 +376,8 @@ int attributes_answer(struct answer *answer, struct hasher *hasher, struct buf *
 	err = hasher_md5(hasher, scratch->data, scratch->len, md5);
 	if (err < 0)
 		return err;
-	text_hex(md5, sizeof(md5), hex);
-	answer_text(answer, "MD5OfMessageAttributes", hex);
+	hex_print(md5, sizeof(md5), hex);
+	answer_plain(answer, "MD5OfMessageAttributes", hex);
 	answer_open_map(answer, "MessageAttributes");
 	rest = scratch->data;
 	left = scratch->len;

@@ -1,6 +1,7 @@
 #include "localq/auth.h"
 
 #include "base/buf.h"
+#include "base/hex.h"
 #include "localq/text.h"
 
 #include <openssl/crypto.h>
@@ -264,7 +265,7 @@ static int hash_hex(struct hasher *hasher, const void *bytes, size_t len, char r
 	int err = hasher_sha256(hasher, bytes, len, hash);
 
 	if (err == 0)
-		text_hex(hash, sizeof(hash), ret);
+		hex_print(hash, sizeof(hash), ret);
 	return err;
 }
 
@@ -324,7 +325,7 @@ static int expected_signature(const struct auth_key *key, const struct authoriza
 		err = hasher_hmac_sha256(mac, sizeof(mac), buf.data, buf.len, mac);
 	buf_free(&buf);
 	if (err == 0)
-		text_hex(mac, sizeof(mac), ret);
+		hex_print(mac, sizeof(mac), ret);
 	OPENSSL_cleanse(mac, sizeof(mac));
 	return err;
 }

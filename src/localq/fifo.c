@@ -1,5 +1,6 @@
 #include "localq/fifo.h"
 
+#include "base/hex.h"
 #include "localq/params.h"
 #include "localq/text.h"
 
@@ -76,7 +77,7 @@ static enum fault name_by_content(struct hasher *hasher, char content_id[FIFO_DE
 
 	if (hasher_sha256(hasher, message->body, message->body_bytes, digest) < 0)
 		return problem_set(problem, FAULT_INTERNAL, "Out of memory.");
-	text_hex(digest, sizeof(digest), content_id);
+	hex_print(digest, sizeof(digest), content_id);
 	message->deduplication_id = content_id;
 	return FAULT_NONE;
 }

@@ -142,7 +142,7 @@ static void answer_failed(struct answer *answer, const char *const ids[],
 			answer_open_list(answer, "Failed");
 		open = true;
 		answer_open(answer, NULL);
-		answer_text(answer, "Id", ids[i]);
+		answer_plain(answer, "Id", ids[i]);
 		answer_bool(answer, "SenderFault", fault_is_senders(problems[i].fault));
 		answer_text(answer, "Code", fault_row(problems[i].fault)->code);
 		answer_text(answer, "Message", problems[i].message);
@@ -174,7 +174,7 @@ enum fault operation_batch(struct call *call, const char *entry_kind, struct sto
 		if (!open)
 			answer_open_list(answer, "Successful");
 		answer_open(answer, NULL);
-		answer_text(answer, "Id", ids[count]);
+		answer_plain(answer, "Id", ids[count]);
 		fault = run(call, queue, entry, &problems[count]);
 		answer_close(answer);
 		if (fault == FAULT_NONE)

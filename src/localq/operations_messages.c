@@ -1,5 +1,6 @@
 #include "localq/operations.h"
 
+#include "base/hex.h"
 #include "bunshin/error.h"
 #include "localq/attributes.h"
 #include "localq/fifo.h"
@@ -108,8 +109,8 @@ static void answer_md5(struct answer *answer, const char *name, const uint8_t md
 {
 	char hex[33];
 
-	text_hex(md5, 16, hex);
-	answer_text(answer, name, hex);
+	hex_print(md5, 16, hex);
+	answer_plain(answer, name, hex);
 }
 
 /* Stores it, unless a FIFO queue remembers it: *ret_sent is then the first one, and nothing is
@@ -143,7 +144,7 @@ static enum fault put_message(struct call *call, struct store_queue *queue,
 	struct answer *answer = &call->answer;
 	struct store_message *message = &outgoing->message;
 	uint8_t md5[16], system_md5[16];
-	char uuid[TEXT_UUID_BYTES], sequence[FIFO_SEQUENCE_BYTES];
+	char uuid[HEX_UUID_SIZE], sequence[FIFO_SEQUENCE_BYTES];
 	struct store_sent sent;
 	int err;
 
@@ -160,15 +161,15 @@ static enum fault put_message(struct call *call, struct store_queue *queue,
 		err = store_once(service, queue, outgoing, &sent);
 	if (err < 0)
 		return operation_failed(problem, err);
-	text_uuid(sent.message_id, uuid);
-	answer_text(answer, "MessageId", uuid);
+	hex_print_uuid(sent.message_id, uuid);
+	answer_plain(answer, "MessageId", uuid);
 	answer_md5(answer, "MD5OfMessageBody", message->md5);
 	if (service->attributes.len > 0)
 		answer_md5(answer, "MD5OfMessageAttributes", md5);
 	if (service->system_attributes.len > 0)
 		answer_md5(answer, "MD5OfMessageSystemAttributes", system_md5);
 	if (queue->is_fifo)
-		answer_text(answer, "SequenceNumber", fifo_sequence(sent.number, sequence));
+		answer_plain(answer, "SequenceNumber", fifo_sequence(sent.number, sequence));
 	poller_wake(service, queue);
 	return FAULT_NONE;
 }

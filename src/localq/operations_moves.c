@@ -2,6 +2,7 @@
  * Message move tasks (SQS API: StartMessageMoveTask and the two beside it). The words of the
  * refusals are SQS's.
  */
+#include "base/hex.h"
 #include "bunshin/error.h"
 #include "localq/blob.h"
 #include "localq/operations.h"
@@ -13,7 +14,7 @@
 #define RATE_MAX 500
 #define RESULTS_MAX 10
 /* {"taskId":"UUID","sourceArn":"ARN"} */
-#define HANDLE_TEXT_MAX (TEXT_UUID_BYTES + OPERATION_ARN_MAX + 32)
+#define HANDLE_TEXT_MAX (HEX_UUID_SIZE + OPERATION_ARN_MAX + 32)
 #define HANDLE_MAX (BLOB_ENCODED_BYTES(HANDLE_TEXT_MAX) + 1)
 
 _Static_assert(RESULTS_MAX == STORE_MOVES_KEPT, "those that can be listed are kept");
@@ -59,7 +60,7 @@ static void write_handle(
 }
 
 /* The task that a handle names. False: it names none. */
-static bool read_handle(const char *handle, char ret_task[TEXT_UUID_BYTES])
+static bool read_handle(const char *handle, char ret_task[HEX_UUID_SIZE])
 {
 	char text[BLOB_DECODED_MAX(HANDLE_MAX) + 1];
 	size_t len = strlen(handle);
@@ -72,8 +73,8 @@ static bool read_handle(const char *handle, char ret_task[TEXT_UUID_BYTES])
 	task = json_parse(&json, text, len) == 0
 		       ? json_text(json_member(json_root(&json), "taskId"))
 		       : NULL;
-	if (task != NULL && strlen(task) == TEXT_UUID_BYTES - 1)
-		memcpy(ret_task, task, TEXT_UUID_BYTES);
+	if (task != NULL && strlen(task) == HEX_UUID_SIZE - 1)
+		memcpy(ret_task, task, HEX_UUID_SIZE);
 	else
 		task = NULL;
 	json_free(&json);
@@ -83,12 +84,12 @@ static bool read_handle(const char *handle, char ret_task[TEXT_UUID_BYTES])
 static enum fault start(struct call *call, struct store_queue *source,
 	const struct store_queue *destination, int64_t rate)
 {
-	char task[TEXT_UUID_BYTES], handle[HANDLE_MAX];
+	char task[HEX_UUID_SIZE], handle[HANDLE_MAX];
 	uint8_t uuid[16];
 	int err;
 
 	service_random_uuid(call->service, uuid);
-	text_uuid(uuid, task);
+	hex_print_uuid(uuid, task);
 	err = store_move_start(
 		call->service->store, source, destination, rate, task, operation_now_ms(call));
 	if (err == ERR_LIMIT)
@@ -183,7 +184,7 @@ enum fault list_message_move_tasks(struct call *call)
 enum fault cancel_message_move_task(struct call *call)
 {
 	struct store *store = call->service->store;
-	char task[TEXT_UUID_BYTES];
+	char task[HEX_UUID_SIZE];
 	struct store_move move;
 	const char *handle;
 	int err;

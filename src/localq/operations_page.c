@@ -3,6 +3,7 @@
  * are and how they stand, and a look at messages that leaves them as they are. Called by
  * X-Amz-Target: BunshinQueue.Overview and BunshinQueue.PeekMessages; both only read.
  */
+#include "base/hex.h"
 #include "bunshin/error.h"
 #include "localq/attributes.h"
 #include "localq/operations.h"
@@ -224,7 +225,7 @@ static int answer_peeked(void *arg, const struct store_peeked *peeked)
 	struct peek *peek = arg;
 	struct answer *answer = &peek->call->answer;
 	const struct store_message *message = &peeked->message;
-	char uuid[TEXT_UUID_BYTES], md5[33], position[POSITION_BYTES];
+	char uuid[HEX_UUID_SIZE], md5[33], position[POSITION_BYTES];
 	size_t shown = cut_text(message->body, message->body_bytes, (size_t)peek->body_max);
 	int err;
 
@@ -234,8 +235,8 @@ static int answer_peeked(void *arg, const struct store_peeked *peeked)
 		return 1;
 	}
 	peek->count++;
-	text_uuid(message->message_id, uuid);
-	text_hex(message->md5, sizeof(message->md5), md5);
+	hex_print_uuid(message->message_id, uuid);
+	hex_print(message->md5, sizeof(message->md5), md5);
 	answer_open(answer, NULL);
 	answer_text(answer, "MessageId", uuid);
 	answer_text(answer, "Position", position);

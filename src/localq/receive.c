@@ -1,5 +1,6 @@
 #include "localq/receive.h"
 
+#include "base/hex.h"
 #include "bunshin/error.h"
 #include "localq/attributes.h"
 #include "localq/fifo.h"
@@ -116,7 +117,7 @@ static void answer_system_attributes(struct call *call, const struct store_messa
 
 	answer_open_map(answer, "Attributes");
 	if (mask & 1u << SYSTEM_SENDER_ID)
-		answer_text(answer, "SenderId", SENDER_ID);
+		answer_plain(answer, "SenderId", SENDER_ID);
 	if (mask & 1u << SYSTEM_SENT_TIMESTAMP)
 		answer_int_text(answer, "SentTimestamp", message->sent_ms);
 	if (mask & 1u << SYSTEM_RECEIVE_COUNT)
@@ -129,7 +130,7 @@ static void answer_system_attributes(struct call *call, const struct store_messa
 	if (mask & 1u << SYSTEM_DEDUPLICATION_ID && message->deduplication_id != NULL)
 		answer_text(answer, "MessageDeduplicationId", message->deduplication_id);
 	if (mask & 1u << SYSTEM_SEQUENCE_NUMBER && call->receive.queue->is_fifo)
-		answer_text(answer, "SequenceNumber",
+		answer_plain(answer, "SequenceNumber",
 			fifo_sequence(store_id_number(message->id), sequence));
 	if (mask & 1u << SYSTEM_TRACE_HEADER && message->trace_header != NULL)
 		answer_text(answer, "AWSTraceHeader", message->trace_header);
@@ -155,18 +156,18 @@ static int write_message(void *arg, const struct store_message *message)
 	struct answer *answer = &call->answer;
 	struct handle handle = {
 		message->id, writer->now, call->receive.queue->lane, message->receives};
-	char text[HANDLE_TEXT_BYTES + 1], uuid[TEXT_UUID_BYTES], md5[33];
+	char text[HANDLE_TEXT_BYTES + 1], uuid[HEX_UUID_SIZE], md5[33];
 	int err;
 
 	handle_write(&handle, store_handle_key(call->service->store), text);
-	text_uuid(message->message_id, uuid);
-	text_hex(message->md5, sizeof(message->md5), md5);
+	hex_print_uuid(message->message_id, uuid);
+	hex_print(message->md5, sizeof(message->md5), md5);
 	if (writer->count++ == 0)
 		answer_open_list(answer, "Messages");
 	answer_open(answer, NULL);
-	answer_text(answer, "MessageId", uuid);
-	answer_text(answer, "ReceiptHandle", text);
-	answer_text(answer, "MD5OfBody", md5);
+	answer_plain(answer, "MessageId", uuid);
+	answer_plain(answer, "ReceiptHandle", text);
+	answer_plain(answer, "MD5OfBody", md5);
 	answer_bytes(answer, "Body", message->body, message->body_bytes);
 	if (call->receive.system_attributes != 0)
 		answer_system_attributes(call, message);

@@ -1,5 +1,6 @@
 #include "localq/service.h"
 
+#include "base/hex.h"
 #include "bunshin/error.h"
 #include "localq/declare.h"
 #include "localq/operations.h"
@@ -124,7 +125,7 @@ void call_init(struct call *call, struct clock clock)
 	memset(&call->problem, 0, sizeof(call->problem));
 	memset(&call->timeout, 0, sizeof(call->timeout));
 	memcpy(id, random, sizeof(id));
-	text_uuid(id, call->request_id);
+	hex_print_uuid(id, call->request_id);
 	call->service = NULL;
 	call->operation = NULL;
 	call->params = NULL;

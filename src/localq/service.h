@@ -9,6 +9,7 @@
 #ifndef LOCALQ_SERVICE_H
 #define LOCALQ_SERVICE_H
 
+#include "base/hex.h"
 #include "base/list.h"
 #include "bunshin/clock.h"
 #include "localq/answer.h"
@@ -107,7 +108,7 @@ struct call {
 	const struct json_value *params;
 	struct answer answer;
 	struct problem problem; /* fault != FAULT_NONE: this is the answer */
-	char request_id[TEXT_UUID_BYTES];
+	char request_id[HEX_UUID_SIZE];
 	struct receive receive;
 	struct watch *watch; /* waiting there; NULL: not waiting */
 	struct clock_timer timeout;

@@ -27,6 +27,7 @@
 #ifndef LOCALQ_STORE_H
 #define LOCALQ_STORE_H
 
+#include "base/hex.h"
 #include "localq/handle.h"
 #include "localq/queue_attributes.h"
 #include "localq/redrive.h"
@@ -300,7 +301,7 @@ enum store_move_status {
 
 struct store_move {
 	int64_t id;
-	char task[TEXT_UUID_BYTES];
+	char task[HEX_UUID_SIZE];
 	char source[TEXT_QUEUE_NAME_MAX + 1];
 	char destination[TEXT_QUEUE_NAME_MAX + 1]; /* "": each message's own */
 	int64_t rate;				   /* messages a second; 0: no limit */

@@ -1,8 +1,10 @@
 #include "localq/text.h"
 
-#include <endian.h>
 #include <string.h>
 #include <strings.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define FIFO_SUFFIX ".fifo"
 
@@ -65,11 +67,24 @@ size_t text_valid_prefix(const char *bytes, size_t len)
 	return at;
 }
 
+/* No byte below 0x20 and none that U+FFFE and U+FFFF begin with. */
+#ifdef __SSE2__
+#define BLOCK 16
+
+static bool block_is_plain(const uint8_t *p)
+{
+	__m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+	__m128i ef = _mm_cmpeq_epi8(block, _mm_set1_epi8((char)0xef));
+
+	return _mm_movemask_epi8(_mm_or_si128(control, ef)) == 0;
+}
+#else
+#define BLOCK 8
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
-/* No byte below 0x20 and none that U+FFFE and U+FFFF begin with, the classic zero-byte test. */
-static bool eight_are_plain(const uint8_t *p)
+static bool block_is_plain(const uint8_t *p) /* the classic zero-byte test */
 {
 	uint64_t x, ef;
 
@@ -77,15 +92,18 @@ static bool eight_are_plain(const uint8_t *p)
 	ef = x ^ ONES * 0xef;
 	return ((x - ONES * 0x20) & ~x & HIGHS) == 0 && ((ef - ONES) & ~ef & HIGHS) == 0;
 }
+#endif
 
 bool text_is_message(const char *text, size_t len)
 {
 	const uint8_t *p = (const uint8_t *)text;
 
 	for (size_t i = 0; i < len; i++) {
-		while (len - i >= 8 && eight_are_plain(p + i))
-			i += 8;
-		if (i == len)
+		while (len - i >= BLOCK && block_is_plain(p + i))
+			i += BLOCK;
+		/* The last piece as the end of a block that overlaps the one before. */
+		if (i == len ||
+			(len >= BLOCK && len - i < BLOCK && block_is_plain(p + len - BLOCK)))
 			break;
 		if (p[i] < 0x20 && p[i] != '\t' && p[i] != '\n' && p[i] != '\r')
 			return false;
@@ -169,54 +187,4 @@ bool text_to_int(const char *text, int64_t *ret)
 	}
 	*ret = value;
 	return true;
-}
-
-/* The digits of four bytes, all eight at once. */
-static void hex_of_four(const uint8_t bytes[4], char ret[8])
-{
-	uint32_t four;
-	uint64_t x;
-
-	memcpy(&four, bytes, 4);
-	x = le32toh(four);
-	x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
-	x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
-	x = (x >> 4 & UINT64_C(0x000f000f000f000f)) | (x & UINT64_C(0x000f000f000f000f)) << 8;
-	/* One in each that is above nine, whose letter is 39 further than a digit would be. */
-	x += ONES * '0' + ((x + ONES * 6) >> 4 & ONES) * 39;
-	x = htole64(x);
-	memcpy(ret, &x, 8);
-}
-
-void text_hex(const uint8_t *bytes, size_t len, char *ret)
-{
-	char last[8];
-
-	for (; len >= 4; len -= 4, bytes += 4, ret += 8)
-		hex_of_four(bytes, ret);
-	if (len > 0) {
-		uint8_t rest[4] = {0};
-
-		memcpy(rest, bytes, len);
-		hex_of_four(rest, last);
-		memcpy(ret, last, 2 * len);
-		ret += 2 * len;
-	}
-	*ret = '\0';
-}
-
-void text_uuid(const uint8_t uuid[16], char ret[TEXT_UUID_BYTES])
-{
-	static const uint8_t groups[] = {8, 4, 4, 4, 12};
-	char hex[33];
-	const char *from = hex;
-
-	text_hex(uuid, 16, hex);
-	for (size_t i = 0; i < sizeof(groups); i++) {
-		memcpy(ret, from, groups[i]);
-		from += groups[i];
-		ret += groups[i];
-		*ret++ = '-';
-	}
-	ret[-1] = '\0';
 }

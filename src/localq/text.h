@@ -36,10 +36,4 @@ bool text_is_group_id(const char *id, size_t len);
 /* Decimal digits, the whole string, 0..INT64_MAX. */
 bool text_to_int(const char *text, int64_t *ret);
 
-/* "8-4-4-4-12" lower-case hex of 16 bytes, NUL-terminated. */
-#define TEXT_UUID_BYTES 37
-void text_uuid(const uint8_t uuid[16], char ret[TEXT_UUID_BYTES]);
-/* Lower-case hex, NUL-terminated: ret has 2 * len + 1 bytes. */
-void text_hex(const uint8_t *bytes, size_t len, char *ret);
-
 #endif

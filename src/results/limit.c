@@ -16,6 +16,8 @@ enum result_limit result_limit_of(const struct result_load *now, const struct re
 
 	if (now->paused)
 		return RESULT_LIMIT_PAUSED;
+	if (now->quota_used_up)
+		return RESULT_LIMIT_QUOTA;
 	if (now->breaker_open)
 		return RESULT_LIMIT_BREAKER;
 	if (is_most(busy, slots))

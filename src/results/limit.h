@@ -19,13 +19,14 @@ struct result_load {
 	uint64_t polls,
 		full_polls; /* answered receives; those that brought all that was asked for */
 	bool breaker_open;  /* a breaker is, now */
+	bool quota_used_up; /* for that reason */
 	bool paused;	    /* now */
 };
 
 /*
  * Of two such readings, the later and the one before it; the first of a worker is compared with a
  * zeroed one. What weighs most is told:
- *  - paused; a breaker that is open;
+ *  - paused; a quota that is used up; a breaker that is open;
  *  - slots in use, nine of ten and more: by the provider when its limiter keeps them below nine of
  *    ten of what is configured, else by `concurrency`;
  *  - a token that was waited for;

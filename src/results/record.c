@@ -30,6 +30,7 @@ static const char *const limit_names[RESULT_LIMITS] = {
 	[RESULT_LIMIT_RATE] = "rate",
 	[RESULT_LIMIT_BREAKER] = "breaker",
 	[RESULT_LIMIT_PAUSED] = "paused",
+	[RESULT_LIMIT_QUOTA] = "quota",
 };
 
 const char *result_outcome_name(enum result_outcome outcome)

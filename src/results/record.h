@@ -72,6 +72,7 @@ enum result_limit {
 	RESULT_LIMIT_RATE,	  /* the configured rate, or that of `campaign rate` */
 	RESULT_LIMIT_BREAKER,	  /* a breaker is open */
 	RESULT_LIMIT_PAUSED,
+	RESULT_LIMIT_QUOTA, /* the breaker of a destination whose quota is used up */
 	RESULT_LIMITS
 };
 const char *result_limit_name(enum result_limit limit); /* "rate"; static */

@@ -47,13 +47,24 @@ def wait_for(condition, what, timeout=PATIENCE_S):
         time.sleep(0.02)
 
 
-def read_jsonl(path):
-    """The objects of a JSON-lines file that may still grow: an unfinished last line is left out."""
+def read_jsonl(path, torn=0):
+    """
+    The objects of a JSON-lines file that may still grow: an unfinished last line is left out, and
+    so are those that a kill has torn, of which there may be so many.
+    """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
+    found = []
+    for line in data[: data.rfind(b"\n") + 1].splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            torn -= 1
+            if torn < 0:
+                raise
+    return found
 
 
 def refusing_socket():
@@ -182,7 +193,7 @@ class Process:
 
 
 class Server(Process):
-    """A process that announces "listening on http://..." as its first line on stdout."""
+    """A process that announces "listening on http://..." or https as its first line on stdout."""
 
     url = None
 
@@ -196,7 +207,7 @@ class Server(Process):
             return None
 
         first = wait_for(announced, f"the first line of {' '.join(self.argv)}")
-        match = re.fullmatch(r"listening on (http://\S+)", first)
+        match = re.fullmatch(r"listening on (https?://\S+)", first)
         assert match, f"unexpected first line: {first!r}"
         self.url = match[1]
         return self

@@ -4,6 +4,7 @@ for the queue's attributes is told that it is empty.
 Written from the protocol's description, apart from the program's client and its queue.
 """
 
+import base64
 import hashlib
 import json
 import random
@@ -15,14 +16,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def md5_of_attributes(attributes):
-    """SQS's digest: sorted by name; lengths as big-endian 32 bits; 1 before a string value."""
+    """SQS's digest: sorted by name; lengths as big-endian 32 bits; 1 before a string's value, 2
+    before a binary one."""
     data = b""
     for name in sorted(attributes):
-        kind, value = attributes[name]["DataType"], attributes[name]["StringValue"]
-        for part in (name, kind):
+        for part in (name, attributes[name]["DataType"]):
             data += struct.pack(">I", len(part.encode())) + part.encode()
-        data += b"\1" + struct.pack(">I", len(value.encode())) + value.encode()
+        value = value_of(attributes[name])
+        data += b"\1" if isinstance(value, str) else b"\2"
+        value = value.encode() if isinstance(value, str) else value
+        data += struct.pack(">I", len(value)) + value
     return hashlib.md5(data).hexdigest()
+
+
+def value_of(attribute):
+    """A text, or of a binary one its bytes."""
+    if "BinaryValue" in attribute:
+        return base64.b64decode(attribute["BinaryValue"])
+    return attribute["StringValue"]
 
 
 class MockSqs:
@@ -154,8 +165,7 @@ class MockSqs:
                                                ("RequestThrottled", True)])
             return False, {"Id": entry["Id"], "SenderFault": fault, "Code": code,
                            "Message": "maybe later"}
-        self.stored.append((body, {name: value["StringValue"]
-                                   for name, value in attributes.items()}))
+        self.stored.append((body, {name: value_of(value) for name, value in attributes.items()}))
         digest = hashlib.md5(body.encode()).hexdigest()
         if kind == "wrong md5":
             digest = digest[::-1]

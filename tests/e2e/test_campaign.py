@@ -69,8 +69,8 @@ def test_the_example_arrives_byte_for_byte(bunshin, queue):
     assert summary["rate"] > 0 and summary["seconds"] > 0
     del summary["rate"], summary["seconds"], summary["sqs_requests"]
     assert summary == {"campaign": "朝 morning", "recipients": 10000, "sent": 10000,
-                       "sent_before": 0, "finished": True, "skipped": 0, "failed": 0,
-                       "unconfirmed": 0, "unsent": 0, "next": None, "interrupted": False,
+                       "sent_before": 0, "messages": 10000, "finished": True, "skipped": 0,
+                       "failed": 0, "unconfirmed": 0, "unsent": 0, "next": None, "interrupted": False,
                        "error": None, "rejected": {"invalid": 0, "malformed": 0, "duplicate": 0,
                                                    "suppressed": 0}}
 

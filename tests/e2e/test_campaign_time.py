@@ -266,7 +266,7 @@ def test_a_dry_run_says_everything(bunshin, queue, tmp_path):
         [("first", "1"), ("middle", "5000"), ("last", "10000")]
     for line in ["morning, dry run: nothing is sent",
                  "  recipients 10,000", "  left out   0", "  to send    10,000",
-                 "  delivery   5.0 s of 60.0 min at 2,000/s; done about 08:03:05, with retries by "
+                 "  delivery   5.2 s of 60.0 min at 1,920/s; done about 08:03:05, with retries by "
                  "08:03:05; deadline 09:03:00",
                  "  limit      rate of destination line",
                  "  SQS        1,000 requests to send, 3,000 with the workers': about 0.0012 USD",
@@ -287,9 +287,9 @@ def test_a_dry_run_as_json(bunshin, queue):
     assert facts["at"] == "2099-11-26T23:00:00.000Z"
     assert facts["deadline"] == "2099-11-26T23:00:02.000Z"
     assert facts["forecast"] == {
-        "rate": 2000, "limit": "rate of destination line", "done": "2099-11-26T23:00:05.000Z",
-        "done_with_retries": "2099-11-26T23:00:05.555Z", "expired": 6000,
-        "expired_with_retries": 6400}
+        "rate": 1920, "limit": "rate of destination line", "done": "2099-11-26T23:00:05.208Z",
+        "done_with_retries": "2099-11-26T23:00:05.787Z", "expired": 6160,
+        "expired_with_retries": 6544}
     assert facts["price"] == {"sqs_requests": 1000, "worker_requests": 2000, "sqs": 0.003,
                               "sqs_currency": "EUR", "provider": None, "currency": None}
     assert facts["queue"]["error"] is None and facts["queue"]["visible"] == 0

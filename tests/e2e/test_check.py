@@ -64,7 +64,7 @@ destinations:
     assert (value["workers"], value["watchdog"]) == ({"min": 2, "max": 8}, False)
     assert value["instance"] == {"notices": "ec2", "lifecycle_hook": "drain",
                                  "autoscaling_group": None, "protection": "ec2"}
-    assert value["admin"] == {"listen": "unix:/run/bunshin/admin.sock", "token": None}
+    assert value["admin"] == {"listen": "unix:/run/bunshin/admin.sock", "token": None, "hosts": []}
     assert value["metrics"] == {"emf": "1m", "namespace": "Bunshin"}
     assert value["ledger"] == {"path": "/var/lib/bunshin/ledger", "window": "1h", "size": "64MiB"}
     [push] = value["destinations"]

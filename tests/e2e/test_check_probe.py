@@ -356,3 +356,26 @@ def test_clock_that_is_wrong_is_told(bunshin, skew_s, words):
                              for request in aws.stats.seen("sqs.ReceiveMessage")),
                  "receives work")
         assert process.terminate() == 0
+
+
+@pytest.mark.parametrize("auth", [
+    {"type": "aws", "service": "lambda", "region": "eu-west-1"},
+    {"type": "standard_webhooks", "secrets": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+    {"type": "hmac", "secrets": "the-secret-of-a-shop", "header": "X-Signature"},
+], ids=lambda auth: auth["type"])
+def test_destinations_that_sign(bunshin, aws, auth):
+    said, code = probe(bunshin, aws, destination={"auth": auth})
+    assert said["destinations"] == [{"name": "sink", "auth": auth["type"], "signs": True}], said
+    assert code == 0
+
+
+def test_destinations_without_auth_are_not_told(bunshin, aws):
+    assert probe(bunshin, aws)[0]["destinations"] == []
+
+
+def test_a_destination_whose_keys_are_nowhere(bunshin, aws):
+    said, code = probe(bunshin, aws, env={**NO_KEYS, "AWS_EC2_METADATA_DISABLED": "true"},
+                       destination={"auth": {"type": "aws", "service": "lambda",
+                                             "region": "eu-west-1"}})
+    assert said["destinations"][0]["signs"] is False and code != 0, said
+    assert any(error.startswith("sink: auth.type aws: ") for error in said["errors"]), said

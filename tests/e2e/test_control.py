@@ -364,10 +364,11 @@ def test_the_time_until_it_took_effect(bunshin):
     fleet.campaign("cancel", "morning", "--no-wait")
     assert in_force(fleet.campaign("resume", *options).out) == (5, 5)
     fleet.wait_until_empty()
-    watch = bunshin.run("campaign", "watch", "morning", "--total", "12000", "--once", "--json",
-                        *options)
-    tally = json.loads(watch.out)
-    assert tally["accepted"] + tally["cancelled"] == 12000 and tally["cancelled"] > 0, watch
+    # What the workers know is in the results queue a moment later.
+    watch = ("campaign", "watch", "morning", "--total", "12000", "--once", "--json", *options)
+    tally = wait_for(lambda: (found := json.loads(bunshin.run(*watch).out))["waiting"] == 0 and found,
+                     "every outcome")
+    assert tally["accepted"] + tally["cancelled"] == 12000 and tally["cancelled"] > 0, tally
 
 
 def test_out_of_what_campaign_watch_collects(bunshin):

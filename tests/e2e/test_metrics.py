@@ -59,7 +59,10 @@ class Stage:
             "destinations": [
                 {"name": name, "rate": "2500/m" if name == "push" else None, "request": {
                     "method": "POST", "url": self.bunshin.sink(*options).url + "/"}}
-                for name, options in sinks.items()],
+                for name, options in sinks.items()] + [
+                # Gets nothing; only such a destination has metrics of recipients.
+                {"name": "many", "batch": {"max": 5, "field": "to"}, "request": {
+                    "url": "http://127.0.0.1:9/", "body": '{"to":{{to}}}'}}],
             "tracing": {"endpoint": self.bunshin.sink().url},
             "outcomes": {"path": str(self.bunshin.directory / "outcomes")},
             "ledger": {"path": str(self.bunshin.directory / "ledger"), "size": "1MiB"},

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from harness import ADMIN, wait_for
+from harness import ADMIN, read_jsonl, wait_for
 from processes import workers_of
 
 MESSAGES = 5000
@@ -69,11 +69,7 @@ class Stage:
         """Every line of the local log that is one."""
         lines = []
         for path in sorted(self.directory.glob("outcomes-*.jsonl*")):
-            for line in path.read_bytes().split(b"\n"):
-                try:
-                    lines.append(json.loads(line))
-                except ValueError:
-                    continue  # cut short by a kill
+            lines += read_jsonl(path, torn=float("inf"))
         return lines
 
     def drain_results(self):
@@ -217,7 +213,7 @@ def test_a_results_queue_that_comes_late(stage):
     stage.wait_until_empty()
     wait_for(lambda: any("cannot be sent to the results queue" in line["message"]
                          for line in process.log()), "a line in the log")
-    assert len(stage.accepted_by_provider()) == 1000
+    wait_for(lambda: len(stage.accepted_by_provider()) == 1000, "the sink's record")
     assert len(terminal(stage.logged())) == 1000
     stage.sqs.create_queue("results-late")
     wait_for(lambda: len(terminal(stage.drain_results())) == 1000, "the records")

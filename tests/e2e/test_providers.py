@@ -9,8 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from fake_http import Answer, FakeServer, Part
+from google_account import write_account
 from harness import wait_for
+from http2_client import ask as ask_http2
 from test_sink import ask, totals
+
+class Scripted(Part):
+    """Answers one after the other, the last again and again."""
+
+    def __init__(self, answers):
+        self.answers = list(answers)
+
+    def claims(self, request):
+        return True
+
+    def action(self, request):
+        return "send"
+
+    def serve(self, request):
+        status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return Answer(status, body.encode(), "application/json")
+
 
 DESTINATIONS = Path(__file__).resolve().parent.parent.parent / "conf/destinations"
 JSON = {"Content-Type": "application/json"}
@@ -85,6 +105,26 @@ def test_line_takes_a_retry_key_once(bunshin):
     assert (counts["accepted"], counts["conflicts"], counts["recipients"]) == (1, 1, 1)
 
 
+def test_line_counts_whom_it_has_reached(bunshin):
+    """Of one refused, throttled or repeated nobody; of one accepted everybody."""
+    sink = bunshin.sink("--as", "line")
+    multicast = "/v2/bot/message/multicast"
+    several = line_push(to=[line_id(n) for n in range(500)])
+    key = {"X-Line-Retry-Key": "123e4567-e89b-12d3-a456-426614174000", **LINE_AUTH}
+    assert ask(sink, several, multicast, key)[0] == 200
+    assert ask(sink, several, multicast, key)[0] == 409
+    bad = line_push(to=[line_id(600), line_id(601, "dead0400")])
+    assert ask(sink, bad, multicast, LINE_AUTH)[0] == 400
+    late = line_push(to=[line_id(499), line_id(602, "dead0500")])
+    assert ask(sink, late, multicast, LINE_AUTH)[0] == 500
+    assert ask(sink, late, multicast, LINE_AUTH)[0] == 200
+    assert ask(sink, line_push(to=line_id(0)), "/v2/bot/message/push", LINE_AUTH)[0] == 200
+    counts = totals(sink)
+    assert (counts["recipients"], counts["repeated_recipients"]) == (503, 2)
+    assert [(line["status"], line.get("recipients")) for line in sink.records()] == [
+        (200, 500), (409, None), (400, None), (500, None), (200, 2), (200, 1)]
+
+
 def test_line_has_a_monthly_limit(bunshin):
     sink = bunshin.sink("--as", "line", "--quota", "2")
     answers = [ask(sink, line_push(), "/v2/bot/message/push", LINE_AUTH) for _ in range(3)]
@@ -107,7 +147,7 @@ def test_the_limit_is_a_rate_in_any_second(bunshin):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (("--as", "pigeon"), 'there is no "pigeon"; expected apns, fcm, line'),
+    (("--as", "pigeon"), 'there is no "pigeon"; expected apns, fcm, lambda, line'),
     (("--rate", "1/s"), "--rate: only with --as"),
     (("--quota", "1"), "--quota: only with --as"),
     (("--as", "fcm", "--quota", "1"), "--quota: fcm has none"),
@@ -135,14 +175,17 @@ class Stage:
         self.failures = self.sqs.create_queue("failures")
         self.environment = {"SINK_URL": self.sink.url, "FAILURE_URL": self.failures,
                             "LEDGER": str(bunshin.directory / "ledger"), **environment}
+        if preset == "fcm":
+            self.environment["FCM_ACCOUNT"] = str(
+                write_account(bunshin.directory, self.sink.url + "/token"))
         text = (DESTINATIONS / f"{preset}.yaml").read_text()
         self.config = bunshin.write_config(
             text + "\nworkers: 1\nadmin: {listen: null}\nlog: {format: json}\n"
             f"outcomes: {{path: {bunshin.directory}/outcomes}}\n"
             "retry: {base: 100ms, cap: 1s}\n")
 
-    def deliver(self, bodies):
-        """Sends them and runs until the queue is empty; what became of each, in their order."""
+    def run(self, bodies):
+        """Sends them and runs until the queue is empty: (their keys, the last outcome by key)."""
         keys = [str(uuid.uuid5(uuid.NAMESPACE_URL, str(index))) for index in range(len(bodies))]
         for key, body in zip(keys, bodies):
             self.sqs.send(self.url, [json.dumps(body)], {"IdempotencyKey": key})
@@ -156,8 +199,21 @@ class Stage:
                 if line.get("outcome") not in (None, "retrying"):
                     assert line["key"] not in found, line
                     found[line["key"]] = line
+        return keys, found
+
+    def deliver(self, bodies):
+        """What became of each, in their order."""
+        keys, found = self.run(bodies)
         assert set(found) == set(keys)
         return [found[key] for key in keys]
+
+    def deliver_to(self, bodies):
+        """What became of each recipient of messages that have several."""
+        keys, found = self.run(bodies)
+        of = {str(uuid.uuid5(uuid.UUID(key), to)): to for key, body in zip(keys, bodies)
+              for to in body["to"]}
+        assert set(found) == set(of)
+        return {of[key]: line for key, line in found.items()}
 
     def failed_bodies(self):
         """What was copied to the failure queue."""
@@ -174,10 +230,9 @@ TELEGRAM_TOKEN = {"TELEGRAM_TOKEN": "123456:" + "A" * 35}
 TWILIO = {"TWILIO_ACCOUNT": "AC" + "0" * 32, "TWILIO_FROM": "%2B815012345678",
           "TWILIO_BASIC": "c2lkOnNlY3JldA=="}
 SLACK = {"SLACK_TOKEN": "xoxb-1", "SLACK_RATE": "100/s"}
-FCM = {"FCM_PROJECT": "project", "FCM_TOKEN": "token", "RETRY_BASE": "100ms"}
+FCM = {"FCM_PROJECT": "project", "RETRY_BASE": "100ms"}
 PRESETS = {
     "line-push": ("line", LINE_TOKEN, lambda to: {"to": to, "text": "おはよう \"1\""}),
-    "line-multicast": ("line", LINE_TOKEN, lambda to: {"to": to, "text": "おはよう"}),
     "telegram": ("telegram", TELEGRAM_TOKEN, lambda to: {"chat_id": to, "text": "a\nb"}),
     "twilio": ("twilio", TWILIO, lambda to: {"to": to, "text": "a&b=c +1 %"}),
     "slack": ("slack", SLACK, lambda to: {"channel": to, "text": "hello"}),
@@ -190,11 +245,6 @@ RECIPIENTS = [
     ("line-push", "nobody", "failed", 400, 1),
     ("line-push", line_id(3, "dead0429"), "accepted", 200, 2),
     ("line-push", line_id(4, "dead0500"), "accepted", 200, 2),
-    ("line-multicast", [line_id(n) for n in range(500)], "accepted", 200, 1),
-    ("line-multicast", [line_id(1), line_id(2, "dead0400")], "failed", 400, 1),
-    ("line-multicast", [line_id(n) for n in range(501)], "failed", 400, 1),
-    ("line-multicast", [line_id(1), line_id(3, "dead0429")], "accepted", 200, 2),
-    ("line-multicast", [line_id(1), line_id(4, "dead0500")], "accepted", 200, 2),
     ("telegram", 12345, "accepted", 200, 1),
     ("telegram", "@channel", "accepted", 200, 1),
     ("telegram", 9990400001, "failed", 400, 1),
@@ -253,12 +303,48 @@ def test_what_becomes_of_each_recipient(bunshin, preset):
     assert counts["throttled"] == counts["conflicts"] == 0
 
 
+def multicast(bunshin):
+    return Stage(bunshin, "line-multicast", "line", LINE_TOKEN, "--rate", "none")
+
+
+def test_a_multicast_with_bad_ids_is_split_until_they_are_alone(bunshin):
+    """And one that is too long is several, each with a key of its own."""
+    good, bad = [line_id(n) for n in range(1, 901)], [line_id(901, "dead0400"), "nobody"]
+    stage = multicast(bunshin)
+    lists = [good[:501], good[501:550] + bad[:1], bad[1:] + good[550:]]
+    found = stage.deliver_to([{"to": to, "text": "おはよう"} for to in lists])
+    assert {to: line["outcome"] for to, line in found.items()} == {
+        **dict.fromkeys(good, "accepted"), **dict.fromkeys(bad, "failed")}
+    assert {found[to]["status"] for to in bad} == {400}
+    assert sorted(to for body in stage.failed_bodies() for to in body["to"]) == sorted(bad)
+    counts = totals(stage.sink)
+    assert (counts["recipients"], counts["conflicts"], counts["duplicates"]) == (900, 0, 0)
+    accepted = [record for record in stage.sink.records() if record["status"] == 200]
+    assert sorted(to for record in accepted for to in json.loads(record["body"])["to"]) == sorted(good)
+    headers = [record["headers"]["X-Line-Retry-Key"] for record in stage.sink.records()]
+    assert len(headers) == len(set(headers))
+
+
+@pytest.mark.parametrize("mark", ["dead0429", "dead0500"])
+def test_a_multicast_is_tried_again_as_a_whole(bunshin, mark):
+    stage = multicast(bunshin)
+    found = stage.deliver_to([{"to": [line_id(1), line_id(2, mark)], "text": "おはよう"}])
+    assert [(line["outcome"], line["attempts"]) for line in found.values()] == 2 * [("accepted", 2)]
+    first, second = stage.sink.records()
+    assert (first["status"], second["status"]) == (int(mark[4:]), 200)
+    key = "X-Line-Retry-Key"
+    assert first["headers"][key] == second["headers"][key] and first["body"] == second["body"]
+
+
 def test_a_monthly_quota_stops_with_words_that_say_so(bunshin):
     stage = Stage(bunshin, "line-push", "line", LINE_TOKEN, "--quota", "3")
-    stage.config.write_text(stage.config.read_text().replace("{listen: null}",
-                                                             '{listen: "127.0.0.1:0"}'))
+    results = stage.sqs.create_queue("results")
+    stage.config.write_text(stage.config.read_text()
+                            .replace("{listen: null}", '{listen: "127.0.0.1:0"}')
+                            .replace("queue:\n", f"queue:\n  results_url: {results}\n"))
     body = PRESETS["line-push"][2]
-    stage.sqs.send(stage.url, [json.dumps(body(line_id(n))) for n in range(10)])
+    stage.sqs.send(stage.url, [json.dumps(body(line_id(n))) for n in range(10)],
+                   {"Campaign": "morning"})
     worker = bunshin.start("run", "-c", stage.config, "--queue-url", stage.url,
                            env=stage.environment)
     [line] = wait_for(lambda: [line for line in worker.log()
@@ -268,9 +354,36 @@ def test_a_monthly_quota_stops_with_words_that_say_so(bunshin):
     assert "breaker open: line (its quota is used up)" in wait_for(
         lambda: (lambda answer: answer[2] if "breaker" in answer[2] else None)(
             worker.admin("/readyz")), "the destination in /readyz")
+
+    def watched(*form):
+        return bunshin.run("campaign", "watch", "morning", "--results-url", results, "--once", *form)
+
+    wait_for(lambda: json.loads(watched("--json").out)["limit"] == "quota", "what watch says")
+    assert "the provider's quota is used up" in watched().out
     assert worker.terminate() == 0
     assert sum(stage.sqs.counts(stage.url)) == 7
     assert totals(stage.sink)["recipients"] == 3
+
+
+def test_a_wait_that_stands_in_the_answers_body(bunshin):
+    """Telegram's: no Retry-After, but parameters.retry_after. A broken one is a usual back-off."""
+    answers = [(429, '{"ok":false,"parameters":{"retry_after":7}}'),
+               (429, '{"ok":false,"parameters":{"retry_after":"soon"}}'),
+               (429, '{"ok":false,"parameters":{"retry_after":0.5}}'), (200, '{"ok":true}')]
+    with FakeServer(Scripted(answers)) as provider:
+        sqs = bunshin.queue().sqs()
+        url = sqs.create_queue("morning", VisibilityTimeout=10)
+        sqs.send(url, ["one"])
+        config = bunshin.config(url, provider.url, destination={
+            "retry_after_path": "parameters.retry_after", "adaptive": False,
+            "retry": {"base": "100ms", "cap": "1s"}}, log={"format": "json"})
+        done = bunshin.run("run", "-c", config, "--exit-when-empty")
+    assert done.exit == 0, done
+    waits = [line["retry_in_ms"] for line in map(json.loads, done.err.splitlines())
+             if line.get("event") == "retrying" and line.get("status") == 429]
+    assert len(waits) == 3, done.err
+    # Jitter is added to what was asked for, never taken off it.
+    assert waits[0] >= 7000 and waits[1] <= 1000 and 500 <= waits[2] < 7000, waits
 
 
 def test_what_may_have_been_sent_is_not_sent_again(bunshin):
@@ -372,6 +485,49 @@ def test_twilio_answers(bunshin):
     assert send(good) == (429, 20429)
 
 
+def test_fcm_gives_tokens(bunshin):
+    """As the endpoint of a service account; nothing of it is counted or written down."""
+    sink = bunshin.sink("--as", "fcm")
+    form = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion="
+    type_ = {"Content-Type": "application/x-www-form-urlencoded"}
+    status, body, _ = played(ask(sink, form + "a.b-_.c", "/token", type_))
+    assert status == 200 and body["token_type"] == "Bearer" and body["expires_in"] == 3599
+    assert body["access_token"].startswith("ya29.")
+    for bad in ("", "a.b.c", form, form + "a.b", form + "a..c", form + "a.b.", form + "a.b.c.d",
+                form + "a.b.c&x", form + "a.b.c\0"):
+        status, body, _ = played(ask(sink, bad, "/token", type_))
+        assert (status, body["error"]) == (400, "invalid_grant"), bad
+    assert ask(sink, None, "/token", {}, method="GET")[0] == 400
+    counts = totals(sink)
+    assert counts["accepted"] == counts["failed"] == counts["recipients"] == 0
+    assert sink.records() == []
+
+
+def test_fcm_by_a_service_account(bunshin):
+    """The preset: one token for all messages, and what `check --probe` says of it."""
+    stage = Stage(bunshin, "fcm", "fcm", FCM)
+    found = stage.deliver([PRESETS["fcm"][2](f"token:{n}") for n in range(20)])
+    assert [line["outcome"] for line in found] == ["accepted"] * 20
+    assert len({record["headers"]["Authorization"] for record in stage.sink.records()}) == 1
+
+    def probe():
+        return bunshin.run("check", "-c", stage.config, "--queue-url", stage.url, "--probe",
+                           "--json", env=stage.environment)
+
+    said = json.loads(probe().out)
+    assert said["destinations"] == [{"name": "fcm", "auth": "google", "signs": True}], said
+    stage.environment["LEDGER"] = str(bunshin.directory / "another")
+    write_account(bunshin.directory, stage.sink.url + "/nothing")
+    done = probe()
+    said = json.loads(done.out)
+    assert done.exit == 75 and said["destinations"][0]["signs"] is False
+    assert any(error.startswith("fcm: auth.type google: no token to send with: ")
+               for error in said["errors"]), said
+    write_account(bunshin.directory, "http://127.0.0.1:1/token")
+    done = probe()
+    assert done.exit == 75 and json.loads(done.out)["destinations"][0]["signs"] is False, done
+
+
 def test_fcm_answers(bunshin):
     sink = bunshin.sink("--as", "fcm", "--rate", "3/m")
     path, auth = "/v1/projects/p/messages:send", {"Authorization": "Bearer t", **JSON}
@@ -380,7 +536,9 @@ def test_fcm_answers(bunshin):
         status, body, headers = played(ask(sink, json.dumps({"message": message}), path, headers))
         return status, body, headers
 
-    assert send({"token": "t"}, path="/v1/projects//messages:send")[0] == 404
+    for project in ("", "a b", "%ff", "%22"):
+        assert send({"token": "t"}, path=f"/v1/projects/{project}/messages:send".replace(
+            " ", "%20"))[0] == 404
     status, body, _ = send({"token": "t"}, headers=JSON)
     assert (status, body["error"]["status"]) == (401, "UNAUTHENTICATED")
     status, body, _ = send({"token": "t"})
@@ -400,7 +558,7 @@ def test_apns_answers(bunshin):
     device = "/3/device/" + "0123456789abcdef" * 4
 
     def send(path=device, headers=jwt, body='{"aps":{}}', method="POST"):
-        status, _, text = ask(sink, body, path, headers, method)
+        status, _, text = ask_http2(sink, body, path, headers, method)
         return status, json.loads(text).get("reason") if text else None
 
     assert send("/3/elsewhere") == (404, "BadPath")
@@ -416,7 +574,7 @@ def test_apns_answers(bunshin):
     assert send("/3/device/1234") == (400, "BadDeviceToken")
     assert send("/3/device/dead0400" + "0" * 56) == (400, "BadDeviceToken")
     key = "123E4567-e89b-12d3-a456-426614174000"
-    status, headers, text = ask(sink, "{}", "/3/device/dead0410" + "0" * 56,
+    status, headers, text = ask_http2(sink, "{}", "/3/device/dead0410" + "0" * 56,
                                 {**jwt, "apns-id": key})
     assert (status, headers["apns-id"]) == (410, key)
     assert json.loads(text)["reason"] == "Unregistered" and json.loads(text)["timestamp"] > 10**12
@@ -446,7 +604,8 @@ def test_slack_answers(bunshin):
 
 
 WEBHOOK = {"WEBHOOK_URL": "https://example.org/hooks",
-           "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+           "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+           "WEBHOOK_HOST": "*.customers.example.com"}
 
 
 def apns_key(directory):
@@ -460,7 +619,9 @@ def apns_key(directory):
 @pytest.mark.parametrize("path", sorted(DESTINATIONS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_file_is_a_configuration(bunshin, path):
     environment = {**LINE_TOKEN, **TELEGRAM_TOKEN, **TWILIO, **SLACK, **FCM, "QUEUE_NAME": "jobs",
-                   "LEDGER": str(bunshin.directory / "ledger"), **WEBHOOK,
-                   **apns_key(bunshin.directory)}
+                   "LAMBDA_URL": "https://a.lambda-url.eu-west-1.on.aws/",
+                   "WEBHOOK_HOST": "*.example.com", "LEDGER": str(bunshin.directory / "ledger"),
+                   **WEBHOOK, **apns_key(bunshin.directory),
+                   "FCM_ACCOUNT": write_account(bunshin.directory, "https://t.example.com/token")}
     result = bunshin.run("check", "-c", path, env=environment)
     assert result.exit == 0, result

@@ -302,6 +302,21 @@ def test_google_refuses_the_account(bunshin):
         assert google.seen() == {f"Bearer {google.endpoint.given[0]}"}
 
 
+def test_google_refuses_the_account_that_is_probed(bunshin):
+    with google_world(bunshin) as google:
+        google.server.fail("token", status=400, code="invalid_grant")
+        config = google.config()
+        done = bunshin.run("check", "-c", config, "--probe")
+        assert done.exit == 1, done
+        assert "destination        sink: google does NOT sign" in done.out
+        assert "sink: auth.type google: no token to send with: " in done.err
+        assert "HTTP 400, invalid_grant: as the test wants it" in done.err
+        google.server.heal()
+        done = bunshin.run("check", "-c", config, "--probe")
+        assert done.exit == 0 and "destination        sink: google signs" in done.out, done
+        google.assert_no_token_printed()
+
+
 def test_google_account_that_is_none(bunshin):
     path = bunshin.directory / "account.json"
     path.write_text('{"type": "authorized_user"}')

@@ -19,6 +19,7 @@ LIBRARIES = (
     "libexpat1",
     "libmicrohttpd12",
     "libncursesw6",
+    "libnghttp2-14",
     "libsqlite3-0",
     "libssl3",
     "libsystemd0",

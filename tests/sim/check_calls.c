@@ -8,8 +8,11 @@
 
 #define SEND_MAX_BYTES ((size_t)1024 * 1024) /* of one send (SQS quota) */
 
-/* Receives are for slots that are free, or will be when the answer comes; what waits for a
- * destination is little more than it can take. */
+/*
+ * Receives are for slots that are free, or will be when the answer comes. What waits for a
+ * destination is little more than its slots, and what they take meanwhile, at most as many: by the
+ * latencies of now, or of when it last was no more than that.
+ */
 static void check_room(struct worker *worker, unsigned asked)
 {
 	const struct delivery *delivery = worker->delivery;
@@ -21,9 +24,12 @@ static void check_room(struct worker *worker, unsigned asked)
 		uint64_t answer_us = delivery->latency.mean_us + delivery->latency.deviation_us;
 		size_t soon = lane->trip_us ? most * answer_us / lane->trip_us : 0;
 
-		slots += most + (soon < most ? soon : most) + 9;
-		most += (soon < most ? soon : most) + QUEUE_BATCH_MAX;
-		if (lane->waiting_count > most + 2 * QUEUE_BATCH_MAX)
+		soon = soon < most ? soon : most;
+		slots += most + soon + 9;
+		most += 3 * QUEUE_BATCH_MAX;
+		if (lane->waiting_count <= most + soon)
+			worker->soon[i] = soon;
+		else if (lane->waiting_count > most + worker->soon[i])
 			invariant_broken(worker->sim, INV_BOUNDS, NULL,
 				"worker %u has %zu messages waiting for destination %zu",
 				worker->index, lane->waiting_count, i);

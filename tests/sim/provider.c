@@ -359,7 +359,7 @@ static struct target_attempt *attempt_get(struct provider *provider)
 	return attempt;
 }
 
-static int start(void *impl, const struct queue_message *message, target_done *done, void *arg,
+static int start(void *impl, const struct target_request *request, target_done *done, void *arg,
 	struct target_attempt **ret_attempt)
 {
 	struct provider_end *end = impl;
@@ -370,7 +370,7 @@ static int start(void *impl, const struct queue_message *message, target_done *d
 	struct receipt *receipt;
 
 	worker_point(worker, OP_START, false);
-	receipt = invariant_start(worker, provider->index, message);
+	receipt = invariant_start(worker, provider->index, request->messages[0]);
 	if (fault_happens(&sim->faults, START_FAILS,
 		    chance_key(worker->index, ++worker->calls_ever[OP_START], 0, 3))) {
 		sim_trace(sim, TRACE_NOT_STARTED, worker->index, receipt->mail->index,

@@ -122,7 +122,8 @@ struct worker {
 	size_t calls_out;
 	unsigned asked_out; /* messages that receives under way may bring */
 	unsigned out[PLAN_DESTINATIONS_MAX];
-	struct list inbox;    /* answers */
+	size_t soon[PLAN_DESTINATIONS_MAX]; /* see check_room() */
+	struct list inbox;		    /* answers */
 	struct list receipts; /* held: arrived, and neither delete nor return wanted yet */
 	struct telling telling;
 	struct asked asked; /* by the operator, as it was told */

@@ -57,6 +57,13 @@ bool auth_is_waiting(const struct auth *auth)
 	return false;
 }
 
+int auth_failure(const struct auth *auth, size_t index)
+{
+	const struct auth_waiter *waiter = auth->signers[index].waiter;
+
+	return waiter ? waiter->err : 0;
+}
+
 void auth_observe(struct auth *auth, void (*ended)(void *arg), void *arg)
 {
 	for (size_t i = 0; i < auth->count; i++) {

@@ -44,6 +44,8 @@ void auth_free(struct auth *auth);
  * fails. It ends by itself, within half a minute.
  */
 bool auth_is_waiting(const struct auth *auth);
+/* Why the last token that was asked for did not come; 0: it did, or none was asked for. */
+int auth_failure(const struct auth *auth, size_t index);
 /* `ended` is called, from the loop, whenever one of them has ended. One observer. */
 void auth_observe(struct auth *auth, void (*ended)(void *arg), void *arg);
 

@@ -22,6 +22,8 @@
 /* While another asks for the first one; for the next one. */
 #define POLL_FIRST_US 50000
 #define POLL_US 1000000
+/* How old a token is, at least, that is renewed because it was refused. */
+#define REFUSED_AGE_MS INT64_C(300000)
 #define ANSWER_MAX_BYTES ((size_t)64 << 10)
 #define REASON_MAX_BYTES 2048
 
@@ -106,6 +108,7 @@ static void failed(struct google_signer *signer, int err)
 		delay_ms = again.base_ms;
 	token_unclaim(signer->slot, signer->claim);
 	signer->claim = 0;
+	signer->waiter.err = err;
 	log_warn(look(signer) ? "a token cannot be renewed; the one that is there serves on"
 			      : "no token for a destination: nothing can be sent to it",
 		LOG_STR("destination", signer->destination->name), LOG_ERR(err),
@@ -119,6 +122,7 @@ static void succeeded(struct google_signer *signer, const struct token *token)
 	token_publish(signer->slot, signer->identity, signer->claim, token);
 	signer->claim = 0;
 	signer->failures = 0;
+	signer->waiter.err = 0;
 	buf_clear(&signer->reason);
 	look(signer);
 	wake_for_renewal(signer);
@@ -241,6 +245,23 @@ static int sign(void *impl, const struct http_signer_request *request, http_sign
 	return ERR_NO_CREDENTIALS;
 }
 
+/*
+ * A token may be withdrawn before it ends. The next is asked for at once, but not where this one
+ * has just been got: then it is not the token that is refused.
+ */
+static void refused(void *impl, int64_t started_epoch_ms)
+{
+	struct google_signer *signer = impl;
+
+	/* While renewals fail, the next is at its time. */
+	if (signer->exchange || signer->failures > 0 || !look(signer) ||
+		started_epoch_ms < signer->token.made_epoch_ms ||
+		now_ms(signer) - signer->token.made_epoch_ms < REFUSED_AGE_MS)
+		return;
+	signer->renew_epoch_ms = now_ms(signer);
+	wake_after(signer, 0);
+}
+
 static void google_free(void *impl)
 {
 	struct google_signer *signer = impl;
@@ -270,7 +291,7 @@ static int open_client(struct google_signer *signer, uv_loop_t *loop)
 int auth_google_new(const struct auth_options *options,
 	const struct config_destination *destination, struct auth_signer *ret, struct buf *error)
 {
-	static const struct http_signer_ops ops = {.sign = sign};
+	static const struct http_signer_ops ops = {.sign = sign, .refused = refused};
 	struct google_signer *signer;
 	int err;
 

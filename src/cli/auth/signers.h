@@ -9,6 +9,7 @@
 /* Of a signer that cannot sign until somebody has answered. */
 struct auth_waiter {
 	bool waiting; /* for the first token, or the first failure */
+	int err;      /* of the last that was asked for; 0: it came, or none has been */
 	void (*ended)(void *arg);
 	void *arg;
 };

@@ -30,7 +30,7 @@ static int sign_standard(void *impl, const struct http_signer_request *request,
 	http_signer_add *add, void *arg, struct buf *reason)
 {
 	struct webhook_signer *signer = impl;
-	const char *id = request->message->idempotency_key;
+	const char *id = request->idempotency_key;
 	int err;
 
 	buf_clear(&signer->signature);

@@ -169,9 +169,14 @@ static int read_list(struct pass *pass)
 	struct messages *messages = NULL;
 	int err = campaign_plan_pass(plan, &recipients, &messages);
 
+	if (plan->preflight.fleet.batch_field[0])
+		pass->rules.batch_max = plan->preflight.fleet.batch_max;
+	if (!err)
+		err = campaign_plan_packer(plan, &pass->rules.packer);
 	if (!err)
 		err = campaign_check(
 			messages, recipients, &pass->rules, take_reject, pass, &plan->check);
+	packer_free(pass->rules.packer);
 	messages_free(messages);
 	recipients_free(recipients);
 	if (!err && pass->rejects)

@@ -41,6 +41,10 @@ static void fill(struct campaign_fleet *fleet, const struct config *config,
 	if (destination->rate.count > 0)
 		fleet->per_s =
 			(double)destination->rate.count * 1000 / (double)destination->rate.per_ms;
+	fleet->batch_max = (uint64_t)destination->batch.max;
+	if (destination->batch.max > 1 && destination->batch.format == CONFIG_BATCH_LIST)
+		snprintf(fleet->batch_field, sizeof(fleet->batch_field), "%s",
+			destination->batch.field);
 	if (workers == 0) {
 		workers = sysconf(_SC_NPROCESSORS_ONLN);
 		fleet->cores_guessed = true;

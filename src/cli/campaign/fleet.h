@@ -15,7 +15,9 @@ struct campaign_fleet {
 	double per_s; /* its `rate`, of all hosts together (fleet_hosts divides it); 0: no limit */
 	/* Requests that all workers of all hosts can have in flight to it; 0: not known. */
 	uint64_t slots;
-	bool cores_guessed; /* workers: auto, taken as the cores of this machine */
+	uint64_t batch_max;   /* recipients, or messages, of one request; 0: not known */
+	char batch_field[65]; /* "": it takes no lists of recipients; a longer name is cut */
+	bool cores_guessed;   /* workers: auto, taken as the cores of this machine */
 };
 
 /*

@@ -36,6 +36,7 @@ int campaign_plan_pass(struct campaign_plan *plan, struct recipients **ret_recip
 		.key = key_of(plan),
 		.key_column = plan->key_column,
 		.group_column = plan->group_column,
+		.pack_field = plan->pack_field,
 		.fifo = plan->queue_url && sqs_queue_url_is_fifo(plan->queue_url),
 		.skip = is_left_out,
 		.skip_arg = plan,
@@ -44,6 +45,11 @@ int campaign_plan_pass(struct campaign_plan *plan, struct recipients **ret_recip
 
 	memcpy(options.key_space, plan->key_space, sizeof(options.key_space));
 	return rc < 0 ? rc : messages_new(*ret_recipients, &options, ret_messages);
+}
+
+int campaign_plan_packer(const struct campaign_plan *plan, struct packer **ret_packer)
+{
+	return plan->pack > 0 ? packer_new((unsigned)plan->pack, ret_packer) : 0;
 }
 
 int campaign_plan_directory(const struct campaign_plan *plan, struct buf *path)

@@ -77,13 +77,24 @@ static double push_rate(const struct campaign_plan *plan, int64_t now_epoch_ms)
 	return seconds > 0 ? (double)plan->check.valid / seconds : 0;
 }
 
+/* Of the workers to the provider, when everything that can be gathered is. */
+static uint64_t count_attempts(const struct campaign_plan *plan)
+{
+	uint64_t most = plan->preflight.fleet.batch_max;
+
+	if (plan->pack > 0 || most <= 1)
+		return plan->check.attempts;
+	return (plan->check.messages + most - 1) / most;
+}
+
 static void forecast(struct preflight_facts *facts)
 {
 	const struct campaign_plan *plan = facts->plan;
 	const struct campaign_preflight *options = &plan->preflight;
 	bool fifo = plan->queue_url && sqs_queue_url_is_fifo(plan->queue_url);
 	const struct forecast_price_input price = {
-		.messages = plan->check.valid,
+		.recipients = plan->check.valid,
+		.messages = plan->check.messages,
 		.requests = plan->check.requests,
 		.chunks = plan->check.chunks,
 		.sqs_price = options->sqs_price >= 0 ? options->sqs_price
@@ -93,7 +104,8 @@ static void forecast(struct preflight_facts *facts)
 	};
 
 	facts->input = (struct forecast_input){
-		.messages = plan->check.valid,
+		.recipients = plan->check.valid,
+		.attempts = count_attempts(plan),
 		.begin = campaign_when_begin(&plan->when, facts->now_epoch_ms),
 		.deadline = plan->when.deadline,
 		.destination_per_s = options->fleet.per_s,
@@ -141,7 +153,7 @@ static int ask_queue(struct preflight_facts *facts, struct buf *error)
 
 static int take_samples(struct campaign_plan *plan, struct preflight_facts *facts)
 {
-	return campaign_samples_take(plan, plan->check.valid, facts->samples, &facts->sample_count);
+	return campaign_samples_take(plan, facts->samples, &facts->sample_count);
 }
 
 /* the three ways to show them */
@@ -186,11 +198,12 @@ static int dry_run(struct campaign_plan *plan, struct preflight_facts *facts, st
 static bool ask_person(int terminal, const struct campaign_plan *plan)
 {
 	char number[24], question[MESSAGES_NAME_MAX + 100];
+	const char *what = plan->pack > 0 ? "the number of recipients" : "the number of messages";
 	const char *word = plan->name ? plan->name : number;
 
 	snprintf(number, sizeof(number), "%" PRIu64, plan->check.valid);
 	snprintf(question, sizeof(question), "Type %s (%s) to send it: ", word,
-		plan->name ? "the campaign's name" : "the number of messages");
+		plan->name ? "the campaign's name" : what);
 	if (campaign_confirm(terminal, question, word))
 		return true;
 	cli_error(COMMAND, "not confirmed; nothing was sent");

@@ -47,6 +47,17 @@ static void append_begin(const struct preflight_facts *facts, struct buf *out)
 			schedule_format_time(first, text));
 }
 
+/* Where a request is for several. */
+static void append_recipients_of_one(const struct preflight_facts *facts, struct buf *out)
+{
+	uint64_t attempts = facts->input.attempts, recipients = facts->input.recipients;
+
+	if (attempts == 0 || attempts == recipients)
+		return;
+	buf_appendf(out, ", %s%.4g recipients a request", facts->plan->pack > 0 ? "" : "up to ",
+		(double)recipients / (double)attempts);
+}
+
 /* What the rate of the forecast is. */
 static void append_source(const struct preflight_facts *facts, struct buf *out)
 {
@@ -58,6 +69,7 @@ static void append_source(const struct preflight_facts *facts, struct buf *out)
 		break;
 	case FORECAST_DESTINATION:
 		buf_appendf(out, "rate of destination %s", fleet->destination);
+		append_recipients_of_one(facts, out);
 		break;
 	case FORECAST_QUEUE:
 		buf_append_string(out, "the queue's tag bunshin:rate");
@@ -67,6 +79,7 @@ static void append_source(const struct preflight_facts *facts, struct buf *out)
 		buf_appendf(out, " requests in flight%s at %" PRId64 " ms each",
 			fleet->cores_guessed ? " (workers: auto, by this machine's cores)" : "",
 			facts->input.latency_ms);
+		append_recipients_of_one(facts, out);
 		break;
 	case FORECAST_UNKNOWN:
 	default:
@@ -98,7 +111,7 @@ static void append_sqs(const struct preflight_facts *facts, struct buf *out)
 
 static void append_provider(const struct preflight_facts *facts, struct buf *out)
 {
-	forecast_append_count(out, facts->input.messages);
+	forecast_append_count(out, facts->input.recipients);
 	buf_appendf(out, " x %s: ", facts->plan->preflight.price_text);
 	forecast_append_money(out, facts->price.provider, facts->plan->preflight.currency);
 }
@@ -125,6 +138,36 @@ static bool is_on_the_hour(const struct preflight_facts *facts)
 	return facts->plan->when.at_text && forecast_is_on_the_hour(facts->input.begin);
 }
 
+/* Less than two recipients a message on average, and there could be more. */
+static bool is_hardly_packed(const struct campaign_plan *plan)
+{
+	return plan->pack > 1 && plan->check.messages > 1 &&
+	       plan->check.valid < 2 * plan->check.messages;
+}
+
+/* The workers' destination would not take the packs apart. */
+static void append_batch_note(const struct campaign_plan *plan, bool colour, struct buf *out)
+{
+	const struct campaign_fleet *fleet = &plan->preflight.fleet;
+
+	if (plan->pack == 0 || !plan->preflight.config_path ||
+		strncmp(plan->pack_field, fleet->batch_field, sizeof(fleet->batch_field) - 1) == 0)
+		return;
+	append_label(out, "note");
+	if (fleet->batch_field[0])
+		buf_appendf(out,
+			"%sdestination %s has the recipients in \"%s\", the packs have "
+			"them in \"%s\"",
+			colour ? RED : "", fleet->destination, fleet->batch_field,
+			plan->pack_field);
+	else
+		buf_appendf(out,
+			"%sdestination %s has no `batch` for lists of recipients: a pack "
+			"is one request with one outcome",
+			colour ? RED : "", fleet->destination);
+	buf_appendf(out, "%s\n", colour ? PLAIN : "");
+}
+
 static void append_notes(const struct preflight_facts *facts, bool colour, struct buf *out)
 {
 	size_t before = out->len;
@@ -136,6 +179,12 @@ static void append_notes(const struct preflight_facts *facts, bool colour, struc
 		buf_appendf(out, "%s\n", colour ? PLAIN : "");
 	else
 		buf_truncate(out, before);
+	append_batch_note(facts->plan, colour, out);
+	if (is_hardly_packed(facts->plan)) {
+		append_label(out, "note");
+		buf_append_string(out, "few rows have the same content, so few are packed; with "
+				       "--template you choose what a message holds\n");
+	}
 	if (!is_on_the_hour(facts))
 		return;
 	append_label(out, "note");
@@ -151,6 +200,8 @@ static void append_samples(const struct preflight_facts *facts, struct buf *out)
 		buf_appendf(out, "%s message, row %" PRIu64 ", line %" PRIu64,
 			campaign_sample_name(i, facts->sample_count), sample->place.row,
 			sample->place.line);
+		if (sample->recipients > 1)
+			buf_appendf(out, " and %zu more", sample->recipients - 1);
 		campaign_sample_append_key(sample, out);
 		buf_append_string(out, ":\n");
 		campaign_sample_append(sample, out);
@@ -168,6 +219,18 @@ static void append_left_out(const struct campaign_plan *plan, struct buf *out)
 	buf_append_char(out, '\n');
 }
 
+/* "in 4,000 messages, up to 500 recipients each, which take 4,000 requests" */
+static void append_packs(const struct campaign_plan *plan, struct buf *out)
+{
+	buf_append_string(out, "in ");
+	forecast_append_count(out, plan->check.messages);
+	buf_appendf(out, " message%s, up to ", plan->check.messages == 1 ? "" : "s");
+	forecast_append_count(out, (uint64_t)plan->pack);
+	buf_append_string(out, " recipients each; to the provider ");
+	forecast_append_count(out, plan->check.attempts);
+	buf_appendf(out, " request%s", plan->check.attempts == 1 ? "" : "s");
+}
+
 void preflight_append(const struct preflight_facts *facts, bool colour, struct buf *out)
 {
 	const struct campaign_plan *plan = facts->plan;
@@ -178,6 +241,11 @@ void preflight_append(const struct preflight_facts *facts, bool colour, struct b
 	append_count_line(out, "recipients", plan->check.rows);
 	append_left_out(plan, out);
 	append_count_line(out, "to send", plan->check.valid);
+	if (plan->pack > 0) {
+		append_label(out, "packed");
+		append_packs(plan, out);
+		buf_append_char(out, '\n');
+	}
 	append_label(out, "begins");
 	append_begin(facts, out);
 	buf_append_char(out, '\n');
@@ -215,7 +283,12 @@ void preflight_append_brief(const struct preflight_facts *facts, struct buf *out
 	forecast_append_count(out, campaign_check_left_out(&plan->check));
 	buf_append_string(out, " left out, ");
 	forecast_append_count(out, plan->check.valid);
-	buf_append_string(out, " to send; begins ");
+	buf_append_string(out, " to send");
+	if (plan->pack > 0) {
+		buf_append_char(out, ' ');
+		append_packs(plan, out);
+	}
+	buf_append_string(out, "; begins ");
 	append_begin(facts, out);
 	if (facts->forecast.limit != FORECAST_UNKNOWN || facts->input.deadline.epoch_ms != 0) {
 		buf_append_string(out, "\nbunshin " CAMPAIGN_COMMAND ": delivery: ");
@@ -297,6 +370,8 @@ static void append_json_samples(const struct preflight_facts *facts, struct buf 
 
 		buf_appendf(out, "%s{\"row\":%" PRIu64 ",\"line\":%" PRIu64 ",\"bytes\":%zu",
 			i > 0 ? "," : "", sample->place.row, sample->place.line, sample->bytes);
+		if (facts->plan->pack > 0)
+			buf_appendf(out, ",\"recipients\":%zu", sample->recipients);
 		figures_append_json(out, "key", sample->key_bytes > 0 ? sample->key : NULL);
 		figures_append_json(out, "body", sample->body);
 		buf_append_char(out, '}');
@@ -311,8 +386,10 @@ void preflight_append_json(const struct preflight_facts *facts, struct buf *out)
 
 	buf_appendf(out,
 		"{\"dry_run\":true,\"recipients\":%" PRIu64 ",\"valid\":%" PRIu64
-		",\"skipped\":%" PRIu64 ",\"sqs_requests\":%" PRIu64,
-		check->rows, check->valid, campaign_check_left_out(check), check->requests);
+		",\"skipped\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"requests\":%" PRIu64
+		",\"sqs_requests\":%" PRIu64,
+		check->rows, check->valid, campaign_check_left_out(check), check->messages,
+		check->attempts, check->requests);
 	buf_append_string(out, ",\"rejected\":");
 	campaign_plan_append_rejects_json(plan, out);
 	figures_append_json(out, "name", plan->name);

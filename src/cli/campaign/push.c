@@ -28,6 +28,7 @@ struct send {
 	struct sqs_queue *queue;
 	struct recipients *recipients; /* the second pass over the list */
 	struct messages *messages;
+	struct packer *packer; /* NULL: a row is a message */
 	struct producer *producer;
 	struct campaign_keeper keeper;
 	struct progress progress;
@@ -38,6 +39,7 @@ struct send {
 	uint64_t refused;     /* of the failed ones, for good */
 	uint64_t first_failed_line, last_failed_line;
 	uint64_t told; /* failures that have been shown, each with its line */
+	uint64_t told_messages;
 	bool finished;
 	int err; /* what ended it early */
 	char reason[2048];
@@ -101,7 +103,8 @@ static int next_message(void *arg, struct campaign_message *ret_message, struct 
 {
 	struct send *send = arg;
 	struct campaign_plan *plan = send->plan;
-	int event = messages_next(send->messages, ret_message);
+	int event = send->packer ? packer_next(send->packer, send->messages, ret_message)
+				 : messages_next(send->messages, ret_message);
 	const unsigned char *sha256;
 
 	if (event == RECIPIENTS_ROW)
@@ -126,30 +129,42 @@ static bool is_refused(const struct send *send, int err, bool unconfirmed)
 	       !producer_totals(send->producer)->failing;
 }
 
-static void on_settled(
-	void *arg, struct recipients_place place, int err, bool unconfirmed, const char *reason)
+static void note(struct send *send, const struct recipients_place *place, int err, bool unconfirmed,
+	const char *reason)
 {
-	struct send *send = arg;
-
 	if (err == 0) {
-		campaign_keeper_confirm(&send->keeper, place);
+		campaign_keeper_confirm(&send->keeper, *place);
 		return;
 	}
 	if (is_refused(send, err, unconfirmed)) {
 		send->refused++;
-		campaign_keeper_refuse(&send->keeper, place, reason);
+		campaign_keeper_refuse(&send->keeper, *place, reason);
 	}
 	send->unconfirmed += unconfirmed ? 1 : 0;
-	if (send->first_failed_line == 0 || place.line < send->first_failed_line)
-		send->first_failed_line = place.line;
-	if (place.line > send->last_failed_line)
-		send->last_failed_line = place.line;
+	if (send->first_failed_line == 0 || place->line < send->first_failed_line)
+		send->first_failed_line = place->line;
+	if (place->line > send->last_failed_line)
+		send->last_failed_line = place->line;
+}
+
+static void on_settled(void *arg, const struct recipients_place *places, size_t count, int err,
+	bool unconfirmed, const char *reason)
+{
+	struct send *send = arg;
+	char others[64] = "";
+
+	for (size_t i = 0; i < count; i++)
+		note(send, &places[i], err, unconfirmed, reason);
 	/* What fails together with everything else is told once, at the end. */
-	if (producer_totals(send->producer)->failing || send->told++ >= CAMPAIGN_ERRORS_SHOWN)
+	if (err == 0 || producer_totals(send->producer)->failing ||
+		send->told_messages++ >= CAMPAIGN_ERRORS_SHOWN)
 		return;
+	send->told += count;
+	if (count > 1)
+		snprintf(others, sizeof(others), ", with %zu more of its pack", count - 1);
 	clear_bar(send);
-	fprintf(stderr, "%s:%" PRIu64 ":1: %s: %s\n", send->plan->list.name, place.line,
-		unconfirmed ? "not confirmed" : "not sent", reason);
+	fprintf(stderr, "%s:%" PRIu64 ":1: %s%s: %s\n", send->plan->list.name, places[0].line,
+		unconfirmed ? "not confirmed" : "not sent", others, reason);
 }
 
 static void on_finished(void *arg, int err, const char *reason)
@@ -211,6 +226,8 @@ static int open_all(struct send *send, struct buf *error)
 	if (rc == 0)
 		rc = campaign_plan_pass(plan, &send->recipients, &send->messages);
 	if (rc == 0)
+		rc = campaign_plan_packer(plan, &send->packer);
+	if (rc == 0)
 		rc = producer_new(sqs_queue_table(send->queue), clock, &source, &events, &options,
 			&send->producer);
 	if (rc == 0)
@@ -227,10 +244,15 @@ static int open_all(struct send *send, struct buf *error)
 static struct recipients_place find_next(struct send *send)
 {
 	const struct producer_totals *totals = producer_totals(send->producer);
+	struct recipients_place next = totals->unsent, open = {0};
 	struct campaign_message ignored;
 
-	if (totals->unsent.row != 0)
-		return totals->unsent;
+	if (send->packer)
+		open = packer_first(send->packer);
+	if (next.row == 0 || (open.row != 0 && open.row < next.row))
+		next = open;
+	if (next.row != 0)
+		return next;
 	if (totals->source_ended || send->err == ERR_IO ||
 		messages_next(send->messages, &ignored) <= RECIPIENTS_END)
 		return (struct recipients_place){0};
@@ -254,6 +276,7 @@ static struct campaign_summary summarise(struct send *send, bool finished, uint6
 	struct campaign_summary summary = {
 		.recipients = check->rows,
 		.sent = totals->accepted - lost,
+		.messages = totals->messages,
 		.sent_before = check->settled,
 		.skipped = campaign_check_left_out(check),
 		.failed = totals->failed + lost,
@@ -291,7 +314,7 @@ static void tell_failures(const struct send *send, const struct campaign_summary
 	if (send->keeper.has_failed)
 		cli_error(COMMAND, "stopped, since what is sent cannot be noted: %s",
 			send->keeper.error);
-	if (totals->failed > send->told || send->told > CAMPAIGN_ERRORS_SHOWN)
+	if (totals->failed > send->told)
 		cli_error(COMMAND, "%" PRIu64 " failed, between line %" PRIu64 " and line %" PRIu64,
 			totals->failed, send->first_failed_line, send->last_failed_line);
 	if (summary->unconfirmed > 0)
@@ -400,6 +423,7 @@ int campaign_push(struct campaign_plan *plan)
 	code = run(&send);
 	campaign_keeper_stop(&send.keeper);
 	producer_free(send.producer);
+	packer_free(send.packer);
 	messages_free(send.messages);
 	recipients_free(send.recipients);
 	sqs_queue_free(send.queue);

@@ -204,6 +204,8 @@ static int fill_in_all(struct campaign_plan *plan)
 	fill_in(&plan->template_file, begun->template_file);
 	fill_in(&plan->key_column, begun->key_column);
 	fill_in(&plan->group_column, begun->group_column);
+	fill_in(&plan->pack_field, begun->pack_field);
+	plan->pack = begun->pack;
 	fill_in(&plan->suppression, begun->suppression);
 	fill_in(&plan->destination, begun->destination);
 	fill_in(&plan->queue_url, begun->queue_url);
@@ -305,6 +307,12 @@ int campaign_resume_choose(struct campaign_plan *plan)
 
 /* after the first pass */
 
+/* What the whole list comes to, for a part of it. */
+static void scale(uint64_t *count, uint64_t part, uint64_t whole)
+{
+	*count = (*count * part + whole - 1) / whole;
+}
+
 int campaign_resume_leave_out(struct campaign_plan *plan)
 {
 	struct campaign_check *check = &plan->check;
@@ -322,8 +330,10 @@ int campaign_resume_leave_out(struct campaign_plan *plan)
 	}
 	check->valid -= check->settled;
 	if (before > 0) {
-		check->requests = (check->requests * check->valid + before - 1) / before;
-		check->chunks = (check->chunks * check->valid + before - 1) / before;
+		scale(&check->messages, check->valid, before);
+		scale(&check->attempts, check->valid, before);
+		scale(&check->requests, check->valid, before);
+		scale(&check->chunks, check->valid, before);
 	}
 	if (!plan->json || !plan->dry_run)
 		cli_error(COMMAND,
@@ -371,6 +381,8 @@ static int begin_with(struct campaign_plan *plan, const char *rules)
 		.template_file = resume->template_file,
 		.key_column = plan->key_column,
 		.group_column = plan->group_column,
+		.pack = (unsigned)plan->pack,
+		.pack_field = plan->pack_field,
 		.rules = rules,
 		.suppression = resume->suppression,
 		.destination = plan->destination,

@@ -22,6 +22,18 @@ static unsigned differs(const char *option, const char *given, const char *begun
 	return 1;
 }
 
+static unsigned packs_differ(const struct campaign_plan *plan, const struct journal_campaign *begun)
+{
+	if (plan->pack == 0 || (uint64_t)plan->pack == begun->pack)
+		return 0;
+	if (begun->pack > 0)
+		cli_error(COMMAND, "--pack is %d; the campaign began with %u", (int)plan->pack,
+			begun->pack);
+	else
+		cli_error(COMMAND, "--pack is %d; the campaign began without it", (int)plan->pack);
+	return 1;
+}
+
 static unsigned rules_differ(const struct campaign_plan *plan, const char *begun)
 {
 	struct buf given = BUF_INIT(JOURNAL_TEXT_MAX);
@@ -47,6 +59,8 @@ unsigned campaign_resume_differences(const struct campaign_plan *plan)
 	       differs("destination", plan->destination, begun->destination) +
 	       differs("key", plan->key_column, begun->key_column) +
 	       differs("group", plan->group_column, begun->group_column) +
+	       packs_differ(plan, begun) +
+	       differs("pack-field", plan->pack_field, begun->pack_field) +
 	       rules_differ(plan, begun->rules);
 }
 

@@ -16,16 +16,21 @@ struct campaign_plan;
 #define CAMPAIGN_SAMPLE_KEY_BYTES 128
 
 struct campaign_sample {
-	struct recipients_place place;
+	struct recipients_place place; /* of a pack, its first row's */
+	size_t recipients;
 	char key[CAMPAIGN_SAMPLE_KEY_BYTES + 1]; /* of --key, its beginning; "": there is none */
 	size_t key_bytes;
-	char body[CAMPAIGN_SAMPLE_BYTES + 1]; /* its beginning, whole characters */
-	size_t shown_bytes, bytes;
+	/* Its beginning, whole characters; of a list of recipients the first is shown. */
+	char body[CAMPAIGN_SAMPLE_BYTES + 1];
+	size_t shown_bytes, text_bytes; /* of the text that the beginning is of */
+	size_t bytes;			/* of the body itself */
 };
 
-/* One pass over the list. *ret_count: of three messages or more three, else as many as there are.
- * 0, ERR_NOMEM, or the list's error. */
-int campaign_samples_take(struct campaign_plan *plan, uint64_t valid,
+/*
+ * One pass over the list that was checked. *ret_count: of three messages or more three, else as
+ * many as there are. 0, ERR_NOMEM, or the list's error.
+ */
+int campaign_samples_take(struct campaign_plan *plan,
 	struct campaign_sample samples[CAMPAIGN_SAMPLES], size_t *ret_count);
 /* Which one it is of `count`: "first", "middle", "last". */
 const char *campaign_sample_name(size_t index, size_t count);

@@ -40,6 +40,38 @@ static int check_traceparent(const char *text)
 					"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01)");
 }
 
+/* As `batch.field` of the workers. */
+static bool is_field_name(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789-_");
+
+	return len > 0 && len <= PACK_FIELD_MAX && name[len] == '\0';
+}
+
+/* Without --pack there is no field either; with it there is. */
+static int check_pack_options(struct campaign_plan *plan)
+{
+	const char *field = plan->pack_field;
+
+	if (plan->pack == 0 && field)
+		return cli_usage_error(COMMAND, "--pack-field needs --pack");
+	if (plan->pack == 0)
+		return -1;
+	if (plan->group_column)
+		return cli_usage_error(COMMAND,
+			"--group and --pack exclude each other: a pack holds the recipients of "
+			"many groups");
+	if (field && !is_field_name(field))
+		return cli_usage_error(COMMAND,
+			"--pack-field: expected a name of 1 to %d letters, digits, - or _, got "
+			"\"%s\"",
+			PACK_FIELD_MAX, field);
+	if (!field)
+		plan->pack_field = "to";
+	return -1;
+}
+
 static int check_key_options(const struct campaign_plan *plan)
 {
 	if (plan->suppression && !plan->key_column)
@@ -71,6 +103,8 @@ static int check_options(struct campaign_plan *plan)
 	if (code < 0)
 		code = check_key_options(plan);
 	if (code < 0)
+		code = check_pack_options(plan);
+	if (code < 0)
 		code = campaign_when_check(
 			&plan->when, plan->queue_url, (int64_t)time(NULL) * 1000);
 	return code < 0 ? campaign_preflight_check(&plan->preflight, plan->destination) : code;
@@ -98,6 +132,10 @@ static int parse(struct campaign_plan *plan, int argc, char **argv)
 			"the rows that are left out, as CSV [DIR/NAME.rejects.csv]"},
 		{"group", 0, CLI_STRING, "COLUMN", &plan->group_column, 0, 0,
 			"MessageGroupId; a FIFO queue keeps their order [each recipient a group]"},
+		{"pack", 0, CLI_INT, "N", &plan->pack, 1, PACKER_ROWS_MAX,
+			"put up to N recipients of the same content into one message"},
+		{"pack-field", 0, CLI_STRING, "NAME", &plan->pack_field, 0, 0,
+			"with --pack: the message's member that is the recipient [to]"},
 		CAMPAIGN_RESUME_OPTIONS(plan->resume),
 		CAMPAIGN_WHEN_OPTIONS(plan->when),
 		{"destination", 0, CLI_STRING, "NAME", &plan->destination, 0, 0,

@@ -7,6 +7,7 @@
 #include "campaign/check.h"
 #include "campaign/list_file.h"
 #include "campaign/messages.h"
+#include "campaign/packer.h"
 #include "campaign/row_set.h"
 #include "cli/campaign/preflight.h"
 #include "cli/campaign/resume.h"
@@ -22,7 +23,9 @@ struct campaign_plan {
 	const char *recipients, *template_file;
 	const char *name, *destination, *directory, *traceparent;
 	const char *key_column, *group_column, *suppression, *rejects_file; /* NULL: not given */
+	const char *pack_field; /* NULL: not given; once checked, NULL without --pack */
 	struct cli_strings rules;
+	int64_t pack; /* 0: not given */
 	int64_t in_flight;
 	bool skip_invalid, dry_run, json, allow_insecure;
 	struct campaign_when when;
@@ -44,6 +47,9 @@ struct campaign_plan {
  */
 int campaign_plan_pass(struct campaign_plan *plan, struct recipients **ret_recipients,
 	struct messages **ret_messages);
+
+/* A packer as --pack says, to be freed, or NULL without it. 0 or ERR_NOMEM. */
+int campaign_plan_packer(const struct campaign_plan *plan, struct packer **ret_packer);
 
 /* DIR, appended: --dir, else where the list is, else ".". 0 or the buffer's error. */
 int campaign_plan_directory(const struct campaign_plan *plan, struct buf *path);

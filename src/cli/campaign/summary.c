@@ -31,9 +31,10 @@ static void print_json(const struct campaign_plan *plan, const struct campaign_s
 	buf_appendf(&out,
 		",\"recipients\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"sent_before\":%" PRIu64
 		",\"skipped\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"unconfirmed\":%" PRIu64
-		",\"unsent\":%" PRIu64 ",\"finished\":%s",
+		",\"unsent\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"finished\":%s",
 		summary->recipients, summary->sent, summary->sent_before, summary->skipped,
-		summary->failed, summary->unconfirmed, summary->unsent, word(summary->finished));
+		summary->failed, summary->unconfirmed, summary->unsent, summary->messages,
+		word(summary->finished));
 	buf_append_string(&out, ",\"rejected\":");
 	campaign_plan_append_rejects_json(plan, &out);
 	buf_appendf(&out, ",\"seconds\":%.3f,\"rate\":%.1f,\"sqs_requests\":%" PRIu64,
@@ -51,20 +52,24 @@ static void print_json(const struct campaign_plan *plan, const struct campaign_s
 
 static void print_text(const struct campaign_plan *plan, const struct campaign_summary *summary)
 {
-	struct buf rejects = BUF_INIT(200), before = BUF_INIT(100);
+	struct buf rejects = BUF_INIT(200), before = BUF_INIT(100), packs = BUF_INIT(100);
 
 	campaign_plan_append_rejects(plan, &rejects);
 	if (summary->sent_before > 0)
 		buf_appendf(&before, ", sent before %" PRIu64, summary->sent_before);
-	printf("recipients %" PRIu64 ", sent %" PRIu64 "%s, skipped %" PRIu64
+	if (plan->pack > 0)
+		buf_appendf(&packs, " in %" PRIu64 " message%s", summary->messages,
+			summary->messages == 1 ? "" : "s");
+	printf("recipients %" PRIu64 ", sent %" PRIu64 "%s%s, skipped %" PRIu64
 	       "%s%s%s, failed %" PRIu64 ", unsent %" PRIu64 "\n",
-		summary->recipients, summary->sent, buf_string(&before), summary->skipped,
-		rejects.len > 0 ? " (" : "", buf_string(&rejects), rejects.len > 0 ? ")" : "",
-		summary->failed, summary->unsent);
+		summary->recipients, summary->sent, buf_string(&packs), buf_string(&before),
+		summary->skipped, rejects.len > 0 ? " (" : "", buf_string(&rejects),
+		rejects.len > 0 ? ")" : "", summary->failed, summary->unsent);
 	printf("%.1f s, %.0f/s, %" PRIu64 " SQS requests\n", summary->seconds, summary->rate,
 		summary->requests);
 	buf_free(&rejects);
 	buf_free(&before);
+	buf_free(&packs);
 }
 
 void campaign_summary_print(

@@ -17,6 +17,7 @@ struct campaign_summary {
 	uint64_t sent;	      /* in the queue, and with a name noted in the journal */
 	uint64_t sent_before; /* by earlier runs, or refused in them */
 	uint64_t skipped, failed, unsent;
+	uint64_t messages;    /* that the sent ones of this run are in */
 	uint64_t unconfirmed; /* of the failed: may be in the queue all the same */
 	uint64_t requests;
 	double seconds, rate;

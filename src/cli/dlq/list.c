@@ -62,6 +62,9 @@ static void append_group(struct buf *out, const struct failure_group *group)
 		buf_append_char(out, '-');
 	append_times(out, group);
 	buf_append_char(out, '\n');
+	if (group->recipients > group->count)
+		buf_appendf(out, "            for %s recipients\n",
+			dlq_number(group->recipients, number));
 	if (group->past > 0)
 		buf_appendf(out, "            past the deadline: %s\n",
 			dlq_number(group->past, number));
@@ -89,8 +92,9 @@ static void append_group_json(struct buf *out, const struct failure_group *group
 		[FAILURE_MOVED] = "redrive policy",
 		[FAILURE_SENT] = "unknown"};
 
-	buf_appendf(out, "{\"count\":%" PRIu64 ",\"origin\":\"%s\",\"reason\":", group->count,
-		origins[group->origin]);
+	buf_appendf(out,
+		"{\"count\":%" PRIu64 ",\"recipients\":%" PRIu64 ",\"origin\":\"%s\",\"reason\":",
+		group->count, group->recipients, origins[group->origin]);
 	printable_append_json(out, group->reason, strlen(group->reason));
 	if (group->status)
 		buf_appendf(out, ",\"status\":%d", group->status);

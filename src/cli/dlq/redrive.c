@@ -24,8 +24,9 @@ struct redrive {
 	struct dlq_session session;
 	struct dlq_queue target;
 	struct redrive_options options;
-	bool counting; /* the first of two passes: nothing is sent */
-	uint64_t past; /* of those that match, past their deadline */
+	bool counting;	     /* the first of two passes: nothing is sent */
+	uint64_t past;	     /* of those that match, past their deadline */
+	uint64_t recipients; /* of those that are to be sent */
 	uint64_t keyless;
 	int err; /* of preparing one */
 };
@@ -43,6 +44,7 @@ static bool on_failure(void *arg, const struct failure *failure, struct failure_
 	redrive->past += past;
 	if (past && !redrive->force)
 		return false;
+	redrive->recipients += failure->recipients;
 	if (redrive->counting)
 		return true;
 	redrive->options.drop_deadline = past;
@@ -118,12 +120,15 @@ static int find_target(struct redrive *redrive)
 /* What the second pass would do, and whether it may. */
 static int ask(struct redrive *redrive, const struct dlq_scan *counted)
 {
-	char number[DLQ_NUMBER_MAX], past[DLQ_NUMBER_MAX];
+	char number[DLQ_NUMBER_MAX], past[DLQ_NUMBER_MAX], recipients[DLQ_NUMBER_MAX];
 	struct buf question = BUF_INIT(OUT_MAX);
 	int code;
 
 	buf_appendf(&question, "%s %s to send to %s", dlq_number(counted->taken, number),
 		dlq_messages(counted->taken), redrive->target.name);
+	if (redrive->recipients > counted->taken)
+		buf_appendf(&question, ", for %s recipients",
+			dlq_number(redrive->recipients, recipients));
 	if (redrive->past > 0)
 		buf_appendf(&question,
 			redrive->force ? ", %s of them past the deadline, which is "
@@ -143,7 +148,10 @@ static void print_text(const struct redrive *redrive, const struct dlq_scan *sca
 	char number[DLQ_NUMBER_MAX];
 
 	dlq_print_seen(stdout, scan);
-	printf("%s sent to %s\n", dlq_number(totals->sent, number), redrive->target.name);
+	printf("%s sent to %s", dlq_number(totals->sent, number), redrive->target.name);
+	if (redrive->recipients > scan->taken && totals->unsent == 0)
+		printf(", for %s recipients", dlq_number(redrive->recipients, number));
+	printf("\n");
 	if (refused > 0)
 		printf("%s past the deadline, left here: a worker would only expire them "
 		       "(--force takes the deadline off)\n",
@@ -177,11 +185,12 @@ static void print_json(const struct redrive *redrive, const struct dlq_scan *sca
 	buf_append_string(&out, ",\"to\":");
 	printable_append_json(&out, redrive->target.url, strlen(redrive->target.url));
 	buf_appendf(&out,
-		",\"sent\":%" PRIu64 ",\"past_deadline\":%" PRIu64 ",\"refused\":%" PRIu64
-		",\"unsent\":%" PRIu64 ",\"maybe_sent\":%" PRIu64 ",\"undeleted\":%" PRIu64
-		",\"keyless\":%" PRIu64 "}\n",
-		totals->sent, redrive->past, redrive->force ? 0 : redrive->past, totals->unsent,
-		totals->maybe_sent, totals->undeleted, redrive->keyless);
+		",\"sent\":%" PRIu64 ",\"recipients\":%" PRIu64 ",\"past_deadline\":%" PRIu64
+		",\"refused\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"maybe_sent\":%" PRIu64
+		",\"undeleted\":%" PRIu64 ",\"keyless\":%" PRIu64 "}\n",
+		totals->sent, redrive->recipients, redrive->past,
+		redrive->force ? 0 : redrive->past, totals->unsent, totals->maybe_sent,
+		totals->undeleted, redrive->keyless);
 	fputs(buf_string(&out), stdout);
 	buf_free(&out);
 }
@@ -212,7 +221,7 @@ static int count_first(struct redrive *redrive)
 		return CLI_FAILED;
 	}
 	code = ask(redrive, &scan);
-	redrive->past = 0;
+	redrive->past = redrive->recipients = 0;
 	return code;
 }
 

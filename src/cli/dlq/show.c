@@ -73,6 +73,8 @@ static void write_text(struct show *show, const struct failure *failure)
 		buf_appendf(out, "  %-16s %d\n", "status", failure->status);
 	if (failure->body.len > 0)
 		append_line(out, "answer", failure->body.bytes, failure->body.len, 4 * VALUE_MAX);
+	if (failure->packed)
+		buf_appendf(out, "  %-16s %" PRIu64 "\n", "recipients", failure->recipients);
 	if (failure->attempts > 0)
 		buf_appendf(out, "  %-16s %" PRId64 "\n", "attempts", failure->attempts);
 	append_time(out, "first received", failure->first_received_ms, "");
@@ -128,6 +130,8 @@ static void write_json(struct show *show, const struct failure *failure)
 		buf_appendf(out, ",\"status\":%d", failure->status);
 	if (failure->body.len > 0)
 		append_member(out, "answer", failure->body.bytes, failure->body.len);
+	if (failure->packed)
+		buf_appendf(out, ",\"recipients\":%" PRIu64, failure->recipients);
 	if (failure->attempts > 0)
 		buf_appendf(out, ",\"attempts\":%" PRId64, failure->attempts);
 	if (failure->first_received_ms > 0)

@@ -140,7 +140,7 @@ static void describe(struct event_group *like, const struct delivery_event *even
 	const struct target_result *result = event->result;
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-	like->kind = event->kind;
+	like->kind = delivery_event_of(event);
 	like->err = event->err ? event->err : result ? result->err : 0;
 	like->status = result && !result->err ? result->status : 0;
 	hash = hash_name(hash, or_empty(event->destination));
@@ -239,8 +239,8 @@ static struct event_group *group_of(
 		log->interval_us = now_us;
 		memset(log->begun, 0, sizeof(log->begun));
 	}
-	if (log->begun[event->kind] < EVENT_LOG_NEW_GROUPS) {
-		log->begun[event->kind]++;
+	if (log->begun[like.kind] < EVENT_LOG_NEW_GROUPS) {
+		log->begun[like.kind]++;
 		return begin(log, event, &like);
 	}
 	like.other = true;
@@ -300,6 +300,18 @@ static struct log_field campaign_field(const struct queue_message *message)
 	return campaign ? LOG_BYTES("campaign", campaign->value, campaign->value_bytes) : absent();
 }
 
+/* Of a packed message: the one that it is about, by its key, or how many. */
+static struct log_field recipients_field(
+	const struct delivery_event *event, char key[RECIPIENT_KEY_TEXT_SIZE])
+{
+	if (!event->recipients)
+		return absent();
+	if (event->recipient_count != 1)
+		return LOG_INT("recipients", event->recipient_count);
+	recipient_key_print(event->recipients, key);
+	return LOG_STR("recipient_key", key);
+}
+
 static struct log_field duration_field(const struct target_result *result)
 {
 	return result ? LOG_INT("duration_ms", result->duration_us / 1000) : absent();
@@ -310,7 +322,7 @@ static struct log_field excerpt_field(
 	const struct target_result *result, char text[EVENT_LOG_EXCERPT_MAX])
 {
 	size_t len = result ? result->excerpt_bytes : 0;
-	bool cut = len == MESSAGE_EXCERPT_MAX || len >= TARGET_EXCERPT_MAX;
+	bool cut = len == FAILURE_EXCERPT_MAX || len >= TARGET_EXCERPT_MAX;
 
 	if (len == 0)
 		return absent();
@@ -338,29 +350,33 @@ static struct log_field sqs_request_field(const struct delivery_event *event)
 
 static void write_line(const struct delivery_event *event, struct event_group *group)
 {
-	const struct event_row *row = &rows[event->kind];
+	enum delivery_event_kind kind = delivery_event_of(event);
+	const struct event_row *row = &rows[kind];
 	const struct queue_message *message = event->message;
 	const struct target_result *result = event->result;
 	int err = event->err ? event->err : result ? result->err : 0;
 	int status = result && !result->err ? result->status : 0;
-	char excerpt[EVENT_LOG_EXCERPT_MAX];
+	char excerpt[EVENT_LOG_EXCERPT_MAX], key[RECIPIENT_KEY_TEXT_SIZE];
 	const struct log_field fields[] = {
-		is_terminal(event->kind) ? LOG_ID(FAILURE_ID) : absent(),
+		is_terminal(kind) ? LOG_ID(FAILURE_ID) : absent(),
 		LOG_STR("event", row->event),
 		LOG_STR("message_id", message ? message->message_id : NULL),
+		recipients_field(event, key),
 		campaign_field(message),
 		LOG_STR("destination", or_absent(event->destination)),
 		message ? LOG_INT("attempt", message->receive_count) : absent(),
 		LOG_STR("operation", or_absent(event->operation)),
 		status ? LOG_INT("status", status) : absent(),
 		LOG_STR("error", err ? error_name(err) : NULL),
-		LOG_STR("class", class_of(event->kind, status, err)),
+		LOG_STR("class", class_of(kind, status, err)),
 		LOG_STR("reason", or_absent(event->reason)),
 		LOG_STR("provider_request_id", result ? or_absent(result->request_id) : NULL),
 		sqs_request_field(event),
 		excerpt_field(result, excerpt),
 		duration_field(result),
-		event->delay_ms ? LOG_INT("retry_in_ms", event->delay_ms) : absent(),
+		kind == DELIVERY_ATTEMPT_FAILED || event->delay_ms
+			? LOG_INT("retry_in_ms", event->delay_ms)
+			: absent(),
 		group->left_out ? LOG_INT("left_out", group->left_out) : absent(),
 		{0},
 	};
@@ -374,7 +390,7 @@ void event_log_write(struct event_log *log, const struct delivery_event *event)
 	struct event_group *group;
 	uint64_t now_us;
 
-	if (!log_enabled(rows[event->kind].level))
+	if (!log_enabled(rows[delivery_event_of(event)].level))
 		return;
 	now_us = clock_monotonic_us(log->clock);
 	group = group_of(log, event, now_us);

@@ -106,7 +106,7 @@ static void put_answer(char *to, size_t size, const struct target_result *result
 {
 	char text[FAILURE_ANSWER_SIZE];
 	size_t len = result->excerpt_bytes;
-	bool cut = len == MESSAGE_EXCERPT_MAX || len >= TARGET_EXCERPT_MAX;
+	bool cut = len == FAILURE_EXCERPT_MAX || len >= TARGET_EXCERPT_MAX;
 	size_t count =
 		redact_excerpt(&log_secrets_known, result->excerpt, len, cut, text, sizeof(text));
 
@@ -136,11 +136,14 @@ static void take_sample(struct failure_group *group, const struct delivery_event
 void failure_notes_take(struct failure_notes *notes, const struct delivery_event *event)
 {
 	struct failure_group like, *group;
+	size_t count = delivery_event_recipients(event);
 	const char *reason, *class;
 	uint32_t outcome;
 	int64_t now_ms;
 
-	if (!outcome_of(event->kind, &outcome) || !event->message)
+	if (event->kind == DELIVERY_LOST)
+		count = 1;
+	if (count == 0 || !outcome_of(delivery_event_of(event), &outcome) || !event->message)
 		return;
 	reason = reason_of(event);
 	class = class_of(event, outcome);
@@ -155,7 +158,7 @@ void failure_notes_take(struct failure_notes *notes, const struct delivery_event
 	now_ms = clock_wall_epoch_ms(notes->clock);
 	if (group->count == 0 || now_ms / SAMPLE_MS != group->last_ms / SAMPLE_MS)
 		take_sample(group, event);
-	group->count++;
+	group->count += count;
 	group->last_ms = now_ms;
 	notes->changed = true;
 }

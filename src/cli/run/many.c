@@ -246,7 +246,8 @@ static void prepare_trust(const struct config *config)
 	for (size_t i = 0; i < config->destination_count; i++) {
 		const struct config_destination *destination = &config->destinations[i];
 
-		if (is_https(template_source(destination->request.url)))
+		if (is_https(template_source(destination->request.url)) ||
+			destination->request.allow_hosts.count > 0)
 			trust_prepare(destination->ca_file);
 	}
 }

@@ -199,6 +199,8 @@ static int open_admin(struct monitor *monitor, struct buf *error)
 		.status = write_status,
 		.history = write_history,
 		.token = options->config->admin.token,
+		.hosts = (const char *const *)options->config->admin.hosts.rows,
+		.host_count = options->config->admin.hosts.count,
 		.set_paused = set_paused,
 		.refused = refused,
 		.arg = monitor};

@@ -152,10 +152,11 @@ void outcomes_note(struct outcomes *outcomes, const struct delivery_event *event
 {
 	const struct target_result *result = event->result;
 	const struct queue_message *message = event->message;
+	size_t count = delivery_event_recipients(event);
 	struct result_record record;
-	char campaign[CAMPAIGN_SIZE];
+	char campaign[CAMPAIGN_SIZE], key[RECIPIENT_KEY_TEXT_SIZE];
 
-	if (!outcome_of(event->kind, &record.outcome))
+	if (count == 0 || !outcome_of(delivery_event_of(event), &record.outcome))
 		return;
 	record.key = message->idempotency_key;
 	record.campaign = campaign_of(message, campaign);
@@ -168,7 +169,14 @@ void outcomes_note(struct outcomes *outcomes, const struct delivery_event *event
 	record.first_epoch_ms = message->first_received_epoch_ms;
 	record.last_epoch_ms = clock_wall_epoch_ms(outcomes->clock);
 	record.unanswered = result && result->unanswered;
-	results_log_append(outcomes->log, &record);
+	/* Of a packed message one each, by the recipients' own keys. */
+	for (size_t i = 0; i < count; i++) {
+		if (event->recipients) {
+			recipient_key_print(&event->recipients[i], key);
+			record.key = key;
+		}
+		results_log_append(outcomes->log, &record);
+	}
 	flush_soon(outcomes);
 }
 
@@ -190,18 +198,20 @@ static void read_load(
 		.polls = work.polls,
 		.full_polls = work.full_polls,
 		.paused = health.paused};
-	for (size_t i = 0; i < outcomes->destination_count; i++)
+	for (size_t i = 0; i < outcomes->destination_count; i++) {
 		load->breaker_open |= delivery_breaker_is_open(outcomes->delivery, i);
+		load->quota_used_up |= delivery_quota_is_used_up(outcomes->delivery, i);
+	}
 	status->in_flight = work.busy;
 	status->slots = work.slots;
 	status->waiting = work.waiting;
 }
 
-/* A worker that is paused has none, and says so less often. */
+/* A worker that is paused, or whose breaker is open, has none, and says so less often. */
 static bool is_paused_turn(struct outcomes *outcomes, const struct result_load *load)
 {
 	outcomes->turns++;
-	return load->paused && outcomes->turns % PAUSED_TURNS == 0;
+	return (load->paused || load->breaker_open) && outcomes->turns % PAUSED_TURNS == 0;
 }
 
 /* One while there is work, and one when that has ended. */

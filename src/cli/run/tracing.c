@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "bunshin/error.h"
 #include "cli/run/tracing_client.h"
+#include "config/url.h"
 #include "delivery/message.h"
 #include "tracing/carrier.h"
 #include "tracing/exporter.h"
@@ -356,9 +357,12 @@ static int find_servers(struct tracing *tracing, const char *queue_endpoint)
 	tracing->servers = calloc(config->destination_count, sizeof(*tracing->servers));
 	if (!tracing->servers)
 		return ERR_NOMEM;
-	for (size_t i = 0; i < config->destination_count; i++)
-		span_server_of(
-			template_source(config->destinations[i].request.url), &tracing->servers[i]);
+	for (size_t i = 0; i < config->destination_count; i++) {
+		const char *url = template_source(config->destinations[i].request.url);
+
+		/* Each message may have another. */
+		span_server_of(url_template_chooses_host(url) ? "" : url, &tracing->servers[i]);
+	}
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/connect.h"
 #include "cli/destinations.h"
 #include "cli/queue_probe.h"
+#include "cli/run/connection_metrics.h"
 #include "cli/run/event_log.h"
 #include "cli/run/failure_notes.h"
 #include "cli/run/outcomes.h"
@@ -44,6 +45,7 @@ struct worker {
 	struct failure_notes failures;
 	struct outcomes *outcomes; /* NULL: they are not written down */
 	struct tracing *tracing;   /* NULL: no spans are made */
+	struct connection_metrics connections;
 	struct counter *invalid_traces;
 	uint64_t invalid_traces_shown;
 	struct queue_call *asking;
@@ -96,6 +98,15 @@ static void before_delete(void *arg)
 	outcomes_flush(worker->outcomes);
 }
 
+/* A record has all that SQS knows of a message (http/event_records.h). */
+static bool sends_records(const struct config *config)
+{
+	for (size_t i = 0; i < config->destination_count; i++)
+		if (config->destinations[i].batch.format == CONFIG_BATCH_RECORDS)
+			return true;
+	return false;
+}
+
 static int open_queues(struct worker *worker, uv_loop_t *loop, struct buf *error)
 {
 	const struct config *config = worker->config;
@@ -110,6 +121,8 @@ static int open_queues(struct worker *worker, uv_loop_t *loop, struct buf *error
 		err = sqs_queue_new(worker->connect.client, config->queue.url, &worker->queue);
 	if (!err && config->queue.unwrap == CONFIG_UNWRAP_SNS)
 		sqs_queue_set_unwrap(worker->queue, SQS_UNWRAP_SNS);
+	if (!err)
+		sqs_queue_set_all_attributes(worker->queue, sends_records(config));
 	if (!err && config->queue.failure_url)
 		err = sqs_queue_new(
 			worker->connect.client, config->queue.failure_url, &worker->failure_queue);
@@ -164,7 +177,11 @@ static int open_auth(struct worker *worker, uv_loop_t *loop, struct buf *error)
 static int open_targets(struct worker *worker, uv_loop_t *loop)
 {
 	const struct config *config = worker->config;
+	const char *region = worker->connect.endpoint.region;
+	char arn[SQS_QUEUE_ARN_SIZE] = "";
 	int err = 0;
+
+	sqs_queue_arn(config->queue.url, region, arn); /* of records; "" where the URL has none */
 
 	worker->targets = calloc(config->destination_count, sizeof(*worker->targets));
 	if (!worker->targets)
@@ -174,7 +191,11 @@ static int open_targets(struct worker *worker, uv_loop_t *loop)
 			loop, worker->clock, &config->destinations[i], &worker->targets[i]);
 		if (!err)
 			http_target_set_signer(worker->targets[i], auth_signer(worker->auth, i));
+		if (!err)
+			err = http_target_set_queue(worker->targets[i], arn, region);
 	}
+	if (!err)
+		err = connection_metrics_open(&worker->connections, worker->metrics, config);
 	return err;
 }
 
@@ -478,6 +499,7 @@ void worker_close(struct worker *worker)
 	event_log_close(&worker->events);
 	tracing_free(worker->tracing);
 	outcomes_free(worker->outcomes);
+	connection_metrics_close(&worker->connections);
 	for (size_t i = 0; worker->targets && i < worker->config->destination_count; i++)
 		http_target_close(worker->targets[i]);
 	free(worker->targets);
@@ -517,6 +539,7 @@ void worker_show(struct worker *worker)
 	credentials_watch_show(&worker->credentials);
 	sqs_metrics_show(&worker->sqs_metrics, worker->connect.client);
 	worker_metrics_show(&worker->own_metrics);
+	connection_metrics_show(&worker->connections, worker->targets);
 	show_traces(worker);
 	if (worker->outcomes)
 		outcomes_show(worker->outcomes);

@@ -1,9 +1,11 @@
 /*
- * Apple Push Notification service, over HTTP/1.1 (Apple's speaks HTTP/2 only).
+ * Apple Push Notification service.
  *
  * developer.apple.com: "Sending notification requests to APNs" (path, headers, sizes), "Handling
  * notification responses from APNs" (statuses and reasons, the timestamp of a 410), "Establishing a
  * token-based connection to APNs" (a token is good for an hour).
+ * "Establishing a connection to APNs": HTTP/2; one stream until a token was accepted; a GOAWAY has
+ * a reason, as the body of an answer.
  *
  * Recipients: 64 hexadecimal digits or more. "dead0400..." is no token of the topic, "dead0410..."
  * is unregistered, "dead0429..." is throttled and "dead0500..." and "dead0503..." answered so once.
@@ -127,5 +129,9 @@ static void answer_apns(
 const struct play_provider play_apns = {
 	.name = "apns",
 	.rate_per_ms = 1000,
+	.speaks_http2 = true,
+	.first_streams = 1,
+	.max_streams = 1000,
+	.goaway_data = "{\"reason\":\"Shutdown\"}",
 	.answer = answer_apns,
 };

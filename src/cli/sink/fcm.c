@@ -71,6 +71,52 @@ static void refuse_mark(struct play_answer *answer, const struct play_mark *mark
 		play_header(answer, "Retry-After", "1");
 }
 
+/*
+ * The endpoint that a service account gets its tokens from ("Using OAuth 2.0 for Server to Server
+ * Applications"): the form has to be one, the assertion to look like a JWT; nobody checks its
+ * signature.
+ */
+static bool has_assertion(const struct play_request *request)
+{
+	static const char start[] =
+		"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
+	static const char base64url[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const char *at = request->body + strlen(start), *end = request->body + request->body_bytes;
+	size_t dots = 0, len = 0; /* of the part that `at` is in */
+
+	if (request->body_bytes < strlen(start) || memcmp(request->body, start, strlen(start)) != 0)
+		return false;
+	for (; at < end; at++) {
+		if (*at == '.' && len > 0 && dots < 2) {
+			dots++;
+			len = 0;
+		} else if (*at != '\0' && strchr(base64url, *at)) {
+			len++;
+		} else {
+			return false;
+		}
+	}
+	return dots == 2 && len > 0;
+}
+
+static void give_token(
+	struct play *play, const struct play_request *request, struct play_answer *answer)
+{
+	answer->verdict = PLAY_TOKEN;
+	answer->status = 400;
+	if (strcmp(request->method, "POST") != 0 || !has_assertion(request)) {
+		buf_append_string(&answer->body,
+			"{\"error\":\"invalid_grant\",\"error_description\":\"Bad Request\"}");
+		return;
+	}
+	answer->status = 200;
+	buf_appendf(&answer->body,
+		"{\"access_token\":\"ya29.sink-%" PRId64 "-%" PRIu64
+		"\",\"expires_in\":3599,\"token_type\":\"Bearer\"}",
+		request->now_epoch_ms, play->requests);
+}
+
 /* "/v1/projects/P/messages:send": the length of P; 0: another path. */
 static size_t project_of(const char *path, const char **ret_project)
 {
@@ -80,7 +126,8 @@ static size_t project_of(const char *path, const char **ret_project)
 	if (strncmp(path, start, strlen(start)) != 0)
 		return 0;
 	*ret_project = path + strlen(start);
-	len = strcspn(*ret_project, "/");
+	/* It goes into the answer, so nothing that JSON would not take. */
+	len = strspn(*ret_project, "abcdefghijklmnopqrstuvwxyz0123456789-.:");
 	return strcmp(*ret_project + len, "/messages:send") == 0 ? len : 0;
 }
 
@@ -131,7 +178,9 @@ static void answer_fcm(
 	size_t project_bytes = project_of(request->path, &project);
 	char wait[24];
 
-	if (project_bytes == 0 || strcmp(request->method, "POST") != 0) {
+	if (strcmp(request->path, "/token") == 0) {
+		give_token(play, request, answer);
+	} else if (project_bytes == 0 || strcmp(request->method, "POST") != 0) {
 		refuse(answer, 404, NULL, "Requested entity was not found.");
 	} else if (!play_bearer(request)) {
 		refuse(answer, 401, NULL,

@@ -120,6 +120,15 @@ static uint64_t check_recipients(struct play *play, const struct json_value *to,
 	return 0;
 }
 
+/* Those of a request that is being accepted. */
+static void reach(struct play *play, const struct json_value *to)
+{
+	if (to->kind == JSON_STRING)
+		play_reach(play, json_text(to));
+	for (const struct json_value *id = json_first(to); id; id = json_next(to, id))
+		play_reach(play, json_text(id));
+}
+
 /* A request with this key was accepted before: the answer names it. */
 static void refuse_repeated(const char *key, struct play_answer *answer)
 {
@@ -190,6 +199,7 @@ static void send_message(struct play *play, const struct play_request *request, 
 	if (recipients == 0)
 		return;
 	play_remember(play, key);
+	reach(play, json_member(body, "to"));
 	play_accept(answer, 200, recipients);
 	if (is_multicast)
 		buf_append_string(&answer->body, "{}");
@@ -227,5 +237,6 @@ const struct play_provider play_line = {
 	.rate_count = 2000,
 	.rate_per_ms = 1000,
 	.has_quota = true,
+	.knows_recipients = true,
 	.answer = answer_line,
 };

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define BODY_MAX_BYTES ((size_t)64 << 10)
+#define BODY_MAX_BYTES ((size_t)2 << 20)
 #define SECOND_US ((uint64_t)1000000)
 
 static const struct play_provider *const providers[] = {
-	&play_apns, &play_fcm, &play_line, &play_slack, &play_telegram, &play_twilio};
+	&play_apns, &play_fcm, &play_lambda, &play_line, &play_slack, &play_telegram, &play_twilio};
 
 const struct play_provider *play_find(const char *name)
 {
@@ -23,7 +23,7 @@ const struct play_provider *play_find(const char *name)
 
 const char *play_names(void)
 {
-	return "apns, fcm, line, slack, telegram or twilio";
+	return "apns, fcm, lambda, line, slack, telegram or twilio";
 }
 
 void play_init(struct play *play, const struct play_options *options)
@@ -41,6 +41,7 @@ void play_free(struct play *play)
 {
 	sink_keys_free(&play->accepted);
 	sink_keys_free(&play->once);
+	sink_keys_free(&play->reached);
 	json_free(&play->json);
 }
 
@@ -113,6 +114,15 @@ void play_remember(struct play *play, const char *key)
 
 	if (key && sink_keys_add(&play->accepted, sink_key_of(key), &is_new) < 0)
 		play->broken = true;
+}
+
+void play_reach(struct play *play, const char *id)
+{
+	bool is_new = true;
+
+	if (sink_keys_add(&play->reached, sink_key_of(id), &is_new) < 0)
+		play->broken = true;
+	play->totals.repeated += !is_new;
 }
 
 void play_refuse(struct play_answer *answer, int status)

@@ -30,6 +30,7 @@ enum play_verdict {
 	PLAY_ACCEPTED,
 	PLAY_REPEATED,	/* accepted before under the same key; not again */
 	PLAY_THROTTLED, /* by the limit */
+	PLAY_TOKEN,	/* no message: a token was asked for. In no count and no record */
 };
 
 struct play_answer {
@@ -70,6 +71,11 @@ struct play_provider {
 	const char *name;
 	int64_t rate_count, rate_per_ms; /* the documented limit; count 0: there is none */
 	bool has_quota;
+	bool knows_recipients; /* it calls play_reach() */
+	/* It speaks HTTP/2 and nothing else; then what it announces (http/http2_server.h). */
+	bool speaks_http2;
+	unsigned first_streams, max_streams;
+	const char *goaway_data;
 	void (*answer)(
 		struct play *play, const struct play_request *request, struct play_answer *answer);
 };
@@ -86,13 +92,15 @@ struct play_totals {
 	uint64_t throttled;  /* refused by the limit */
 	uint64_t most;	     /* requests that arrived within one second, at most */
 	uint64_t recipients; /* of the accepted requests */
+	/* Of them, those that an earlier one was accepted for; with knows_recipients. */
+	uint64_t repeated;
 };
 
 struct play {
 	struct play_options options;
 	struct window arrivals;
 	struct window passed, passed_other; /* by the limit; a provider may have two */
-	struct sink_keys accepted, once;
+	struct sink_keys accepted, once, reached;
 	struct play_totals totals;
 	struct json json;
 	uint64_t requests;
@@ -125,6 +133,8 @@ const struct play_mark *play_mark(
 	struct play *play, const struct play_mark *marks, const char *id, size_t offset);
 /* Takes note of the idempotency key of what is accepted; NULL is fine. */
 void play_remember(struct play *play, const char *key);
+/* Takes note of one of an accepted request's recipients, whatever it is sent. */
+void play_reach(struct play *play, const char *id);
 /* Sets status and verdict; the body is then the provider's to write, as JSON. */
 void play_refuse(struct play_answer *answer, int status);
 void play_accept(struct play_answer *answer, int status, uint64_t recipients);
@@ -139,7 +149,7 @@ const char *play_bearer(const struct play_request *request);
 const struct json_value *play_json(struct play *play, const struct play_request *request);
 bool play_is_hex(const char *text, size_t len);
 
-extern const struct play_provider play_apns, play_fcm, play_line, play_slack, play_telegram,
-	play_twilio;
+extern const struct play_provider play_apns, play_fcm, play_lambda, play_line, play_slack,
+	play_telegram, play_twilio;
 
 #endif

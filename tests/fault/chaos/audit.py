@@ -26,9 +26,7 @@ CLOCK = "clock ahead"
 UNEXPLAINED = "unexplained"
 CAUSES = (ANSWER_CUT, SILENT, KILLED, STOPPED, GONE, UNDELETED, STALE, CLOCK)
 
-# An attempt may have been decided this long before its request was here.
-START_SLACK_S = 0.5
-LATE_SHARE = 0.75  # of an attempt's time-out, which began a little before its request was here
+LATE_SHARE = 0.75  # of an attempt's time-out: the answer that is here by then may be too late there
 PROBE = "bunshin-probe"  # made up by a worker at its start, to see whether it may delete
 SHOWN = 5  # messages that a problem is shown for
 BEFORE_S = 10  # faults this long before a message's first event may matter to it
@@ -132,9 +130,8 @@ class Audit:
         if exchange.fate in proxy.CUTS:
             return ANSWER_CUT
         answered_s = FOREVER if exchange.answered_s is None else exchange.answered_s
-        # An answer that came as the attempt timed out was given to a connection nobody read from.
-        unread = not exchange.delivered or (acceptance.known_s == FOREVER and
-                                            answered_s - began_s >= self.run.timeout_s * LATE_SHARE)
+        unread = not exchange.delivered or (acceptance.known_s == FOREVER
+                                            and self._was_too_late(exchange))
         if exchange.fate in proxy.HOLDS or (unread and self._provider_was_hit(
                 began_s, min(answered_s, exchange.ended_s or FOREVER))):
             return SILENT
@@ -145,6 +142,24 @@ class Audit:
                for stop in self.run.stops):
             return STOPPED
         return GONE if unread else None
+
+    def _decided_s(self, exchange):
+        """
+        When it was decided on, at the earliest: no sooner than its worker had the message, and no
+        longer ago than an attempt lasts. On a crowded machine both are far from its arrival here.
+        """
+        receipt = self._receipt_of(exchange)
+        latest_s = exchange.arrived_s - self.run.timeout_s
+        return latest_s if receipt is None else max(latest_s, receipt.received_s)
+
+    def _was_too_late(self, exchange):
+        """
+        The attempt had timed out by then, and its answer was given to a connection that nobody read
+        from any more: it was closed.
+        """
+        return exchange.answered_s is not None and exchange.ended_s is not None \
+            and exchange.ended_s - exchange.answered_s < self.run.timeout_s \
+            and exchange.answered_s - self._decided_s(exchange) >= self.run.timeout_s * LATE_SHARE
 
     def _provider_was_hit(self, began_s, ended_s):
         return any(fault.target == "provider" and fault.overlaps(began_s, ended_s)
@@ -258,14 +273,15 @@ class Audit:
 
     def _excuse(self, message, earlier, later):
         """Why the earlier acceptance did not keep the later attempt from being made; or None."""
-        start_s = later.exchange.arrived_s - START_SLACK_S
-        if earlier.known_s > start_s:
-            return earlier.cause or self._excuse_of_delete(message, earlier, later)
-        if self.run.ledger:
-            if self._clock_was_wrong(earlier, later.exchange.arrived_s):
-                return CLOCK
-            return STOPPED if self._was_stopped_after_its_claim(later) else None
-        return self._excuse_of_delete(message, earlier, later)
+        if earlier.known_s > self._decided_s(later.exchange):
+            excuse = earlier.cause or self._excuse_of_delete(message, earlier, later)
+        elif not self.run.ledger:
+            excuse = self._excuse_of_delete(message, earlier, later)
+        else:
+            excuse = CLOCK if self._clock_was_wrong(earlier, later.exchange.arrived_s) else None
+        if excuse is None and self.run.ledger and self._was_stopped_after_its_claim(later):
+            return STOPPED
+        return excuse
 
     def _clock_was_wrong(self, earlier, until_s):
         """
@@ -280,16 +296,16 @@ class Audit:
         Its worker had the message, may have claimed it in the ledger, and was stopped before the
         request left, for so long that the claim ended and another could send it.
         """
-        receipt, arrived_s = self._receipt_of(acceptance), acceptance.exchange.arrived_s
+        receipt, arrived_s = self._receipt_of(acceptance.exchange), acceptance.exchange.arrived_s
         return receipt is not None and any(
             stop.worker == acceptance.worker
             and receipt.received_s <= stop.began_s <= arrived_s - self.run.timeout_s
-            and stop.overlaps(arrived_s - START_SLACK_S, arrived_s)
+            and stop.overlaps(arrived_s - self.run.timeout_s, arrived_s)
             for stop in self.run.stops)
 
     def _excuse_of_delete(self, message, earlier, later):
         """Without the ledger: it was received again, because its delete was not confirmed."""
-        receipt = self._receipt_of(later)
+        receipt = self._receipt_of(later.exchange)
         if self.run.ledger or receipt is None or \
                 receipt.received_s > self._confirmed_s(message):
             return None
@@ -297,11 +313,10 @@ class Audit:
             return UNDELETED
         return STALE if self._is_stale(later) else None
 
-    def _receipt_of(self, acceptance):
+    def _receipt_of(self, exchange):
         """By which the worker came to the message that it sends here; None: by no known one."""
-        return max((r for r in self._receipts[acceptance.exchange.message]
-                    if r.worker == acceptance.worker
-                    and r.received_s <= acceptance.exchange.arrived_s),
+        return max((r for r in self._receipts[exchange.message]
+                    if r.worker == exchange.worker and r.received_s <= exchange.arrived_s),
                    key=lambda r: r.received_s, default=None)
 
     def _is_stale(self, acceptance):
@@ -309,7 +324,7 @@ class Audit:
         Its worker was stopped from before it read the receive's answer until the visibility was
         over: it counts that from the reading, and takes the message for its own.
         """
-        receipt = self._receipt_of(acceptance)
+        receipt = self._receipt_of(acceptance.exchange)
         return receipt is not None and any(
             stop.worker == acceptance.worker
             and stop.overlaps(receipt.received_s, acceptance.exchange.arrived_s)
@@ -404,6 +419,12 @@ class Audit:
                 events.append((exchange.answered_s, f"provider answers {exchange.status}"
                                f" (request {exchange.number})"
                                + ("" if exchange.delivered else ", the answer is lost")))
+            if exchange.reused_s is not None:
+                events.append((exchange.reused_s, f"worker {exchange.worker} uses the connection of"
+                               f" request {exchange.number} again"))
+            if exchange.ended_s is not None:
+                events.append((exchange.ended_s,
+                               f"the connection of request {exchange.number} ends"))
         for deletion, _ in self._deletions[message]:
             events.append((deletion.asked_s, f"worker {deletion.worker} asks for its delete"))
             if deletion.confirmed_s is not None:

@@ -302,13 +302,16 @@ def test_duplicate_of_a_worker_that_was_stopped():
     assert verdict.duplicates == {audit.STOPPED: 1}
 
 
-@pytest.mark.parametrize("ended_s, cause", [(109, audit.STOPPED), (102, audit.UNEXPLAINED)])
-def test_duplicate_of_a_worker_that_was_stopped_between_claim_and_request(ended_s, cause):
+@pytest.mark.parametrize("other_s, ended_s, cause", [
+    (106.1, 109, audit.STOPPED), (106.1, 102, audit.UNEXPLAINED),
+    (108, 109, audit.STOPPED),  # less than a time-out ago
+])
+def test_duplicate_of_a_worker_that_was_stopped_between_claim_and_request(other_s, ended_s, cause):
     """Its claim ends meanwhile. Not long before: it asks the ledger again."""
     story = Story(ledger=True)
     story.receive(100, 0)
     story.fault("stop", "worker 0", 100.1, ended_s, 0, [story.run.stops])
-    verdict = story.delivered(106.1, 1).send(109.1, 0).judge()
+    verdict = story.delivered(other_s, 1).send(109.1, 0).judge()
     assert verdict.duplicates == {cause: 1}
     assert bool(verdict.problems) == (cause == audit.UNEXPLAINED)
 
@@ -329,6 +332,26 @@ def test_duplicate_of_an_attempt_that_timed_out():
     verdict = twice(story.send(100.1, 0, answered_s=102.05, ended_s=102.06)).judge()
     assert verdict.problems == []
     assert verdict.duplicates == {audit.GONE: 1}
+
+
+@pytest.mark.parametrize("sent_s, ended_s, cause", [
+    (101.3, 102.06, audit.GONE),  # on a crowded machine its request took that long to come here
+    (101.3, 109, audit.UNEXPLAINED),  # its connection stayed open: it was not given up
+    (101.3, None, audit.UNEXPLAINED),
+    (103.5, 104.2, audit.GONE),
+], ids=str)
+def test_duplicate_of_an_attempt_that_timed_out_before_its_request_was_seen(sent_s, ended_s, cause):
+    story = Story(ledger=True)
+    story.receive(100, 0)
+    verdict = twice(story.send(sent_s, 0, answered_s=sent_s + 0.7, ended_s=ended_s)).judge()
+    assert verdict.duplicates == {cause: 1}
+
+
+def test_duplicate_of_an_attempt_that_had_no_time_to_time_out():
+    story = Story(ledger=True)
+    story.receive(100, 0)
+    verdict = twice(story.send(100.1, 0, answered_s=101.4, ended_s=101.5)).judge()
+    assert verdict.duplicates == {audit.UNEXPLAINED: 1}
 
 
 @pytest.mark.parametrize("began_s, cause", [(107, audit.CLOCK), (111, audit.UNEXPLAINED)])

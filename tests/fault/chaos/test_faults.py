@@ -17,7 +17,7 @@ from stage import Settings, Stage
 # Kind: the causes of duplicates that it may bring, without the ledger.
 CAUSES = {
     "kill -9": {audit.KILLED, audit.SILENT, audit.UNDELETED, audit.STALE},
-    "stop": {audit.STOPPED, audit.SILENT, audit.GONE, audit.UNDELETED, audit.STALE},
+    "stop": {audit.STOPPED, audit.SILENT, audit.UNDELETED, audit.STALE},
     "stop, then kill -9": {audit.KILLED, audit.STOPPED, audit.UNDELETED, audit.STALE},
     "queue answers errors": {audit.UNDELETED},
     "queue refuses deletes": {audit.UNDELETED},
@@ -29,6 +29,8 @@ CAUSES = {
 }
 # What only the ledger prevents.
 PREVENTED = {audit.UNDELETED, audit.STALE}
+# What a crowded machine may bring under any fault: an attempt times out by itself.
+ALWAYS = {audit.GONE}
 
 ERRORS = {proxy.ERROR, proxy.ERROR_AFTER}
 
@@ -49,7 +51,8 @@ def test_one_kind_of_fault(bunshin, seed, kind):
     report = perform(bunshin, seed, faults)
     assert report["faults"][kind]["count"] == len(faults)
     found = {cause for cause, count in report["duplicates"].items() if count}
-    assert found <= (CAUSES[kind] - PREVENTED if report["ledger"] else CAUSES[kind])
+    causes = CAUSES[kind] | ALWAYS
+    assert found <= (causes - PREVENTED if report["ledger"] else causes)
     # That the fault was one.
     if kind == "queue answers errors":
         assert ERRORS < set(report["fates"]["queue"])

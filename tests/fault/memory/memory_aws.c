@@ -32,7 +32,7 @@ static const char *handles[ENTRIES];
 static struct queue_visibility visibilities[ENTRIES];
 static struct queue_attribute attributes[QUEUE_ATTRIBUTES_MAX];
 static struct queue_send small_sends[ENTRIES], large_sends[ENTRIES];
-static const struct queue_receive receive_params = {10, 0, 30};
+static const struct queue_receive receive_params = {10, 0, 30, false};
 static char large_text[100001];
 
 static struct buf small_answer = BUF_INIT((size_t)16 << 20);

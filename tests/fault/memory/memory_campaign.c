@@ -25,6 +25,7 @@ static struct buf keys = BUF_INIT((size_t)1 << 20); /* 4,000, so that the set gr
 
 static const char broken_csv[] =
 	"to,name\nU1,a\nU2\nU3,\"b\n\"\nU4,\xff\nU5,x\"y\nU6,\"never closed";
+static const char packed_csv[] = "to,text\nU1,a\nU2,b\nU3,a\nU4,b\nU5,b\n";
 static const char broken_lines[] =
 	"{\"to\":\"U1\",\"name\":\"a\"}\n[]\n{\"to\":\"\"}\n{\"to\":{\"x\":[1,\"abc\"]}}\n{";
 
@@ -120,6 +121,8 @@ struct list_case {
 	const char *template;
 	int rows, valid;  /* undisturbed */
 	const char *rule; /* of the first pass; NULL: none */
+	unsigned pack;	  /* rows of a pack; 0: none */
+	int messages;	  /* undisturbed, with packs */
 };
 
 static struct source source_of(const struct list_case *c)
@@ -156,13 +159,14 @@ static int read_list(const void *arg)
 }
 
 static int make_messages(struct recipients *recipients, const struct template *template,
-	const char *rule, struct campaign_check *check)
+	const struct list_case *c, struct campaign_check *check)
 {
 	const struct messages_options options = {.template = template,
 		.campaign = "morning",
 		.destination = "line",
 		.deadline_epoch_ms = 1800000000000,
-		.key = MESSAGES_KEY_ROW};
+		.key = MESSAGES_KEY_ROW,
+		.pack_field = c->pack > 0 ? "to" : NULL};
 	static const uint8_t hash_key[SIPHASH_KEY_BYTES] = {1};
 	struct campaign_check_rules rules = {0};
 	struct buf error = BUF_INIT(1000);
@@ -173,10 +177,13 @@ static int make_messages(struct recipients *recipients, const struct template *t
 		err = key_set_new(hash_key, &rules.keys);
 	if (!err)
 		err = validate_new(&rules.validate);
-	if (!err && rule)
-		err = validate_add(rules.validate, rule, &error);
+	if (!err && c->rule)
+		err = validate_add(rules.validate, c->rule, &error);
+	if (!err && c->pack > 0)
+		err = packer_new(c->pack, &rules.packer);
 	if (!err)
 		err = campaign_check(messages, recipients, &rules, NULL, NULL, check);
+	packer_free(rules.packer);
 	validate_free(rules.validate);
 	key_set_free(rules.keys);
 	messages_free(messages);
@@ -202,11 +209,12 @@ static int check_list(const void *arg)
 	if (!err)
 		err = recipients_new(format, &input, &recipients);
 	if (!err)
-		err = make_messages(recipients, template, c->rule, &check);
+		err = make_messages(recipients, template, c, &check);
 	sweep_off();
 	if (!err) {
 		assert_int_equal(check.rows, c->rows);
 		assert_int_equal(check.valid, c->valid);
+		assert_int_equal(check.messages, c->pack > 0 ? c->messages : c->valid);
 	}
 	recipients_free(recipients);
 	template_free(template);
@@ -384,14 +392,14 @@ static int next_row(void *arg, struct campaign_message *ret_message, struct buf 
 	return 1;
 }
 
-static void on_settled(
-	void *arg, struct recipients_place place, int err, bool unconfirmed, const char *reason)
+static void on_settled(void *arg, const struct recipients_place *places, size_t count, int err,
+	bool unconfirmed, const char *reason)
 {
 	struct stage *stage = arg;
 
 	assert_non_null(reason);
-	stage->settled[place.row]++;
-	stage->errors[place.row] = err;
+	stage->settled[places[0].row]++;
+	stage->errors[places[0].row] = err;
 }
 
 static void on_finished(void *arg, int err, const char *reason)
@@ -498,17 +506,30 @@ static int parse_time(const void *arg)
 
 int main(void)
 {
-	static const struct list_case wide_list = {&wide, NULL, NULL, 3, 3, "c7=v.*"};
-	static const struct list_case long_list = {
-		&long_rows, NULL, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 3, 3, NULL};
-	static const struct list_case long_bodies = {&long_rows, NULL, NULL, 3, 3, NULL};
-	static const struct list_case lines_list = {&json_lines, NULL,
-		"{\"to\":\"{{to}}\",\"text\":\"{{list.7}} {{name|x}}\"}", 3, 3, "to=U[0-9]+"};
-	static const struct list_case broken_list = {
-		NULL, broken_csv, "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}", 6, 2, NULL};
-	static const struct list_case broken_line_rows = {NULL, broken_lines, NULL, 5, 3, NULL};
+	static const struct list_case wide_list = {
+		.large = &wide, .rows = 3, .valid = 3, .rule = "c7=v.*"};
+	static const struct list_case long_list = {.large = &long_rows,
+		.template = "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}",
+		.rows = 3,
+		.valid = 3};
+	static const struct list_case long_bodies = {.large = &long_rows, .rows = 3, .valid = 3};
+	static const struct list_case lines_list = {.large = &json_lines,
+		.template = "{\"to\":\"{{to}}\",\"text\":\"{{list.7}} {{name|x}}\"}",
+		.rows = 3,
+		.valid = 3,
+		.rule = "to=U[0-9]+"};
+	static const struct list_case packed_list = {
+		.text = packed_csv, .rows = 5, .valid = 5, .pack = 2, .messages = 3};
+	static const struct list_case packed_long = {
+		.large = &long_rows, .rows = 3, .valid = 3, .pack = 500, .messages = 3};
+	static const struct list_case broken_list = {.text = broken_csv,
+		.template = "{\"to\":\"{{to}}\",\"text\":\"{{name}}\"}",
+		.rows = 6,
+		.valid = 2};
+	static const struct list_case broken_line_rows = {
+		.text = broken_lines, .rows = 5, .valid = 3};
 	static const struct list_case broken_line_list = {
-		NULL, broken_lines, "{{to}} {{name}}", 5, 1, NULL};
+		.text = broken_lines, .template = "{{to}} {{name}}", .rows = 5, .valid = 1};
 	static const struct suppression_case of_lines = {SUPPRESSION_LINES, 4000};
 	static const struct suppression_case of_rows = {SUPPRESSION_CSV, 3999};
 	static const struct produce_case throttled = {TROUBLE_THROTTLED, 20, 0};
@@ -529,6 +550,8 @@ int main(void)
 		SWEEP("messages: 300 KB by a template", check_list, .arg = &long_list),
 		SWEEP("messages: 300 KB as JSON", check_list, .arg = &long_bodies),
 		SWEEP("messages: JSON lines by a template", check_list, .arg = &lines_list),
+		SWEEP("packs of two", check_list, .arg = &packed_list),
+		SWEEP("packs: 300 KB", check_list, .arg = &packed_long),
 		SWEEP("messages: broken CSV", check_list, .arg = &broken_list),
 		SWEEP("messages: broken JSON lines", check_list, .arg = &broken_line_list),
 		SWEEP("suppression: lines", read_suppression, .arg = &of_lines),

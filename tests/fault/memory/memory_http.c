@@ -221,7 +221,8 @@ struct attempt_case {
 	enum template_context context;
 	const char *headers[8]; /* name, template, ..., NULL */
 	size_t message_bytes;
-	int err; /* undisturbed */
+	bool chooses_host; /* as a message would, by name */
+	int err;	   /* undisturbed */
 };
 
 struct scene {
@@ -229,6 +230,7 @@ struct scene {
 	struct stage stage;
 	struct manual_clock clock;
 	struct config_destination destination;
+	struct host_rule host;
 	struct http_target *target;
 	struct buf message_body;
 	unsigned calls;
@@ -263,6 +265,16 @@ static void open_scene(struct scene *scene)
 	destination->request.method = strdup("POST");
 	destination->request.url = compile(url, TEMPLATE_URL);
 	destination->request.body = c->body ? compile(c->body, c->context) : NULL;
+	if (c->chooses_host) {
+		snprintf(url, sizeof(url), "http://localhost%s",
+			strrchr(http_server_address(scene->stage.server), ':'));
+		assert_null(host_rule_parse(url, &scene->host));
+		template_free(destination->request.url);
+		snprintf(url, sizeof(url), "http://{{host|localhost}}%s/",
+			strrchr(http_server_address(scene->stage.server), ':'));
+		destination->request.url = compile(url, TEMPLATE_URL);
+		destination->request.allow_hosts = (struct config_hosts){&scene->host, 1};
+	}
 	destination->request.headers = headers;
 	for (size_t i = 0; c->headers[2 * i]; i++) {
 		headers[i].name = strdup(c->headers[2 * i]);
@@ -327,10 +339,11 @@ static void on_done(void *arg, const struct target_result *result)
 static int attempt(struct scene *scene)
 {
 	struct target table = http_target_table(scene->target);
-	struct queue_message message = message_of(scene);
+	const struct queue_message kept = message_of(scene), *message = &kept;
+	const struct target_request request = target_request_for(&message);
 	struct target_attempt *started;
 	unsigned calls = scene->calls;
-	int err = table.ops->start(table.impl, &message, on_done, scene, &started);
+	int err = table.ops->start(table.impl, &request, on_done, scene, &started);
 
 	if (err) {
 		assert_int_equal(err, ERR_NOMEM);
@@ -379,16 +392,19 @@ static int preview(const void *arg)
 {
 	struct scene scene = {.c = arg};
 	struct buf out = BUF_INIT((size_t)4 << 20), reason = BUF_INIT(1024);
-	struct queue_message message;
+	struct queue_message kept;
+	const struct queue_message *message = &kept;
+	struct target_request request;
 	int err;
 
 	open_scene(&scene);
-	message = message_of(&scene);
+	kept = message_of(&scene);
+	request = target_request_for(&message);
 	assert_int_equal(http_target_new(&scene.stage.loop, manual_clock_table(&scene.clock),
 				 &scene.destination, &scene.target),
 		0);
 	sweep_on();
-	err = http_target_preview(scene.target, &message, &out, &reason);
+	err = http_target_preview(scene.target, &request, &out, &reason);
 	sweep_off();
 	buf_free(&out);
 	buf_free(&reason);
@@ -413,6 +429,10 @@ static const struct attempt_case missing_variable = {.path = "/",
 	.context = TEMPLATE_JSON,
 	.message_bytes = 100,
 	.err = ERR_TEMPLATE};
+
+/* The server's address is this machine's. */
+static const struct attempt_case refused_address = {
+	.path = "/", .message_bytes = 100, .chooses_host = true, .err = ERR_NOT_ALLOWED};
 
 static int enter(void **state)
 {
@@ -456,6 +476,8 @@ int main(void)
 		SWEEP("target: the body as it is, twice", make_attempts, .arg = &body_as_it_is,
 			.degrades = true),
 		SWEEP("target: a missing variable, twice", make_attempts, .arg = &missing_variable,
+			.degrades = true),
+		SWEEP("target: a refused address, twice", make_attempts, .arg = &refused_address,
 			.degrades = true),
 		SWEEP("preview: a LINE push", preview, .arg = &line_push),
 		SWEEP("preview: a form of 100 KB", preview, .arg = &large_push),

@@ -6,14 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char help[] =
 	"usage: bunshin-scale [options]\n"
 	"\n"
 	"Runs many delivery cores on virtual time against a queue with SQS's limits and one\n"
-	"provider, until the last message is accepted, checks that nothing is lost, late or\n"
-	"sent twice, and prints the time beside what arithmetic says.\n"
+	"provider, until the last message is accepted, checks that nothing is lost or late,\n"
+	"and prints the time beside what arithmetic says.\n"
 	"\n"
 	"  --workers N          [1000]\n"
 	"  --workers-per-host N they share a ledger and a rate [8]\n"
@@ -22,6 +21,7 @@ static const char help[] =
 	"  --fixed              that many from the start; else as many as the provider takes\n"
 	"  --rate N             configured, a second, of all workers [none]\n"
 	"  --provider-rate N    of attempts a second; beyond it the provider answers 429 [none]\n"
+	"  --provider-window MS what the provider counts them in [1000]\n"
 	"  --provider-ms N      median of its latency, log-normal, 1/3 to 3 times as long [63]\n"
 	"  --in-flight N        that the queue hands out at most [120000]\n"
 	"  --queue-rate N       requests of each kind a second; else throttled [none]\n"
@@ -33,12 +33,19 @@ static const char help[] =
 	"  --ratio LO-HI        exit 1 when actual by predicted is not in there, in thousandths\n"
 	"  --requests N         exit 1 when more are made for a thousand messages\n"
 	"  --duplicates N       exit 1 when there are more\n"
+	"  --most-receives N    exit 1 when a message was received more often\n"
+	"  --cpu-seconds N      exit 1 when this program needs more [3600]\n"
+	"  --memory MIB         exit 1 when this program needs more [4096]\n"
+	"  --progress S         a line to stderr every so many seconds of virtual time [none]\n"
 	"  --json               print one JSON object\n"
 	"  --help\n";
 
+#define RANGE_MAX 1000000
+
 struct command {
 	struct options options;
-	uint64_t ratio_min, ratio_max, requests_max, duplicates_max; /* UINT64_MAX: any */
+	uint64_t ratio_min, ratio_max; /* UINT64_MAX: any, as of the others */
+	uint64_t requests_max, duplicates_max, receives_max;
 	bool json;
 };
 
@@ -50,6 +57,7 @@ enum word {
 	OPTION_FIXED,
 	OPTION_RATE,
 	OPTION_PROVIDER_RATE,
+	OPTION_PROVIDER_WINDOW,
 	OPTION_PROVIDER_MS,
 	OPTION_IN_FLIGHT,
 	OPTION_QUEUE_RATE,
@@ -61,6 +69,10 @@ enum word {
 	OPTION_RATIO,
 	OPTION_REQUESTS,
 	OPTION_DUPLICATES,
+	OPTION_MOST_RECEIVES,
+	OPTION_CPU_SECONDS,
+	OPTION_MEMORY,
+	OPTION_PROGRESS,
 	OPTION_JSON,
 	OPTION_HELP,
 };
@@ -78,10 +90,15 @@ static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64
 /* "10-20" */
 static bool parse_range(const char *text, uint64_t *ret_low, uint64_t *ret_high)
 {
-	char *dash;
+	const char *dash = strchr(text, '-');
+	char low[16];
 
-	*ret_low = strtoul(text, &dash, 10);
-	return dash != text && *dash == '-' && parse_number(dash + 1, *ret_low, 1000000, ret_high);
+	if (!dash || (size_t)(dash - text) >= sizeof(low))
+		return false;
+	memcpy(low, text, (size_t)(dash - text));
+	low[dash - text] = '\0';
+	return parse_number(low, 0, RANGE_MAX, ret_low) &&
+	       parse_number(dash + 1, *ret_low, RANGE_MAX, ret_high);
 }
 
 static bool apply_number(struct options *options, enum word option, uint64_t n)
@@ -105,6 +122,9 @@ static bool apply_number(struct options *options, enum word option, uint64_t n)
 	case OPTION_PROVIDER_RATE:
 		options->provider_rate = n;
 		return n >= 1;
+	case OPTION_PROVIDER_WINDOW:
+		options->provider_window_us = n * MS;
+		return n >= 1 && n <= 60000;
 	case OPTION_PROVIDER_MS:
 		options->provider_us = n * MS;
 		return n >= 1 && n <= 1000;
@@ -123,6 +143,15 @@ static bool apply_number(struct options *options, enum word option, uint64_t n)
 	case OPTION_DEADLINE:
 		options->deadline_us = n * S;
 		return n >= 1;
+	case OPTION_CPU_SECONDS:
+		options->cpu_max_s = n;
+		return n >= 1;
+	case OPTION_MEMORY:
+		options->memory_max_mib = n;
+		return n >= 1;
+	case OPTION_PROGRESS:
+		options->progress_us = n * S;
+		return n >= 1 && n <= 86400;
 	case OPTION_SEED:
 	default:
 		options->seed = n;
@@ -154,6 +183,8 @@ static bool apply(struct command *command, enum word option, const char *value)
 		return parse_number(value, 0, INT64_MAX, &command->requests_max);
 	case OPTION_DUPLICATES:
 		return parse_number(value, 0, INT64_MAX, &command->duplicates_max);
+	case OPTION_MOST_RECEIVES:
+		return parse_number(value, 0, INT64_MAX, &command->receives_max);
 	default:
 		return parse_number(value, 0, INT64_MAX, &n) && apply_number(options, option, n);
 	}
@@ -170,6 +201,7 @@ static int parse(struct command *command, int argc, char **argv)
 		{"fixed", no_argument, NULL, OPTION_FIXED},
 		{"rate", required_argument, NULL, OPTION_RATE},
 		{"provider-rate", required_argument, NULL, OPTION_PROVIDER_RATE},
+		{"provider-window", required_argument, NULL, OPTION_PROVIDER_WINDOW},
 		{"provider-ms", required_argument, NULL, OPTION_PROVIDER_MS},
 		{"in-flight", required_argument, NULL, OPTION_IN_FLIGHT},
 		{"queue-rate", required_argument, NULL, OPTION_QUEUE_RATE},
@@ -181,6 +213,10 @@ static int parse(struct command *command, int argc, char **argv)
 		{"ratio", required_argument, NULL, OPTION_RATIO},
 		{"requests", required_argument, NULL, OPTION_REQUESTS},
 		{"duplicates", required_argument, NULL, OPTION_DUPLICATES},
+		{"most-receives", required_argument, NULL, OPTION_MOST_RECEIVES},
+		{"cpu-seconds", required_argument, NULL, OPTION_CPU_SECONDS},
+		{"memory", required_argument, NULL, OPTION_MEMORY},
+		{"progress", required_argument, NULL, OPTION_PROGRESS},
 		{"json", no_argument, NULL, OPTION_JSON},
 		{"help", no_argument, NULL, OPTION_HELP},
 		{0},
@@ -205,14 +241,6 @@ static int parse(struct command *command, int argc, char **argv)
 	return -1;
 }
 
-static double seconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* What the caller expects of the figures. */
 static int judge(const struct command *command, const struct world *world)
 {
@@ -231,6 +259,10 @@ static int judge(const struct command *command, const struct world *world)
 		printf("more was sent twice than expected\n");
 		code = 1;
 	}
+	if (report_most_receives(world) > command->receives_max) {
+		printf("a message was received more often than expected\n");
+		code = 1;
+	}
 	return code;
 }
 
@@ -243,6 +275,7 @@ int main(int argc, char **argv)
 					  .messages = 1000000,
 					  .concurrency = 10,
 					  .adaptive = true,
+					  .provider_window_us = S,
 					  .provider_us = 63 * MS,
 					  .in_flight_limit = 120000,
 					  .queue_min_us = 10 * MS,
@@ -250,17 +283,19 @@ int main(int argc, char **argv)
 					  .visibility_s = 60,
 					  .wait_s = 20,
 					  .start_us = S,
-					  .limit_us = 24 * 3600 * S},
+					  .limit_us = 24 * 3600 * S,
+					  .cpu_max_s = 3600,
+					  .memory_max_mib = 4096},
 		.ratio_max = UINT64_MAX,
 		.requests_max = UINT64_MAX,
-		.duplicates_max = UINT64_MAX};
+		.duplicates_max = UINT64_MAX,
+		.receives_max = UINT64_MAX};
 	int code = parse(&command, argc, argv);
-	double began_s = seconds_now();
 
 	if (code >= 0)
 		return code;
 	world_run(&world, &command.options);
-	report_print(&world, seconds_now() - began_s, command.json);
+	report_print(&world, command.json);
 	code = judge(&command, &world);
 	world_close(&world);
 	return code;

@@ -64,6 +64,15 @@ static void accept_one(struct world *world, const struct target_attempt *attempt
 		receipt->accepted = true;
 }
 
+static void reject_one(struct world *world, const struct target_attempt *attempt)
+{
+	struct receipt *receipt = queue_receipt_at(world, attempt->receipt, attempt->serial);
+
+	world->provider.throttled++;
+	if (receipt)
+		receipt->throttled = true;
+}
+
 static void attempt_ended(struct event *event)
 {
 	struct target_attempt *attempt = list_entry(event, struct target_attempt, event);
@@ -76,7 +85,9 @@ static void attempt_ended(struct event *event)
 		.excerpt = "",
 		.duration_us = world->now_us - own.started_us};
 
-	if (!own.throttled)
+	if (own.throttled)
+		reject_one(world, attempt);
+	else
 		accept_one(world, attempt);
 	attempt_put(attempt);
 	own.done(own.arg, &result);
@@ -102,13 +113,14 @@ static const struct receipt *check_start(struct worker *worker, const struct que
 	return receipt;
 }
 
-static int start(void *impl, const struct queue_message *message, target_done *done, void *arg,
+static int start(void *impl, const struct target_request *request, target_done *done, void *arg,
 	struct target_attempt **ret_attempt)
 {
 	struct worker *worker = impl;
 	struct world *world = worker->world;
 	struct provider_side *provider = &world->provider;
-	const struct receipt *receipt = check_start(worker, message);
+	const struct options *options = &world->options;
+	const struct receipt *receipt = check_start(worker, request->messages[0]);
 	struct target_attempt *attempt = provider->pool;
 	uint64_t took_us;
 
@@ -125,14 +137,14 @@ static int start(void *impl, const struct queue_message *message, target_done *d
 		.done = done,
 		.arg = arg};
 	attempt->throttled =
-		!per_second_take(&provider->started, world->now_us, world->options.provider_rate);
+		!per_window_take(&provider->started, world->now_us, options->provider_window_us,
+			options->provider_rate * options->provider_window_us / S);
 	took_us =
 		attempt->throttled
 			? REJECTION_MIN_US + world_draw(world, REJECTION_MAX_US - REJECTION_MIN_US)
 			: draw_latency_us(world);
 	worker->out++;
 	provider->attempts++;
-	provider->throttled += attempt->throttled;
 	if (++provider->out > provider->out_most)
 		provider->out_most = provider->out;
 	events_set(&world->events, &attempt->event, world->now_us + took_us);

@@ -103,7 +103,10 @@ static void visible_again(struct event *event)
 	struct receipt *receipt = list_entry(event, struct receipt, event);
 	struct world *world = receipt->world;
 
-	world->queue.ran_out++;
+	if (receipt->throttled)
+		world->queue.backed_off++;
+	else
+		world->queue.ran_out++;
 	show(world, receipt);
 	wake(world);
 }
@@ -253,8 +256,8 @@ static void arrive(struct queue_call *call)
 {
 	struct world *world = call->worker->world;
 
-	if (!per_second_take(
-		    &world->queue.started[call->api], world->now_us, world->options.queue_rate)) {
+	if (!per_window_take(&world->queue.started[call->api], world->now_us, S,
+		    world->options.queue_rate)) {
 		world->queue.throttled++;
 		call->err = ERR_THROTTLED;
 		for (size_t i = 0; i < call->count; i++)

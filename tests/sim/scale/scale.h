@@ -36,16 +36,19 @@ struct options {
 	uint32_t messages;
 	unsigned concurrency;
 	bool adaptive;
-	uint64_t rate;		/* a second, of the whole fleet; 0: none is configured */
-	uint64_t provider_rate; /* 429 above; 0: none */
-	uint64_t provider_us;	/* the median of its latency */
-	size_t in_flight_limit; /* of the queue */
-	uint64_t queue_rate;	/* requests a second of each kind; 0: not limited */
+	uint64_t rate;		     /* a second, of the whole fleet; 0: none is configured */
+	uint64_t provider_rate;	     /* 429 above, a second; 0: none */
+	uint64_t provider_window_us; /* what it counts in, by its own clock */
+	uint64_t provider_us;	     /* the median of its latency */
+	size_t in_flight_limit;	     /* of the queue */
+	uint64_t queue_rate;	     /* requests a second of each kind; 0: not limited */
 	uint64_t queue_min_us, queue_max_us; /* there and back */
 	unsigned visibility_s, wait_s;
-	uint64_t start_us;    /* workers start within this time */
-	uint64_t deadline_us; /* of one message in a hundred; 0: none */
-	uint64_t limit_us;    /* everything has ended by then */
+	uint64_t start_us;		    /* workers start within this time */
+	uint64_t deadline_us;		    /* of one message in a hundred; 0: none */
+	uint64_t limit_us;		    /* everything has ended by then */
+	uint64_t progress_us;		    /* a line to stderr so often; 0: none */
+	uint64_t cpu_max_s, memory_max_mib; /* of this program */
 };
 
 /* ---- queue.c */
@@ -87,12 +90,12 @@ struct receipt {
 	uint32_t worker;
 	uint32_t free_next;
 	uint64_t visible_us;
-	bool used, attempted, accepted;
+	bool used, attempted, accepted, throttled;
 };
 
-/* How many were started in the current second. */
-struct per_second {
-	uint64_t second, count;
+/* How many were started in the current window of time. */
+struct per_window {
+	uint64_t window, count;
 };
 
 struct queue_side {
@@ -105,8 +108,10 @@ struct queue_side {
 	uint32_t serial;
 	size_t in_flight, in_flight_most;
 	struct list waiting; /* long polls */
-	struct per_second started[APIS];
-	uint64_t requests[APIS], throttled, empty_receives, stale_deletes, ran_out;
+	struct per_window started[APIS];
+	uint64_t requests[APIS], throttled, empty_receives, stale_deletes;
+	uint64_t backed_off; /* came back after a 429 */
+	uint64_t ran_out;    /* came back since their visibility had ended in a worker's hands */
 	uint32_t deleted;
 	struct queue_call *pool;
 };
@@ -133,7 +138,7 @@ struct target_attempt {
 };
 
 struct provider_side {
-	struct per_second started;
+	struct per_window started;
 	uint64_t attempts, throttled, out, out_most;
 	uint64_t last_accepted_us;
 	uint32_t accepted; /* messages, each once */
@@ -181,6 +186,7 @@ struct world {
 	struct events events;
 	struct timer_heap timers; /* of all workers */
 	uint64_t steps;
+	uint64_t progress; /* lines of it that were due */
 	struct mail *mails;
 	struct queue_side queue;
 	struct provider_side provider;
@@ -201,8 +207,8 @@ _Noreturn void world_broken(const struct world *world, const char *format, ...)
 void *world_alloc(size_t count, size_t bytes); /* zeroed, never NULL */
 uint64_t world_draw(struct world *world, uint64_t bound);
 int64_t world_wall_ms(const struct world *world);
-/* One more in this second: whether so many were allowed. limit 0: always. */
-bool per_second_take(struct per_second *per, uint64_t now_us, uint64_t limit);
+/* One more in this window: whether so many were allowed. limit 0: always. */
+bool per_window_take(struct per_window *per, uint64_t now_us, uint64_t window_us, uint64_t limit);
 /* INT64_MAX: it has none. */
 int64_t mail_deadline_ms(const struct options *options, uint32_t mail);
 
@@ -217,8 +223,14 @@ struct prediction {
 };
 
 struct prediction report_predict(const struct options *options);
-/* seconds: that the run took, of real time. */
-void report_print(const struct world *world, double seconds, bool json);
+void report_print(const struct world *world, bool json);
+/* Where the run is, as a line to stderr. */
+void report_progress(const struct world *world);
+/* What this program has used so far. */
+double report_cpu_s(void);
+double report_memory_mib(void);
+/* Of any one message. */
+unsigned report_most_receives(const struct world *world);
 /* To SQS, for a message. */
 double report_requests(const struct world *world);
 /* The last acceptance by the prediction. */

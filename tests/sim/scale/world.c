@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STEPS_A_LOOK 100000 /* at what the program has used */
+
 _Noreturn void world_broken(const struct world *world, const char *format, ...)
 {
 	va_list args;
@@ -48,12 +50,12 @@ int64_t world_wall_ms(const struct world *world)
 	return EPOCH_MS + (int64_t)(world->now_us / MS);
 }
 
-bool per_second_take(struct per_second *per, uint64_t now_us, uint64_t limit)
+bool per_window_take(struct per_window *per, uint64_t now_us, uint64_t window_us, uint64_t limit)
 {
-	uint64_t second = now_us / S;
+	uint64_t window = now_us / window_us;
 
-	if (second != per->second)
-		*per = (struct per_second){.second = second};
+	if (window != per->window)
+		*per = (struct per_window){.window = window};
 	return ++per->count <= limit || limit == 0;
 }
 
@@ -119,16 +121,38 @@ static void check_counts(const struct world *world)
 			stats->accepted, stats->expired);
 }
 
+/* This program's own bounds, and a sign of life. */
+static void look_after(struct world *world)
+{
+	const struct options *options = &world->options;
+
+	if (options->progress_us && world->now_us / options->progress_us != world->progress) {
+		world->progress = world->now_us / options->progress_us;
+		report_progress(world);
+	}
+	if (world->steps % STEPS_A_LOOK != 0)
+		return;
+	if (report_cpu_s() > (double)options->cpu_max_s)
+		world_broken(world,
+			"%" PRIu64 " s of CPU were not enough: %" PRIu32 " of %" PRIu32
+			" messages have ended",
+			options->cpu_max_s, world->queue.deleted, options->messages);
+	if (report_memory_mib() > (double)options->memory_max_mib)
+		world_broken(world, "%" PRIu64 " MiB were not enough", options->memory_max_mib);
+}
+
 void world_run(struct world *world, const struct options *options)
 {
 	*world = (struct world){.options = *options, .random = options->seed};
 	world->mails = world_alloc(options->messages, sizeof(*world->mails));
 	queue_open(world);
 	workers_open(world);
-	while (world->queue.deleted < options->messages)
+	while (world->queue.deleted < options->messages) {
 		if (!step(world, options->limit_us))
 			world_broken(world, "%" PRIu32 " of %" PRIu32 " messages have ended",
 				world->queue.deleted, options->messages);
+		look_after(world);
+	}
 	workers_drain(world);
 	while (world->running > 0)
 		if (!step(world, options->limit_us + 60 * S))

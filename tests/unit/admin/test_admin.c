@@ -221,6 +221,58 @@ static void not_alive(void **state)
 }
 
 /* Half of the metrics would look like all of them. */
+/* Sends the lines as they are, and reads until the server closes. */
+static void ask_with(struct stage *stage, const char *headers, char ret_answer[4096])
+{
+	char request[512];
+	struct raw raw;
+
+	snprintf(request, sizeof(request),
+		"GET /status.json HTTP/1.1\r\n%sConnection: close\r\n\r\n", headers);
+	raw_open(&raw, &stage->world, admin_address(stage->admin));
+	raw_send_string(&raw, request);
+	world_until(&stage->world, &raw.ended, 1);
+	snprintf(ret_answer, 4096, "%s", buf_string(&raw.received));
+	raw_close(&raw, &stage->world);
+}
+
+/* What a page of evil.example sends whose name leads here. */
+static void rebound_names_are_refused(void **state)
+{
+	static const char *const ours[] = {"worker.example.com"};
+	static const char *const refused[] = {
+		"Host: evil.example:9797\r\nAccept-Language: en\r\n",
+		/* A page may set it to nothing, which is not the same as leaving it out. */
+		"Host: evil.example:9797\r\nAccept-Language:\r\nUser-Agent: curl\r\n",
+		"Host: evil.example:9797\r\nUser-Agent: Mozilla/5.0\r\n",
+	};
+	static const char *const answered[] = {
+		"Host: worker.example.com:9797\r\nAccept-Language: en\r\n",
+		"Host: 127.0.0.1\r\nUser-Agent: Mozilla/5.0\r\n",
+		"Host: anything.example\r\nUser-Agent: Prometheus/2\r\n",
+	};
+	char text[4096];
+	struct stage stage = {.asked = 0};
+	struct admin_options options = options_of(&stage, "127.0.0.1:0");
+
+	options.hosts = ours;
+	options.host_count = 1;
+	world_open(&stage.world);
+	assert_int_equal(admin_new(&stage.world.loop, &options, &stage.admin), 0);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		ask_with(&stage, refused[i], text);
+		assert_non_null(strstr(text, "HTTP/1.1 403 "));
+		assert_non_null(strstr(text, "admin.hosts"));
+		assert_null(strstr(text, "evil"));
+	}
+	for (size_t i = 0; i < sizeof(answered) / sizeof(answered[0]); i++) {
+		ask_with(&stage, answered[i], text);
+		assert_null(strstr(text, "HTTP/1.1 403 "));
+	}
+	admin_close(stage.admin);
+	world_close(&stage.world);
+}
+
 static void a_collection_that_fails(void **state)
 {
 	struct stage stage;
@@ -306,6 +358,7 @@ int main(void)
 		cmocka_unit_test(other_paths_and_methods),
 		cmocka_unit_test(readiness),
 		cmocka_unit_test(not_alive),
+		cmocka_unit_test(rebound_names_are_refused),
 		cmocka_unit_test(a_collection_that_fails),
 		cmocka_unit_test(where_it_cannot_listen),
 		cmocka_unit_test(out_of_memory),

@@ -87,6 +87,45 @@ static void origins(void **state)
 	}
 }
 
+static void readers(void **state)
+{
+	static const char *const ours[] = {"worker.example.com"};
+	static const char mozilla[] = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101";
+	static const struct {
+		struct guard_reader reader;
+		bool may;
+	} rows[] = {
+		/* Programs, by any name. */
+		{{.host = "worker.other.example:9797"}, true},
+		{{.host = "worker.other.example", .user_agent = "Prometheus/2.42.0"}, true},
+		{{.host = "worker.other.example", .user_agent = "curl/7.88.1"}, true},
+		{{.host = NULL}, true},
+		/* Browsers, by names that no stranger can have. */
+		{{.host = "127.0.0.1:9797", .user_agent = mozilla}, true},
+		{{.host = "[::1]:9797", .user_agent = mozilla}, true},
+		{{.host = "localhost:9797", .accept_language = "en"}, true},
+		{{.host = "worker-1", .user_agent = mozilla}, true},
+		{{.host = "ip-10-0-0-1.eu-west-1.compute.internal", .user_agent = mozilla}, true},
+		{{.host = "WORKER.example.com:80", .user_agent = mozilla}, true},
+		/* Rebinding: nothing but the name is wrong. */
+		{{.host = "evil.example:9797", .user_agent = mozilla}, false},
+		{{.host = "evil.example:9797", .accept_language = "en"}, false},
+		/* A page can change what a browser says of itself, not leave it out. */
+		{{.host = "evil.example", .accept_language = "", .user_agent = "curl"}, false},
+		{{.host = "evil.example", .sec_fetch_site = "same-origin"}, false},
+		{{.host = "evil.example", .origin = "http://evil.example"}, false},
+		{{.host = "worker.example.com.evil.example", .user_agent = mozilla}, false},
+		{{.host = "127.0.0.1.evil.example", .user_agent = mozilla}, false},
+		{{.host = NULL, .user_agent = mozilla}, false},
+		{{.host = "", .user_agent = mozilla}, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(guard_may_read(&rows[i].reader, ours, 1), rows[i].may);
+	assert_false(guard_may_read(
+		&(struct guard_reader){.host = ours[0], .user_agent = mozilla}, NULL, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -94,6 +133,7 @@ int main(void)
 		cmocka_unit_test(one_try_a_second),
 		cmocka_unit_test(no_token),
 		cmocka_unit_test(origins),
+		cmocka_unit_test(readers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

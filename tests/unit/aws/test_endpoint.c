@@ -344,6 +344,33 @@ static void wrong_queue_urls(void **state)
 	}
 }
 
+static void arns(void **state)
+{
+	static const struct {
+		const char *url, *region, *arn;
+	} cases[] = {
+		{"https://sqs.us-east-2.amazonaws.com/123456789012/my-queue", "us-east-2",
+			"arn:aws:sqs:us-east-2:123456789012:my-queue"},
+		{"http://127.0.0.1:9324/000000000000/q.fifo", "eu-west-1",
+			"arn:aws:sqs:eu-west-1:000000000000:q.fifo"},
+		{"https://a/1/q", "cn-north-1", "arn:aws-cn:sqs:cn-north-1:1:q"},
+		{"https://a/1/q", "us-gov-west-1", "arn:aws-us-gov:sqs:us-gov-west-1:1:q"},
+		{"https://a/1/q", "us-isob-east-1", "arn:aws-iso-b:sqs:us-isob-east-1:1:q"},
+		{"https://a/1/q", "", "arn:aws:sqs::1:q"},
+	};
+	char arn[SQS_QUEUE_ARN_SIZE] = "untouched", region[SQS_QUEUE_ARN_SIZE];
+
+	assert_int_equal(sqs_queue_arn("https://a/1/", "r", arn), ERR_ARGUMENT);
+	memset(region, 'r', sizeof(region));
+	region[sizeof(region) - 1] = '\0';
+	assert_int_equal(sqs_queue_arn("https://a/1/q", region, arn), ERR_ARGUMENT);
+	assert_string_equal(arn, "untouched");
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(sqs_queue_arn(cases[i].url, cases[i].region, arn), 0);
+		assert_string_equal(arn, cases[i].arn);
+	}
+}
+
 static void texts(void **state)
 {
 	static const struct {
@@ -372,14 +399,14 @@ static void texts(void **state)
 		{"\xe3\x81", false},
 	};
 
-	/* At every place of a longer text: eight bytes at a time must see what one at a time does.
+	/* At every place of a longer text: a block at a time must see what one byte at a time does.
 	 */
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		for (size_t at = 0; at < 20; at++) {
-			char text[48];
-			int len = snprintf(text, sizeof(text), "%.*s%s%.*s", (int)at,
-				"abcdefghijklmnopqrst", cases[i].text, (int)(20 - at),
-				"ABCDEFGHIJKLMNOPQRST");
+		for (size_t at = 0; at < 40; at++) {
+			static const char around[] = "abcdefghijklmnopqrstABCDEFGHIJKLMNOPQRST";
+			char text[64];
+			int len = snprintf(text, sizeof(text), "%.*s%s%s", (int)at, around,
+				cases[i].text, around + at);
 
 			assert_int_equal(sqs_text_is_valid(text, (size_t)len), cases[i].valid);
 		}
@@ -426,6 +453,7 @@ int main(void)
 		cmocka_unit_test(loopbacks),
 		cmocka_unit_test(queue_urls),
 		cmocka_unit_test(wrong_queue_urls),
+		cmocka_unit_test(arns),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(names),
 	};

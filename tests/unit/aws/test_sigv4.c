@@ -1,6 +1,7 @@
 #include "aws/digest.h"
 #include "aws/sigv4.h"
 #include "aws/sigv4_canonical.h"
+#include "base/hex.h"
 #include "bunshin/error.h"
 
 #include <setjmp.h>
@@ -55,11 +56,11 @@ static void key_of_the_documented_example(void **state)
 	char hex[2 * SIGV4_KEY_BYTES + 1];
 
 	assert_int_equal(sigv4_signing_key(signer, SECRET, "20150830", "us-east-1", "iam", key), 0);
-	digest_hex(key, sizeof(key), hex);
+	hex_print(key, sizeof(key), hex);
 	assert_string_equal(
 		hex, "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9");
 	assert_int_equal(sigv4_signing_key(signer, SECRET, "20260102", "us-east-1", "sqs", key), 0);
-	digest_hex(key, sizeof(key), hex);
+	hex_print(key, sizeof(key), hex);
 	assert_string_equal(
 		hex, "2ff297a9677e4dae14c807deddfda42a648728a19457402a48e239ed0efff414");
 	sigv4_free(signer);
@@ -118,6 +119,38 @@ static void receive_message_step_by_step(void **state)
 		"SignedHeaders=content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode, "
 		"Signature=530295768581a26b82af56608453fec612e6d616ab2be0346eb621ccd020599c");
 	buf_free(&authorization);
+	sigv4_free(signer);
+}
+
+/* The text of a second is kept, which must not outlive it. */
+static void each_second_has_its_own_date(void **state)
+{
+	static const struct {
+		int64_t epoch_ms;
+		int err;
+		const char *date;
+	} rows[] = {
+		{T_20260102T030405Z, 0, "20260102T030405Z"},
+		{T_20260102T030405Z + 999, 0, "20260102T030405Z"},
+		{T_20260102T030405Z + 1000, 0, "20260102T030406Z"},
+		{T_20260102T030405Z, 0, "20260102T030405Z"},
+		{-1, ERR_ARGUMENT, ""},
+		{T_20260102T030405Z, 0, "20260102T030405Z"},
+		{INT64_C(253402300800000), ERR_ARGUMENT, ""},
+		{0, 0, "19700101T000000Z"},
+	};
+	struct sigv4 *signer = signer_open();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf authorization = BUF_INIT(4096);
+		char date[SIGV4_DATE_SIZE] = "";
+
+		assert_int_equal(sigv4_sign(signer, &receive_request, &example, "us-east-1", "sqs",
+					 rows[i].epoch_ms, &authorization, date),
+			rows[i].err);
+		assert_string_equal(date, rows[i].date);
+		buf_free(&authorization);
+	}
 	sigv4_free(signer);
 }
 
@@ -379,6 +412,7 @@ int main(void)
 		cmocka_unit_test(key_of_the_documented_example),
 		cmocka_unit_test(list_users_of_the_documented_example),
 		cmocka_unit_test(receive_message_step_by_step),
+		cmocka_unit_test(each_second_has_its_own_date),
 		cmocka_unit_test(session_token_is_signed),
 		cmocka_unit_test(key_cache_follows_every_part),
 		cmocka_unit_test(paths_are_normalised_and_encoded_again),

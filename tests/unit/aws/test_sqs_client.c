@@ -18,7 +18,7 @@
 
 /* One exchange at a time: what is repeated is test_sqs_resilience.c's. */
 static const struct sqs_client_options defaults = {.max_attempts = 1};
-static const struct queue_receive short_poll = {10, 0, 30};
+static const struct queue_receive short_poll = {.max_messages = 10, .visibility_s = 30};
 static const char *const handles[] = {"r0", "r1", "r2"};
 
 /* What a call's done was told. */
@@ -180,7 +180,7 @@ static void assert_request(struct world *world, size_t i, const char *operation,
 static void receive_on_the_wire(void **state)
 {
 	struct world *world = world_open(&defaults, NULL);
-	const struct queue_receive params = {7, 20, 90};
+	const struct queue_receive params = {.max_messages = 7, .wait_s = 20, .visibility_s = 90};
 	struct told told = {0};
 	struct queue_call *call;
 	struct buf body = BUF_INIT(4096);
@@ -517,7 +517,7 @@ static void silence_ends_in_a_timeout(void **state)
 static void a_long_poll_may_take_its_wait(void **state)
 {
 	const struct sqs_client_options options = {.timeout_ms = 50};
-	const struct queue_receive params = {10, 20, 30};
+	const struct queue_receive params = {.max_messages = 10, .wait_s = 20, .visibility_s = 30};
 	struct world *world = world_open(&options, NULL);
 	struct told told = {0};
 	struct queue_call *call;
@@ -623,7 +623,7 @@ static void nobody_listens(void **state)
 static void wrong_arguments_send_nothing(void **state)
 {
 	static const struct queue_send empty = {.body = "", .body_bytes = 0};
-	static const struct queue_receive eleven = {11, 0, 0};
+	static const struct queue_receive eleven = {.max_messages = 11};
 	struct world *world = world_open(&defaults, NULL);
 	struct told told = {0};
 	struct queue_call *call;

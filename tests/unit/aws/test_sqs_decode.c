@@ -25,7 +25,9 @@ static const char full[] =
 	"\"MD5OfBody\":\"750e130422b82bcf9594b055c67dee81\",\"Attributes\":{"
 	"\"ApproximateReceiveCount\":\"3\",\"SentTimestamp\":\"1767323045000\","
 	"\"ApproximateFirstReceiveTimestamp\":\"1767323046001\",\"MessageGroupId\":\"g-1\","
-	"\"AWSTraceHeader\":\"Root=1-5759e988-bd862e3fe1be46a994272793\",\"SenderId\":\"x\"},"
+	"\"AWSTraceHeader\":\"Root=1-5759e988-bd862e3fe1be46a994272793\",\"SenderId\":\"AIDAX\","
+	"\"SequenceNumber\":\"18849496460467696128\",\"MessageDeduplicationId\":\"d-1\","
+	"\"DeadLetterQueueSourceArn\":\"arn:aws:sqs:us-east-1:1:main\"},"
 	"\"MD5OfMessageAttributes\":\"d8566d9c10a6664a93c3b4a711ac3172\",\"MessageAttributes\":{"
 	"\"IdempotencyKey\":{\"DataType\":\"String\",\"StringValue\":\"k-1\"},"
 	"\"Deadline\":{\"DataType\":\"Number\",\"StringValue\":\"1767323045000\"},"
@@ -99,6 +101,10 @@ static void assert_full(const struct queue_batch *batch)
 	assert_int_equal(m->first_received_epoch_ms, 1767323046001);
 	assert_string_equal(m->group_id, "g-1");
 	assert_string_equal(m->trace_header, "Root=1-5759e988-bd862e3fe1be46a994272793");
+	assert_string_equal(m->sender_id, "AIDAX");
+	assert_string_equal(m->sequence_number, "18849496460467696128");
+	assert_string_equal(m->deduplication_id, "d-1");
+	assert_string_equal(m->dead_letter_source, "arn:aws:sqs:us-east-1:1:main");
 	assert_string_equal(m->idempotency_key, "k-1");
 	assert_int_equal(m->attribute_count, 3);
 	assert_attribute(&m->attributes[0], "IdempotencyKey", "String", "k-1", 3);

@@ -47,11 +47,12 @@ static int teardown(void **state)
 
 static void receive(void **state)
 {
-	static const struct queue_receive params = {10, 20, 60};
-	static const struct queue_receive least = {1, 0, 0};
-	static const struct queue_receive most = {10, 20, 43200};
+	static const struct queue_receive params = {10, 20, 60, false};
+	static const struct queue_receive least = {1, 0, 0, false};
+	static const struct queue_receive all = {1, 0, 0, true};
+	static const struct queue_receive most = {10, 20, 43200, false};
 	static const struct queue_receive wrong[] = {
-		{0, 0, 0}, {11, 0, 0}, {1, 21, 0}, {1, 0, 43201}};
+		{0, 0, 0, false}, {11, 0, 0, false}, {1, 21, 0, false}, {1, 0, 43201, false}};
 
 	assert_encodes(sqs_encode_receive(&body, URL, &params, ""),
 		"{\"QueueUrl\":\"" URL "\",\"MaxNumberOfMessages\":10,\"WaitTimeSeconds\":20,"
@@ -65,6 +66,10 @@ static void receive(void **state)
 		"\"ApproximateReceiveCount\",\"SentTimestamp\","
 		"\"ApproximateFirstReceiveTimestamp\",\"MessageGroupId\",\"AWSTraceHeader\"],"
 		"\"MessageAttributeNames\":[\"All\"],\"ReceiveRequestAttemptId\":\"an-id\"}");
+	assert_encodes(sqs_encode_receive(&body, URL, &all, ""),
+		"{\"QueueUrl\":\"" URL "\",\"MaxNumberOfMessages\":1,\"WaitTimeSeconds\":0,"
+		"\"VisibilityTimeout\":0,\"MessageSystemAttributeNames\":[\"All\"],"
+		"\"MessageAttributeNames\":[\"All\"]}");
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
 		assert_refuses(sqs_encode_receive(&body, URL, &wrong[i], ""), ERR_ARGUMENT);
 	assert_refuses(sqs_encode_receive(&body, "", &most, ""), ERR_ARGUMENT);
@@ -283,7 +288,7 @@ static void the_whole_batch_has_a_limit(void **state)
 
 static void a_full_buffer_is_reported(void **state)
 {
-	static const struct queue_receive params = {1, 0, 0};
+	static const struct queue_receive params = {1, 0, 0, false};
 	static const char *const handles[] = {"h"};
 	struct buf body = BUF_INIT(50);
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 static const struct sqs_client_options defaults = {.max_attempts = 1};
-static const struct queue_receive params = {10, 0, 30};
+static const struct queue_receive params = {10, 0, 30, false};
 static const char *const handles[] = {"r0", "r1"};
 
 struct told {
@@ -159,7 +159,7 @@ static void batches(void **state)
 
 static void refused_at_once(void **state)
 {
-	static const struct queue_receive none = {0, 0, 0};
+	static const struct queue_receive none = {0, 0, 0, false};
 	struct table table = table_open(&defaults);
 	struct told told = {0};
 	struct queue_call *call;
@@ -217,7 +217,7 @@ static struct table fifo_open(const struct sqs_client_options *options)
 /* One receive, to its end. */
 static int receive_once(struct table *table, unsigned visibility_s)
 {
-	const struct queue_receive with = {10, 0, visibility_s};
+	const struct queue_receive with = {.max_messages = 10, .visibility_s = visibility_s};
 	struct told told = {0};
 	struct queue_call *call;
 

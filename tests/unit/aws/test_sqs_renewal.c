@@ -20,7 +20,7 @@
 #define MINUTE_MS ((int64_t)60000)
 
 static const struct sqs_client_options defaults = {0};
-static const struct queue_receive poll = {10, 20, 30};
+static const struct queue_receive poll = {.max_messages = 10, .wait_s = 20, .visibility_s = 30};
 static const char *const handles[] = {"r0"};
 
 static struct queue_call *receive(struct world *world, struct ending *ending)
@@ -209,7 +209,7 @@ static void refused_keys_are_renewed_once_for_all(void **state)
 	assert_int_equal(stats(world)->requests, 6);
 	assert_int_equal(stats(world)->renewed, 3);
 	assert_int_equal(stats(world)->retries, 0);
-	snprintf(id, sizeof(id), "%s", fake_header(&world->fake, 0, "amz-sdk-request"));
+	snprintf(id, sizeof(id), "%s", fake_header(&world->fake, 3, "amz-sdk-request"));
 	assert_string_equal(id, "attempt=1; max=1");
 	for (size_t i = 0; i < 6; i++)
 		assert_signed_by(world, i, i < 3 ? "AKIDEXAMPLE" : "NEW");

@@ -2,10 +2,10 @@
 #include "bunshin/error.h"
 #include "failmalloc.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +144,23 @@ static void format_too_large_leaves_nothing_behind(void **state)
 	assert_int_equal(buf_appendf(&buf, "%d", 12345), 0);
 	assert_string_equal(buf_string(&buf), "12345");
 	buf_free(&buf);
+}
+
+static void appends_numbers(void **state)
+{
+	static const uint64_t numbers[] = {0, 9, 10, 99, 100, 1234567890, UINT64_MAX};
+	struct buf one = BUF_INIT(1000), other = BUF_INIT(1000);
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		assert_int_equal(buf_append_uint(&one, numbers[i]), 0);
+		buf_appendf(&other, "%" PRIu64, numbers[i]);
+		assert_string_equal(buf_string(&one), buf_string(&other));
+	}
+	buf_free(&one);
+	buf_free(&other);
+	one.max = 2;
+	assert_int_equal(buf_append_uint(&one, 123), ERR_TOO_LARGE);
+	buf_free(&one);
 }
 
 static void escapes_every_byte_for_json(void **state)
@@ -326,6 +343,7 @@ int main(void)
 		cmocka_unit_test(growth_is_geometric),
 		cmocka_unit_test(formats_at_every_fill),
 		cmocka_unit_test(format_too_large_leaves_nothing_behind),
+		cmocka_unit_test(appends_numbers),
 		cmocka_unit_test(escapes_every_byte_for_json),
 		cmocka_unit_test(escapes_anywhere_for_json),
 		cmocka_unit_test(json_fills_a_buffer),

@@ -778,6 +778,32 @@ static void values_are_bounded_and_given_back(void **state)
 	free(text);
 }
 
+/* json_members() against json_member(), name by name. */
+static void members_in_one_pass_are_those_found_one_by_one(void **state)
+{
+	static const struct json_name names[] = {
+		JSON_NAME("a"), JSON_NAME("bb"), JSON_NAME("cc"), JSON_NAME("")};
+	static const char *const texts[] = {"{}", "[1]", "7", "{\"a\":1,\"bb\":2,\"cc\":3}",
+		"{\"cc\":1,\"bb\":2,\"x\":{\"a\":4},\"\":5}",
+		"{\"a\":1,\"bb\":[2,{\"cc\":3}],\"a\":4,\"bb\":null,\"d\":5}",
+		"{\"b\":1,\"A\":2,\"bbb\":3,\"a\\u0000\":4}"};
+	const size_t count = sizeof(names) / sizeof(names[0]);
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct json json = {0};
+		const struct json_value *found[4];
+
+		assert_int_equal(json_parse(&json, texts[i], strlen(texts[i])), 0);
+		json_members(json_root(&json), names, count, found);
+		for (size_t k = 0; k < count; k++)
+			assert_ptr_equal(found[k], json_member(json_root(&json), names[k].text));
+		json_members(NULL, names, count, found);
+		for (size_t k = 0; k < count; k++)
+			assert_null(found[k]);
+		json_free(&json);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -793,6 +819,7 @@ int main(void)
 		cmocka_unit_test(look_ups_tolerate_everything),
 		cmocka_unit_test(the_last_of_a_repeated_name_wins),
 		cmocka_unit_test(a_name_may_hold_a_nul),
+		cmocka_unit_test(members_in_one_pass_are_those_found_one_by_one),
 		cmocka_unit_test(integers),
 		cmocka_unit_test(memory_is_reused),
 		cmocka_unit_test(agrees_with_cjson),

@@ -49,6 +49,8 @@ struct journal_campaign journal_world_campaign(void)
 		.template_file = "/lists/morning.json",
 		.key_column = "to",
 		.group_column = "shop",
+		.pack = 500,
+		.pack_field = "to",
 		.rules = "to=line\nphone=e164",
 		.suppression = "/lists/gone.txt",
 		.destination = "line",
@@ -78,6 +80,8 @@ void journal_world_assert_campaign(const struct journal_campaign *found)
 	assert_memory_equal(found->template_sha256, expected.template_sha256, JOURNAL_SHA256_BYTES);
 	assert_string_equal(found->key_column, expected.key_column);
 	assert_string_equal(found->group_column, expected.group_column);
+	assert_int_equal(found->pack, expected.pack);
+	assert_string_equal(found->pack_field, expected.pack_field);
 	assert_string_equal(found->rules, expected.rules);
 	assert_string_equal(found->suppression, expected.suppression);
 	assert_string_equal(found->destination, expected.destination);

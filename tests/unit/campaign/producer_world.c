@@ -26,6 +26,7 @@ static void note_entry(struct fake *fake, struct call *call, const struct queue_
 {
 	int row = atoi(send->body + 1);
 	char *key = fake->keys[row];
+	int last = fake->pack > 0 ? row + fake->pack - 1 : row;
 
 	assert_in_range(row, 1, fake->rows);
 	assert_int_equal(
@@ -36,6 +37,8 @@ static void note_entry(struct fake *fake, struct call *call, const struct queue_
 	if (fake->sent[row]++ == 0)
 		memcpy(key, send->attributes[0].value, send->attributes[0].value_bytes + 1);
 	assert_string_equal(key, send->attributes[0].value);
+	for (int other = row + 1; other <= last && other <= fake->rows; other++)
+		fake->sent[other]++;
 	call->rows[call->count++] = row;
 }
 
@@ -73,7 +76,8 @@ static int fake_send(void *impl, const struct queue_send entries[], size_t count
 		return rc;
 	}
 	for (size_t i = 0; i < count; i++)
-		fake->stored[call->rows[i]] += call->results[i] == 0;
+		for (int row = 0; row < (fake->pack > 0 ? fake->pack : 1); row++)
+			fake->stored[call->rows[i] + row] += call->results[i] == 0;
 	if (++fake->outstanding > fake->most_outstanding)
 		fake->most_outstanding = fake->outstanding;
 	*ret_call = (struct queue_call *)(void *)call;
@@ -94,6 +98,7 @@ static void fake_cancel(void *impl, struct queue_call *queue_call)
 
 static int fake_next(void *arg, struct campaign_message *ret_message, struct buf *reason)
 {
+	static struct recipients_place places[ROWS_MAX];
 	static char key[32];
 	static struct queue_attribute attribute;
 	struct fake *fake = arg;
@@ -108,7 +113,7 @@ static int fake_next(void *arg, struct campaign_message *ret_message, struct buf
 		return fake->source_error;
 	}
 	assert_in_range(row, 1, fake->rows);
-	fake->next_row++;
+	fake->next_row += fake->pack > 0 ? fake->pack : 1;
 	snprintf(fake->body, 16, "m%d", row);
 	if (fake->body_bytes > 0)
 		memset(fake->body + strlen(fake->body), ' ', fake->body_bytes - strlen(fake->body));
@@ -121,25 +126,35 @@ static int fake_next(void *arg, struct campaign_message *ret_message, struct buf
 		.attribute_count = 1,
 		.place = {(uint64_t)row, (uint64_t)row + 1},
 	};
+	for (int i = 0; i < fake->pack && row + i <= fake->rows; i++) {
+		places[i] = (struct recipients_place){(uint64_t)(row + i), (uint64_t)(row + i + 1)};
+		ret_message->places = places;
+		ret_message->place_count = (size_t)i + 1;
+	}
 	ahead = row - fake->settled_count;
 	if (ahead > fake->most_ahead)
 		fake->most_ahead = ahead;
 	return 1;
 }
 
-static void on_settled(
-	void *arg, struct recipients_place place, int err, bool unconfirmed, const char *reason)
+static void on_settled(void *arg, const struct recipients_place *places, size_t count, int err,
+	bool unconfirmed, const char *reason)
 {
 	struct fake *fake = arg;
-	int row = (int)place.row;
 
-	assert_int_equal(place.line, place.row + 1);
 	assert_int_equal(fake->finished, 0);
-	fake->settled[row]++;
-	fake->settled_count++;
-	fake->errors[row] = err;
-	fake->unconfirmed[row] = unconfirmed;
-	snprintf(fake->reasons[row], sizeof(fake->reasons[row]), "%s", reason);
+	assert_in_range(count, 1, fake->pack > 0 ? fake->pack : 1);
+	for (size_t i = 0; i < count; i++) {
+		int row = (int)places[i].row;
+
+		assert_int_equal(places[i].line, places[i].row + 1);
+		assert_int_equal(places[i].row, places[0].row + i);
+		fake->settled[row]++;
+		fake->settled_count++;
+		fake->errors[row] = err;
+		fake->unconfirmed[row] = unconfirmed;
+		snprintf(fake->reasons[row], sizeof(fake->reasons[row]), "%s", reason);
+	}
 }
 
 static void on_finished(void *arg, int err, const char *reason)

@@ -49,6 +49,7 @@ struct fake {
 
 	/* source */
 	int rows, next_row;
+	int pack; /* rows of a message, named by the first; fewer in the last. 0: one each */
 	size_t body_bytes;
 	int source_error;
 	char *body;

@@ -129,6 +129,31 @@ static void values_that_do_not_read(void **state)
 	assert_int_equal(read(&message).deadline_epoch_ms, INT64_MAX);
 }
 
+static void a_message_for_many_says_how_many(void **state)
+{
+	static const char keys[48] = "0123456789abcdef0123456789abcdef0123456789abcde";
+	const struct {
+		struct queue_attribute attribute;
+		uint64_t recipients;
+		bool packed;
+	} rows[] = {
+		{{"RecipientKeys", "Binary", keys, 48}, 3, true},
+		{{"RecipientKeys", "Binary.uuid", keys, 16}, 1, true},
+		{{"RecipientKeys", "Binary", keys, 47}, 1, false},
+		{{"RecipientKeys", "Binary", keys, 0}, 1, false},
+		{{"RecipientKeys", "String", keys, 48}, 1, false},
+		{{"RecipientKey", "Binary", keys, 48}, 1, false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct queue_message message = message_with(&rows[i].attribute, 1, 1);
+		struct failure failure = read(&message);
+
+		assert_int_equal(failure.recipients, rows[i].recipients);
+		assert_int_equal(failure.packed, rows[i].packed);
+	}
+}
+
 static void long_and_broken_reasons(void **state)
 {
 	char text[600];
@@ -302,6 +327,7 @@ int main(void)
 		cmocka_unit_test(a_copy_says_all),
 		cmocka_unit_test(what_sqs_moved_says_nothing),
 		cmocka_unit_test(values_that_do_not_read),
+		cmocka_unit_test(a_message_for_many_says_how_many),
 		cmocka_unit_test(long_and_broken_reasons),
 		cmocka_unit_test(filters),
 		cmocka_unit_test_setup_teardown(groups_are_exact, open_groups, close_groups),

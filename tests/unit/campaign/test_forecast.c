@@ -29,7 +29,7 @@ static void check(const struct forecast_input *input, const char *expected)
 
 static struct forecast_input two_million(void)
 {
-	return (struct forecast_input){.messages = 2000000,
+	return (struct forecast_input){.recipients = 2000000,
 		.begin = {EIGHT, TOKYO},
 		.deadline = {EIGHT + 60 * MINUTE, 0},
 		.destination_per_s = 2000};
@@ -79,7 +79,7 @@ static void without_a_deadline(void **state)
 	input.destination_per_s = 0.5;
 	check(&input, "1111.1 h at 0.5/s; done about 2027-01-12 15:06:40, with retries by "
 		      "2027-01-17 18:34:04");
-	input.messages = 90;
+	input.recipients = 90;
 	input.destination_per_s = 10;
 	check(&input, "9.0 s at 10/s; done about 08:00:09, with retries by 08:00:10");
 	input.deadline.epoch_ms = EIGHT + 60 * MINUTE;
@@ -108,7 +108,7 @@ static void the_least_decides(void **state)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct forecast_input input = {.messages = 1,
+		const struct forecast_input input = {.recipients = 1,
 			.push_per_s = rows[i].push,
 			.destination_per_s = rows[i].destination,
 			.queue_per_s = rows[i].queue,
@@ -131,10 +131,35 @@ static void nothing_known(void **state)
 		      "with --config FILE, or --rate N/s");
 }
 
+/* The rates are of requests; what they come to is recipients. */
+static void many_recipients_in_one_request(void **state)
+{
+	struct forecast_input input = two_million();
+	struct forecast forecast;
+
+	input.push_per_s = input.queue_per_s = input.destination_per_s = 0;
+	input.latency_ms = 0;
+	input.attempts = 4000;
+	input.destination_per_s = 200;
+	forecast_make(&input, &forecast);
+	assert_int_equal(forecast.limit, FORECAST_DESTINATION);
+	assert_true(forecast.per_s == 100000);
+	assert_int_equal(forecast.done_epoch_ms - input.begin.epoch_ms, 20000);
+	input.slots = 30;
+	input.latency_ms = 1000;
+	forecast_make(&input, &forecast);
+	assert_int_equal(forecast.limit, FORECAST_SLOTS);
+	assert_true(forecast.per_s == 15000);
+	input.push_per_s = 2000; /* of recipients already */
+	forecast_make(&input, &forecast);
+	assert_int_equal(forecast.limit, FORECAST_PUSH);
+	assert_true(forecast.per_s == 2000);
+}
+
 static void slow_beyond_measure(void **state)
 {
 	const struct forecast_input input = {
-		.messages = UINT64_MAX, .push_per_s = 1e-9, .deadline = {INT64_MAX, 0}};
+		.recipients = UINT64_MAX, .push_per_s = 1e-9, .deadline = {INT64_MAX, 0}};
 	struct forecast forecast;
 
 	forecast_make(&input, &forecast);
@@ -143,13 +168,17 @@ static void slow_beyond_measure(void **state)
 
 static void prices(void **state)
 {
-	const struct forecast_price_input small = {.messages = 2000000,
+	const struct forecast_price_input small = {.recipients = 2000000,
+		.messages = 2000000,
 		.requests = 200000,
 		.chunks = 200000,
 		.sqs_price = FORECAST_SQS_PRICE,
 		.provider_price = 3};
-	const struct forecast_price_input large = {
-		.messages = 15, .requests = 2, .chunks = 30, .sqs_price = FORECAST_SQS_PRICE_FIFO};
+	const struct forecast_price_input large = {.recipients = 15,
+		.messages = 15,
+		.requests = 2,
+		.chunks = 30,
+		.sqs_price = FORECAST_SQS_PRICE_FIFO};
 	struct forecast_price price;
 
 	forecast_price(&small, &price);
@@ -232,6 +261,7 @@ int main(void)
 		cmocka_unit_test(without_a_deadline),
 		cmocka_unit_test(the_least_decides),
 		cmocka_unit_test(nothing_known),
+		cmocka_unit_test(many_recipients_in_one_request),
 		cmocka_unit_test(slow_beyond_measure),
 		cmocka_unit_test(prices),
 		cmocka_unit_test(written_prices),

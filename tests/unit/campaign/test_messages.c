@@ -205,6 +205,24 @@ static void keys_follow_the_rows(void **state)
 	close_fixture(&fixture);
 }
 
+/* Everything else of the message is as it is with its key. */
+static void keys_are_left_out(void **state)
+{
+	struct fixture fixture;
+	struct campaign_message message;
+
+	assert_int_equal(open_fixture(&fixture, "to\nU1\nU2\n", NULL, NULL), 0);
+	messages_leave_keys_out(fixture.messages);
+	for (uint64_t row = 1; row <= 2; row++) {
+		assert_int_equal(messages_next(fixture.messages, &message), RECIPIENTS_ROW);
+		assert_int_equal(message.place.row, row);
+		check_attribute(&message.attributes[0], "IdempotencyKey", "String",
+			"00000000-0000-0000-0000-000000000000");
+		assert_string_equal(message.idempotency_key, message.attributes[0].value);
+	}
+	close_fixture(&fixture);
+}
+
 /* Rows that are passed over, broken ones too; what breaks the list is not. */
 static bool is_even(void *arg, uint64_t row)
 {
@@ -394,6 +412,7 @@ int main(void)
 		cmocka_unit_test(messages_have_a_size),
 		cmocka_unit_test(attributes),
 		cmocka_unit_test(keys_follow_the_rows),
+		cmocka_unit_test(keys_are_left_out),
 		cmocka_unit_test(rows_are_passed_over),
 		cmocka_unit_test(templates_that_do_not_compile),
 		cmocka_unit_test(recipients_are_known_by_a_column),

@@ -154,14 +154,14 @@ static int fifo_next(void *arg, struct campaign_message *ret_message, struct buf
 	return 1;
 }
 
-static void on_settled(
-	void *arg, struct recipients_place place, int err, bool unconfirmed, const char *reason)
+static void on_settled(void *arg, const struct recipients_place *places, size_t count, int err,
+	bool unconfirmed, const char *reason)
 {
 	struct fifo *fifo = arg;
 
 	fifo->settled++;
-	assert_int_equal(fifo->errors[place.row], -1000);
-	fifo->errors[place.row] = err;
+	assert_int_equal(fifo->errors[places[0].row], -1000);
+	fifo->errors[places[0].row] = err;
 }
 
 static void on_finished(void *arg, int err, const char *reason)

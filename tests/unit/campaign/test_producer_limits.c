@@ -257,6 +257,84 @@ static void stop_does_not_wait_for_the_rate(void **state)
 	fake_free(fake);
 }
 
+/* packs */
+
+/* The rate is of recipients: a message takes the time of all of its own. */
+static void a_rate_counts_recipients(void **state)
+{
+	static const struct {
+		int64_t count;
+		int pack, rows;
+		int batch;	      /* messages */
+		uint64_t interval_us; /* from one batch to the next */
+	} rows[] = {{1000, 5, 200, 10, 50000}, {1000, 100, 1900, 10, 1000000},
+		{1000, 300, 1800, 3, 900000}, {1000, 500, 1500, 2, 1000000},
+		{100, 500, 1500, 1, 5000000}, {1, 3, 9, 1, 3000000}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fake *fake = fake_new(rows[i].rows, NULL);
+
+		fake->pack = rows[i].pack;
+		fake->options.rate_count = rows[i].count;
+		fake->options.rate_per_ms = 1000;
+		fake_run(fake);
+		assert_all_accepted(fake);
+		assert_int_equal(producer_totals(fake->producer)->messages,
+			(rows[i].rows + rows[i].pack - 1) / rows[i].pack);
+		for (size_t k = 0; k + 1 < fake->call_count; k++) {
+			assert_int_equal(fake->calls[k]->count, rows[i].batch);
+			assert_int_equal(fake->calls[k + 1]->at_us,
+				1000000 + (k + 1) * rows[i].interval_us - 50000);
+		}
+		fake_free(fake);
+	}
+}
+
+static int refuse_row_8(struct fake *fake, struct call *call)
+{
+	for (size_t i = 0; i < call->count; i++)
+		if (call->rows[i] == 8)
+			call->results[i] = ERR_ARGUMENT;
+	return 0;
+}
+
+static void all_of_a_pack_have_its_end(void **state)
+{
+	struct fake *fake = fake_new(100, refuse_row_8);
+
+	fake->pack = 7;
+	fake_run(fake);
+	assert_int_equal(fake->err, 0);
+	for (int row = 1; row <= 100; row++) {
+		assert_int_equal(fake->settled[row], 1);
+		assert_int_equal(fake->errors[row], row >= 8 && row <= 14 ? ERR_ARGUMENT : 0);
+	}
+	assert_int_equal(producer_totals(fake->producer)->pulled, 100);
+	assert_int_equal(producer_totals(fake->producer)->accepted, 93);
+	assert_int_equal(producer_totals(fake->producer)->failed, 7);
+	assert_int_equal(producer_totals(fake->producer)->messages, 14);
+	fake_free(fake);
+}
+
+static void what_was_not_sent_is_counted_in_recipients(void **state)
+{
+	struct fake *fake = fake_new(100, NULL);
+
+	fake->pack = 7;
+	fake->options.rate_count = 1;
+	fake->options.rate_per_ms = 3600000;
+	assert_int_equal(fake_start(fake), 0);
+	manual_clock_advance(&fake->manual, 1000000);
+	producer_stop(fake->producer);
+	manual_clock_advance(&fake->manual, 0);
+	assert_int_equal(fake->finished, 1);
+	assert_int_equal(producer_totals(fake->producer)->accepted, 7);
+	assert_int_equal(producer_totals(fake->producer)->untried, 7);
+	assert_int_equal(producer_totals(fake->producer)->pulled, 14);
+	assert_int_equal(producer_totals(fake->producer)->unsent.row, 8);
+	fake_free(fake);
+}
+
 /* the delay */
 
 static void a_delay_is_what_is_left_at_each_launch(void **state)
@@ -320,6 +398,9 @@ int main(void)
 		cmocka_unit_test(a_slow_rate_does_not_use_up_the_patience),
 		cmocka_unit_test(a_success_beside_a_failure_is_one),
 		cmocka_unit_test(stop_does_not_wait_for_the_rate),
+		cmocka_unit_test(a_rate_counts_recipients),
+		cmocka_unit_test(all_of_a_pack_have_its_end),
+		cmocka_unit_test(what_was_not_sent_is_counted_in_recipients),
 		cmocka_unit_test(a_delay_is_what_is_left_at_each_launch),
 		cmocka_unit_test(a_delay_follows_the_wall_clock),
 	};

@@ -73,12 +73,42 @@ static void test_records(void **state)
 	assert_int_equal(m->receive_count, 3);
 	assert_int_equal(m->sent_epoch_ms, 17);
 	assert_int_equal(m->first_received_epoch_ms, 18);
-	assert_int_equal(m->attribute_count, 2);
+	assert_string_equal(m->receipt_handle, "r");
+	assert_int_equal(m->attribute_count, 3);
 	assert_string_equal(m->attributes[0].name, "Campaign");
 	assert_int_equal(m->attributes[0].value_bytes, 6);
+	assert_string_equal(m->attributes[1].name, "Blob");
+	assert_string_equal(m->attributes[1].type, "Binary");
+	assert_int_equal(m->attributes[1].value_bytes, 1);
+	assert_memory_equal(m->attributes[1].value, "", 1);
 	assert_string_equal(m->idempotency_key, "key");
 	assert_string_equal(event_file_message(file, 1)->message_id, "m-2");
+	assert_string_equal(event_file_message(file, 1)->receipt_handle, "");
 	assert_string_not_equal(event_file_message(file, 1)->idempotency_key, "key");
+	event_file_free(file);
+}
+
+static void test_a_record_of_a_fifo_queue(void **state)
+{
+	struct event_file *file =
+		parse("{\"Records\":[{\"body\":\"a\",\"attributes\":{\"SenderId\":\"AIDAX\","
+		      "\"SequenceNumber\":\"18849496460467696128\",\"MessageGroupId\":\"g\","
+		      "\"MessageDeduplicationId\":\"d\",\"AWSTraceHeader\":\"Root=1\","
+		      "\"DeadLetterQueueSourceArn\":\"arn\"}},"
+		      "{\"body\":\"b\",\"attributes\":{\"MessageGroupId\":\"a b\","
+		      "\"AWSTraceHeader\":\"\",\"SenderId\":7}}]}");
+	const struct queue_message *m = event_file_message(file, 0);
+
+	assert_string_equal(m->sender_id, "AIDAX");
+	assert_string_equal(m->sequence_number, "18849496460467696128");
+	assert_string_equal(m->group_id, "g");
+	assert_string_equal(m->deduplication_id, "d");
+	assert_string_equal(m->trace_header, "Root=1");
+	assert_string_equal(m->dead_letter_source, "arn");
+	m = event_file_message(file, 1);
+	assert_null(m->group_id);
+	assert_null(m->trace_header);
+	assert_null(m->sender_id);
 	event_file_free(file);
 }
 
@@ -91,6 +121,9 @@ static void test_what_is_refused(void **state)
 		{"{\"Records\":[{\"body\":\"a\"},{}]}", "Records[1].body: expected a string"},
 		{"{\"Records\":[7]}", "Records[0].body: expected a string"},
 		{"{\"Records\":[{\"body\":{}}]}", "Records[0].body: expected a string"},
+		{"{\"Records\":[{\"body\":\"\",\"messageAttributes\":{\"b\":{\"dataType\":"
+		 "\"Binary\",\"binaryValue\":\"A\"}}}]}",
+			"Records[0].messageAttributes.b.binaryValue: expected base64"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -127,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bare_bodies),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_a_record_of_a_fifo_queue),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_too_many_attributes),
 	};

@@ -94,6 +94,38 @@ static void test_fields(void **state)
 	close_world(&w);
 }
 
+/* What is tried again at once says so: a missing field would read as "nobody knows when". */
+static void test_each_retry_says_when(void **state)
+{
+	static const int64_t delays_ms[] = {0, 1, 7000};
+	static struct world w;
+	const char *line;
+
+	open_world(&w);
+	for (size_t i = 0; i < 3; i++) {
+		const struct target_result result = {
+			.status = 500 + (int)i, .retry_after_ms = -1, .reason = "", .excerpt = ""};
+
+		event_log_write(&w.log, &(struct delivery_event){.kind = DELIVERY_ATTEMPT_FAILED,
+						.destination = "line",
+						.result = &result,
+						.reason = "",
+						.operation = "",
+						.delay_ms = delays_ms[i]});
+	}
+	line = written(&w);
+	assert_int_equal(lines(line), 3);
+	for (size_t i = 0; i < 3; i++, line = strchr(line, '\n') + 1) {
+		char want[48];
+		const char *found = strstr(line, "\"retry_in_ms\":");
+
+		snprintf(want, sizeof(want), "\"retry_in_ms\":%d}", (int)delays_ms[i]);
+		assert_non_null(found);
+		assert_memory_equal(found, want, strlen(want));
+	}
+	close_world(&w);
+}
+
 static void test_sqs_request_id(void **state)
 {
 	static struct world w;
@@ -130,7 +162,7 @@ static void fail_with(struct world *w, enum delivery_event_kind kind, int status
 /* The registered secrets, also where the excerpt begins to be cut within one. */
 static void test_answers_are_redacted(void **state)
 {
-	char answer[MESSAGE_EXCERPT_MAX + 1];
+	char answer[FAILURE_EXCERPT_MAX + 1];
 	static struct world w;
 
 	open_world(&w);
@@ -141,8 +173,8 @@ static void test_answers_are_redacted(void **state)
 					    "\\\"to\\\":\\\"t***@example.com\\\"}\""));
 	for (size_t known = 1; known < strlen("s3cr/et-of-mine"); known++) {
 		memset(answer, ' ', sizeof(answer));
-		memcpy(answer + MESSAGE_EXCERPT_MAX - known, "s3cr/et-of-mine", known);
-		answer[MESSAGE_EXCERPT_MAX] = '\0';
+		memcpy(answer + FAILURE_EXCERPT_MAX - known, "s3cr/et-of-mine", known);
+		answer[FAILURE_EXCERPT_MAX] = '\0';
 		fail_with(&w, DELIVERY_FAILED_LEFT, 400 + (int)known, "line", "", answer);
 	}
 	assert_int_equal(lines(written(&w)), strlen("s3cr/et-of-mine"));
@@ -285,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_each_retry_says_when),
 		cmocka_unit_test(test_sqs_request_id),
 		cmocka_unit_test(test_answers_are_redacted),
 		cmocka_unit_test(test_many_alike),

@@ -213,13 +213,15 @@ static void two_share_all(void **state)
 	assert_int_equal(host_rate(&a, &config, &destinations[1], &rate_a), 0);
 	assert_int_equal(host_rate(&b, &config, &destinations[1], &rate_b), 0);
 	assert_int_equal(rate_a.interval_ns, 10000000);
-	/* Five at once, whoever takes them. */
-	while (rate_take(taken % 2 ? &rate_a : &rate_b, 1000000, &wait_us))
+	/* One, and five at once when it is 50 ms later, whoever takes them. */
+	assert_true(rate_take(&rate_a, 1000000, &wait_us));
+	assert_false(rate_take(&rate_b, 1000000, &wait_us));
+	while (rate_take(taken % 2 ? &rate_a : &rate_b, 1050000, &wait_us))
 		taken++;
 	assert_int_equal(taken, 5);
-	assert_int_equal(rate_take(&rate_a, 1000000, &wait_us), false);
+	assert_int_equal(rate_take(&rate_a, 1050000, &wait_us), false);
 	assert_int_equal(wait_us, 10000);
-	assert_int_equal(rate_take(&rate_b, 1000000, &wait_us), false);
+	assert_int_equal(rate_take(&rate_b, 1050000, &wait_us), false);
 	host_close(&a);
 	/* One's end is not the other's. */
 	assert_int_equal(claim(&b, "k", &of_b), LEDGER_ACCEPTED);

@@ -106,6 +106,7 @@ static void test_destination_defaults(void **state)
 	assert_int_equal(d->timeout_ms, 10000);
 	assert_int_equal(d->connect_timeout_ms, 5000);
 	assert_int_equal(d->concurrency, 500);
+	assert_int_equal(d->connections, 0);
 	assert_int_equal(d->accept.count, 1);
 	assert_int_equal(d->accept.ranges[0].first, 200);
 	assert_int_equal(d->accept.ranges[0].last, 299);
@@ -140,6 +141,7 @@ static const char everything[] =
 	"    timeout: 100ms\n"
 	"    connect_timeout: 2m\n"
 	"    concurrency: 10000\n"
+	"    connections: 10000\n"
 	"    accept: [200-204, 409, 599]\n"
 	"    http_version: 1.1\n"
 	"    ca_file: /etc/ca.pem\n"
@@ -229,6 +231,7 @@ static void test_everything(void **state)
 	assert_int_equal(d->timeout_ms, 100);
 	assert_int_equal(d->connect_timeout_ms, 120000);
 	assert_int_equal(d->concurrency, 10000);
+	assert_int_equal(d->connections, 10000);
 	assert_int_equal(d->accept.count, 3);
 	assert_int_equal(d->accept.ranges[0].first, 200);
 	assert_int_equal(d->accept.ranges[0].last, 204);
@@ -284,7 +287,7 @@ static void test_every_range(void **state)
 			assert_int_equal(option_set(o, text, &base), ERR_LIMIT);
 		}
 	}
-	assert_int_equal(seen, 29);
+	assert_int_equal(seen, 32);
 }
 
 static void test_limits(void **state)

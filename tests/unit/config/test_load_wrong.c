@@ -68,7 +68,8 @@ static const struct fixture_bad_case bad_keys[] = {
 	{"emf: 1m\n", "t.yaml:1:1: emf: unknown key; there is metrics.emf\n"},
 	{"destinations:\n  - {name: a, verify: no, request: {url: 'http://h/'}}\n",
 		"t.yaml:2:15: destinations[0].verify: unknown key; expected one of name, when, "
-		"request, auth, timeout, connect_timeout, concurrency, adaptive, rate, breaker, "
+		"request, batch, auth, timeout, connect_timeout, concurrency, connections, "
+		"adaptive, rate, breaker, "
 		"accept, "
 		"outcomes, retry, retry_after_path, http_version, trace, ca_file\n"},
 	{"queue.url: x\n",
@@ -429,8 +430,7 @@ static const struct fixture_bad_case bad_requests[] = {
 		"https://api.example.com/send)\n"},
 	{"destinations: [{name: d, request: {url: 'https://{{host}}/x'}}]\n",
 		"t.yaml:1:41: destinations[0].request.url: no variable may stand in the scheme, "
-		"host "
-		"or port\n"},
+		"host or port without request.allow_hosts\n"},
 	{"destinations: [{name: d, request: {url: }}]\n",
 		"t.yaml:1:41: destinations[0].request.url: expected an http or https URL, got "
 		"nothing\n"},

@@ -13,8 +13,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What is printed of a destination without auth. */
+/* What is printed of a destination without batches and auth. */
 #define NO_AUTH                                                                 \
+	"    batch:\n"                                                          \
+	"      max: 1\n"                                                        \
+	"      linger: 0s\n"                                                    \
+	"      field: null\n"                                                   \
+	"      format: list\n"                                                  \
 	"    auth:\n"                                                           \
 	"      type: none\n"                                                    \
 	"      secrets: []\n"                                                   \
@@ -69,6 +74,7 @@ static const char defaults[] = "queue:\n"
 			       "admin:\n"
 			       "  listen: \"127.0.0.1:9797\"\n"
 			       "  token: null\n"
+			       "  hosts: []\n"
 			       "metrics:\n"
 			       "  emf: off\n"
 			       "  namespace: \"Bunshin\"\n"
@@ -129,6 +135,7 @@ static const char full[] =
 	"  timeout: 1500ms\n"
 	"  connect_timeout: 61s\n"
 	"  concurrency: 1\n"
+	"  connections: auto\n"
 	"  accept: [200, 202-204]\n"
 	"  when: {channel: line, 'a.$b.0': [ja, 5, true, '', '$${X}', ~null, \"\\n\"]}\n"
 	"  rate: 90/m\n"
@@ -185,6 +192,8 @@ static const char full_printed[] =
 	"    request:\n"
 	"      method: \"DELETE\"\n"
 	"      url: \"https://h/$$(x)/{{y}}?z=$$\"\n"
+	"      allow_hosts: []\n"
+	"      allow_addresses: []\n"
 	"      headers:\n"
 	"        \"Authorization\": \"[hidden]\"\n"
 	"        \"X-A\": \"$${LINE_TOKEN} $$$$ '\\\"\\\\ #: x\"\n"
@@ -197,6 +206,7 @@ static const char full_printed[] =
 	"\xe5\x88\x86\xf0\x9f\x8d\xa3 \\n\"\n" NO_AUTH "    timeout: 1500ms\n"
 	"    connect_timeout: 61s\n"
 	"    concurrency: 1\n"
+	"    connections: auto\n"
 	"    adaptive: false\n"
 	"    rate: 90/m\n"
 	"    breaker:\n"
@@ -246,11 +256,14 @@ static const char full_printed[] =
 	"    request:\n"
 	"      method: \"POST\"\n"
 	"      url: \"http://h\"\n"
+	"      allow_hosts: []\n"
+	"      allow_addresses: []\n"
 	"      headers: {}\n"
 	"      attribute_headers: null\n"
 	"      body: \"\"\n" NO_AUTH "    timeout: 10s\n"
 	"    connect_timeout: 5s\n"
 	"    concurrency: 500\n"
+	"    connections: auto\n"
 	"    adaptive: true\n"
 	"    rate: 2000/s\n"
 	"    breaker:\n"
@@ -299,6 +312,7 @@ static const char full_printed[] =
 	"admin:\n"
 	"  listen: \"unix:/run/$$a.sock\"\n"
 	"  token: \"[hidden]\"\n"
+	"  hosts: []\n"
 	"metrics:\n"
 	"  emf: 90s\n"
 	"  namespace: \"null\"\n"

@@ -109,7 +109,9 @@ static void test_queue(void **state)
 	}
 }
 
-#define NO_VARIABLE "no variable may stand in the scheme, host or port"
+#define NO_VARIABLE                                                  \
+	"no variable may stand in the scheme, host or port without " \
+	"request.allow_hosts"
 #define NOT_HTTP "not an http or https URL with a host (like https://api.example.com/send)"
 #define NO_DOTS "\".\" and \"..\" may not be steps of the path"
 #define NOT_ENCODED "holds a character that must be percent-encoded"
@@ -167,6 +169,54 @@ static void test_template(void **state)
 	}
 }
 
+#define NEITHER                                                                                 \
+	"not an http or https URL (like https://{{host}}/hook), nor a variable that holds one " \
+	"(like {{{url}}})"
+#define NOT_RAW "begins with a variable that would be percent-encoded; {{{ }}} leaves it as it is"
+#define NO_USER "no user, password or address may stand before the path"
+
+/* Where a message chooses the host. */
+static void test_chosen_template(void **state)
+{
+	static const struct {
+		const char *source, *problem;
+	} cases[] = {
+		{"{{{url}}}", NULL},
+		{"{{{url}}}/a?{{b}}", NULL},
+		{"{{{url|https://h/a@b}}}", NULL},
+		{"https://{{h}}", NULL},
+		{"HTTP://a.{{h|b/c}}.d:{{p}}?@[]", NULL},
+		{"{{url}}", NOT_RAW},
+		{"{{scheme}}://h", NOT_RAW},
+		{"h{{a}}", NEITHER},
+		{"ftp{{a}}://", NEITHER},
+		{"", NEITHER},
+		{"https://u@{{h}}/", NO_USER},
+		{"https://{{h}}@h/", NO_USER},
+		{"https://[{{h}}]/", NO_USER},
+		{"{{{url}}}@h", NO_USER},
+		{"https://{{h}}/a/../b", NO_DOTS},
+		{"https://{{h}}/a/.", NO_DOTS},
+		{"https://{{h}}?/../", NULL},
+		{"https://{{h}} /", NOT_ENCODED},
+		{"https://{{h}}\\a", NOT_ENCODED},
+		{"https://{{h}}/\xe5\x88\x86", NOT_ENCODED},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *problem = url_chosen_template_problem(cases[i].source);
+
+		print_message("%s\n", cases[i].source);
+		assert_string_equal(problem != NULL ? problem : "none",
+			cases[i].problem != NULL ? cases[i].problem : "none");
+	}
+	assert_true(url_template_chooses_host("{{{url}}}/x"));
+	assert_true(url_template_chooses_host("https://h:{{p}}"));
+	assert_false(url_template_chooses_host("https://h/{{p}}"));
+	assert_false(url_template_chooses_host("https://h?{{p}}"));
+	assert_false(url_template_chooses_host("h/{{p}}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_endpoint),
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_template),
+		cmocka_unit_test(test_chosen_template),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

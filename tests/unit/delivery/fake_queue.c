@@ -619,10 +619,16 @@ static bool is_copy_of(const struct queue_send *entry, const struct fake_message
 	const char *group = message->group_id ? message->group_id : "";
 	const char *copied_to = entry->group_id ? entry->group_id : "";
 
-	return message->body_bytes == entry->body_bytes &&
-	       memcmp(message->body, entry->body, entry->body_bytes) == 0 &&
-	       (!message->group_id || strcmp(group, copied_to) == 0) && entry->trace_header &&
-	       strcmp(entry->trace_header, FAKE_TRACE_HEADER) == 0;
+	/* Of a packed message it has fewer recipients, which stand at the end in these tests. */
+	size_t bytes = strcspn(message->body, "[");
+
+	bool same = message->body_bytes == entry->body_bytes &&
+		    memcmp(message->body, entry->body, entry->body_bytes) == 0;
+	bool packed = bytes > 0 && bytes < message->body_bytes &&
+		      memcmp(message->body, entry->body, bytes) == 0;
+
+	return (same || packed) && (!message->group_id || strcmp(group, copied_to) == 0) &&
+	       entry->trace_header && strcmp(entry->trace_header, FAKE_TRACE_HEADER) == 0;
 }
 
 /* What a copy is a copy of: by body and group, rather one that has no copy yet. NULL: none. */

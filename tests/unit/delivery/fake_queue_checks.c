@@ -39,6 +39,7 @@ void fake_queue_check_receive(struct fake_queue *queue, const struct queue_recei
 
 		/* And what is free when the answer comes. */
 		slots += (soon < slots ? soon : slots) + 9;
+		slots *= lane->gather ? 2 * lane->destination.batch_max : 1;
 		room += taken < slots ? slots - taken : 0;
 	}
 	if (queue->asked_out + params->max_messages > room)

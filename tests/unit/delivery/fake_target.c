@@ -2,6 +2,7 @@
 
 #include "bunshin/error.h"
 #include "delivery/core.h"
+#include "fake_list.h"
 #include "world.h"
 #include "world_checks.h"
 
@@ -12,14 +13,24 @@
 struct target_attempt {
 	struct list node;
 	struct fake_target *target;
-	struct fake_message *message;
-	uint32_t receipt;
+	struct fake_message **messages;
+	uint32_t *receipts; /* theirs */
+	size_t count;
 	struct answer answer;
 	size_t record;
 	struct clock_timer timer;
 	target_done *done;
 	void *arg;
 };
+
+/* The answer to records says so. */
+static bool fails(const struct fake_target *target, const struct fake_message *message)
+{
+	for (size_t i = 0; target->failed_ids && target->failed_ids[i]; i++)
+		if (strcmp(target->failed_ids[i], message->id) == 0)
+			return true;
+	return false;
+}
 
 static void end(struct target_attempt *attempt, bool cancelled)
 {
@@ -28,9 +39,37 @@ static void end(struct target_attempt *attempt, bool cancelled)
 	target->log[attempt->record].ended_us = world_now_us(target->world);
 	target->log[attempt->record].cancelled = cancelled;
 	target->out--;
-	if (attempt->receipt == attempt->message->receive_count)
-		attempt->message->attempts_out--;
+	for (size_t i = 0; i < attempt->count; i++)
+		if (attempt->receipts[i] == attempt->messages[i]->receive_count)
+			attempt->messages[i]->attempts_out--;
 	list_remove(&attempt->node);
+}
+
+/* It has ended like this; of a packed message that is accepted, whether that was all of it. */
+static void end_messages(struct target_attempt *attempt, enum fake_list_end how)
+{
+	struct fake_target *target = attempt->target;
+	const char *recipients = target->log[attempt->record].recipients;
+
+	if (recipients)
+		fake_list_end(&target->world->list, recipients, how);
+	for (size_t i = 0; i < attempt->count; i++) {
+		struct fake_message *message = attempt->messages[i];
+
+		if (!recipients || !strchr(message->body, '['))
+			message->accepted_told +=
+				how == FAKE_LIST_ACCEPTED && !fails(target, message);
+		else if (!message->accepted_told)
+			message->accepted_told =
+				fake_list_is_accepted(&target->world->list, message->body);
+	}
+}
+
+static void attempt_free(struct target_attempt *attempt)
+{
+	free(attempt->messages);
+	free(attempt->receipts);
+	free(attempt);
 }
 
 static void answered(struct clock_timer *timer)
@@ -54,6 +93,9 @@ static void answered(struct clock_timer *timer)
 		.request_id = answer->request_id ? answer->request_id : "",
 		.excerpt = copy,
 		.excerpt_bytes = bytes,
+		.answer = copy,
+		.answer_bytes = bytes,
+		.answer_is_whole = !answer->cut,
 		.duration_us = answer->latency_us,
 		.unanswered = answer->unanswered};
 
@@ -61,12 +103,12 @@ static void answered(struct clock_timer *timer)
 	end(attempt, false);
 	record->accepted = !result.err && result.status >= 200 && result.status <= 299;
 	record->accepted = (record->accepted || answer->accepted) && !answer->not_accepted;
-	attempt->message->accepted_told += record->accepted;
-	world_trace(target->world, "%s: %s answered %d %s", target->name, attempt->message->id,
+	end_messages(attempt, record->accepted ? FAKE_LIST_ACCEPTED : FAKE_LIST_REFUSED);
+	world_trace(target->world, "%s: %s answered %d %s", target->name, attempt->messages[0]->id,
 		result.status, result.err ? error_name(result.err) : "");
 	attempt->done(attempt->arg, &result);
 	free(copy);
-	free(attempt);
+	attempt_free(attempt);
 }
 
 /* Nothing that came before it in its group is still to be sent. */
@@ -87,7 +129,7 @@ static void check_order(struct world *world, const struct fake_message *message)
 	}
 }
 
-static void check(struct fake_target *target, struct fake_message *message)
+static void check(struct fake_target *target, struct fake_message *message, bool is_batch)
 {
 	struct world *world = target->world;
 	struct receipt *receipt = fake_message_receipt(message);
@@ -100,16 +142,14 @@ static void check(struct fake_target *target, struct fake_message *message)
 		world_fail(world, "attempt on %s, whose visibility has run out", message->id);
 	if (message->attempts_out)
 		world_fail(world, "two attempts on %s at once", message->id);
-	if (receipt->attempts)
+	if (receipt->attempts && !is_batch)
 		world_fail(world, "second attempt on %s within one receive", message->id);
 	if (receipt->delete_issued || receipt->return_issued)
 		world_fail(world, "attempt on %s after its receipt was settled", message->id);
-	if (target->out >= target->concurrency)
-		world_fail(world, "%s: more than %u in flight", target->name, target->concurrency);
 	if (world->draining)
 		world_fail(world, "attempt on %s while draining", message->id);
 	world_check_control(world, message);
-	if (world->options.ledger && !world->duplicates_are_fine &&
+	if (world->options.ledger && !world->duplicates_are_fine && !is_batch &&
 		(message->accepted_told || message->accepted_elsewhere))
 		world_fail(world, "attempt on %s, which was accepted before", message->id);
 	if (message->queue->fifo)
@@ -142,6 +182,9 @@ static struct answer choose(struct fake_target *target, const struct fake_messag
 		answer = target->script[target->script_next++];
 	if (answer.latency_us == 0)
 		answer.latency_us = target->latency_us;
+	for (size_t i = 0; target->recipients && target->bad && target->bad[i]; i++)
+		if (fake_list_has(target->recipients, target->bad[i]))
+			answer.status = 400;
 	if (target->plan)
 		target->plan(target, message, &answer);
 	return answer;
@@ -163,40 +206,92 @@ static size_t log_new(struct fake_target *target, const struct fake_message *mes
 	return target->log_count++;
 }
 
-static int start(void *impl, const struct queue_message *queued, target_done *done, void *arg,
+/* All that it asks of the world is right. */
+static void check_request(struct fake_target *target, const struct target_request *request)
+{
+	struct world *world = target->world;
+	bool is_batch = world->delivery->lanes[target - world->targets].gather != NULL;
+
+	if (target->out >= target->concurrency)
+		world_fail(world, "%s: more than %u in flight", target->name, target->concurrency);
+	for (size_t i = 0; i < request->message_count; i++) {
+		struct fake_message *message =
+			fake_queue_find(&world->queue, request->messages[i]->message_id);
+
+		check(target, message, is_batch);
+		check_handle(target, request->messages[i], message);
+	}
+}
+
+static struct target_attempt *attempt_new(
+	struct fake_target *target, const struct target_request *request)
+{
+	struct target_attempt *attempt = world_alloc(sizeof(*attempt));
+	size_t count = request->message_count;
+
+	*attempt = (struct target_attempt){.target = target,
+		.count = count,
+		.messages = world_alloc(count * sizeof(attempt->messages[0])),
+		.receipts = world_alloc(count * sizeof(attempt->receipts[0]))};
+	for (size_t i = 0; i < count; i++) {
+		struct fake_message *message =
+			fake_queue_find(&target->world->queue, request->messages[i]->message_id);
+
+		message->attempts++;
+		message->attempts_out++;
+		fake_message_receipt(message)->attempts++;
+		attempt->messages[i] = message;
+		attempt->receipts[i] = message->receive_count;
+	}
+	return attempt;
+}
+
+static void log_request(
+	struct attempt_record *record, const struct target_request *request, char *recipients)
+{
+	record->recipients = recipients;
+	record->count = request->message_count;
+	snprintf(record->key, sizeof(record->key), "%s", request->idempotency_key);
+}
+
+static int start(void *impl, const struct target_request *request, target_done *done, void *arg,
 	struct target_attempt **ret_attempt)
 {
 	struct fake_target *target = impl;
 	struct world *world = target->world;
-	struct fake_message *message = fake_queue_find(&world->queue, queued->message_id);
+	struct fake_message *first =
+		fake_queue_find(&world->queue, request->messages[0]->message_id);
 	struct target_attempt *attempt;
 	struct answer answer;
+	char *recipients;
 
-	check(target, message);
-	check_handle(target, queued, message);
-	answer = choose(target, message);
+	check_request(target, request);
+	target->recipients = recipients =
+		request->recipients ? world_copy(request->recipients, request->recipients_bytes)
+				    : NULL;
+	answer = choose(target, first);
+	target->recipients = NULL;
 	if (answer.start_err) {
-		world_trace(world, "%s: %s cannot start", target->name, message->id);
+		free(recipients);
+		world_trace(world, "%s: %s cannot start", target->name, first->id);
 		return answer.start_err;
 	}
-	message->attempts++;
-	message->attempts_out++;
-	fake_message_receipt(message)->attempts++;
-	attempt = world_alloc(sizeof(*attempt));
-	*attempt = (struct target_attempt){.target = target,
-		.message = message,
-		.receipt = message->receive_count,
-		.answer = answer,
-		.done = done,
-		.arg = arg};
-	attempt->record = log_new(target, message);
+	attempt = attempt_new(target, request);
+	attempt->answer = answer;
+	attempt->done = done;
+	attempt->arg = arg;
+	attempt->record = log_new(target, first);
+	log_request(&target->log[attempt->record], request, recipients);
+	if (recipients)
+		fake_list_start(&world->list, recipients);
 	attempt->timer.fire = answered;
 	list_append(&target->attempts, &attempt->node);
 	if (++target->out > target->out_most)
 		target->out_most = target->out;
 	if (!answer.never)
 		world_timer_set(world, &attempt->timer, world_now_us(world) + answer.latency_us);
-	world_trace(world, "%s: attempt %u on %s", target->name, message->attempts, message->id);
+	world_trace(world, "%s: attempt %u on %s %s", target->name, first->attempts, first->id,
+		recipients ? recipients : "");
 	*ret_attempt = attempt;
 	return 0;
 }
@@ -205,10 +300,11 @@ static void cancel(void *impl, struct target_attempt *attempt)
 {
 	struct fake_target *target = impl;
 
-	world_trace(target->world, "%s: %s cancelled", target->name, attempt->message->id);
+	world_trace(target->world, "%s: %s cancelled", target->name, attempt->messages[0]->id);
 	world_timer_clear(target->world, &attempt->timer);
+	end_messages(attempt, FAKE_LIST_CANCELLED);
 	end(attempt, true);
-	free(attempt);
+	attempt_free(attempt);
 }
 
 void fake_target_init(
@@ -222,6 +318,8 @@ void fake_target_init(
 
 void fake_target_free(struct fake_target *target)
 {
+	for (size_t i = 0; i < target->log_count; i++)
+		free(target->log[i].recipients);
 	free(target->log);
 }
 

@@ -23,6 +23,9 @@ struct attempt_record {
 	unsigned nth;		  /* of its message, from 1 */
 	uint64_t at_us, ended_us; /* UINT64_MAX: still out */
 	bool cancelled, accepted;
+	char *recipients; /* of the request; NULL: it had no list */
+	char key[40];	  /* of the request */
+	size_t count;	  /* messages in it */
 };
 
 /* How one attempt goes. Zero: 200 after the target's latency. */
@@ -37,6 +40,7 @@ struct answer {
 	/* Means an acceptance to the core though it is no 2xx, or none though it is one. */
 	bool accepted, not_accepted;
 	bool unanswered;
+	bool cut; /* its answer is longer than what is told of it */
 };
 
 #define RETRY_AFTER_0 INT64_MIN
@@ -53,6 +57,12 @@ struct fake_target {
 	/* Has a last word. */
 	void (*plan)(struct fake_target *target, const struct fake_message *message,
 		struct answer *answer);
+	const char *recipients; /* of the request that is being planned; NULL: it has no list */
+	/* A list with one of these in it is answered 400; their JSON values, up to a NULL. */
+	const char *const *bad;
+	/* What an answer says of these messages, up to a NULL, is that they failed: no acceptance.
+	 */
+	const char *const *failed_ids;
 	struct list attempts; /* in flight */
 	unsigned out, out_most;
 	struct attempt_record *log;

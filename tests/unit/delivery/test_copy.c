@@ -556,7 +556,7 @@ static void a_confirmed_copy_is_told_with_its_answer(void **state)
 	long_id[sizeof(long_id) - 1] = '\0';
 	begin_to_hear(&(struct answer){.status = 404, .request_id = long_id}, 10);
 	world_run_until_done(&world, 5 * S);
-	assert_int_equal(strlen(heard.request_id), MESSAGE_REQUEST_ID_MAX);
+	assert_int_equal(strlen(heard.request_id), FAILURE_REQUEST_ID_MAX);
 	world_end(&world);
 }
 

@@ -138,6 +138,44 @@ static void the_scout_pauses(void **state)
 	world_end(&world);
 }
 
+static struct rate_cell turn_cell;
+
+static void ten_a_second(struct delivery_destination *destination, unsigned lane)
+{
+	if (lane == 0)
+		destination->rate = rate_make(&turn_cell, 10, 1000, 1);
+}
+
+/*
+ * 1,000 for a lane of ten a second arrive at once. What finds no room comes back in its turn, ten a
+ * second, behind what waits here; what is more than a minute behind, after half a minute at least.
+ */
+static void comes_back_in_its_turn(void **state)
+{
+	size_t back[61] = {0};
+
+	turn_cell = (struct rate_cell){0};
+	world_init(&world,
+		&(struct world_options){.lanes = 2, .concurrency = 100, .adjust = ten_a_second});
+	world.random_is_fixed = true;
+	world.random_fixed = UINT64_MAX;
+	for (int i = 0; i < 1000; i++)
+		world_add_with(&world, to_first);
+	world_start(&world);
+	world_run_to(&world, 5 * S);
+	for (size_t i = 0; i < world.queue.count; i++) {
+		const struct fake_message *message = world.queue.messages[i];
+
+		if (message->receive_count == 1 && message->receipts[0].return_issued)
+			back[world_returned_for(&world, i, 1)]++;
+	}
+	assert_int_equal(back[0] + back[1], 0);
+	for (size_t i = 2; i < 58; i++)
+		assert_in_range(back[i], 5, 20);
+	assert_true(back[60] > 100);
+	world_end(&world);
+}
+
 static void open_two(enum death death, unsigned concurrency)
 {
 	static const int statuses[DEATHS] = {[REFUSING] = 401, [FAILING] = 500, [THROTTLING] = 429};
@@ -247,6 +285,7 @@ int main(void)
 		cmocka_unit_test(no_receive_while_open),
 		cmocka_unit_test(no_receive_without_room),
 		cmocka_unit_test(the_scout_pauses),
+		cmocka_unit_test(comes_back_in_its_turn),
 		cmocka_unit_test(a_neighbour_of_a_dead_lane),
 		cmocka_unit_test(an_idle_neighbour),
 		cmocka_unit_test(a_neighbour_of_a_dead_backlog),

@@ -80,21 +80,58 @@ static void begins_gently(void **state)
 	}
 }
 
-static void slow_start_doubles_once_a_window(void **state)
+/* As many answers as there are slots are a round trip, however short. */
+static void slow_start_doubles_once_a_round_trip(void **state)
+{
+	static const unsigned limits[] = {16, 64, 128, 256, 500, 500};
+	struct player player;
+
+	play_init(&player, 500);
+	for (size_t i = 0; i + 1 < sizeof(limits) / sizeof(limits[0]); i++) {
+		play(&player, 0, limits[i] - 1, 20 * MS, LIMITER_OK);
+		assert_int_equal(limit_of(&player.limiter), limits[i] * 1000);
+		player.now_us += 20 * MS;
+		limiter_ended(&player.limiter, player.now_us, player.now_us - 20 * MS, LIMITER_OK);
+		assert_int_equal(limit_of(&player.limiter), limits[i + 1] * 1000);
+	}
+	assert_true(player.now_us <= 100 * S + 100 * MS);
+}
+
+/* After a restart, from one, a window is 100 ms and ten answers until the limit is 16. */
+static void a_restart_doubles_once_a_window(void **state)
+{
+	static const unsigned limits[] = {1, 2, 4, 8, 16, 64};
+	struct player player;
+
+	play_init(&player, 500);
+	limiter_restart(&player.limiter);
+	for (size_t i = 0; i + 1 < sizeof(limits) / sizeof(limits[0]); i++) {
+		play(&player, 99999, 15, 20 * MS, LIMITER_OK);
+		assert_int_equal(limit_of(&player.limiter), limits[i] * 1000);
+		player.now_us++;
+		limiter_ended(&player.limiter, player.now_us, player.now_us - 20 * MS, LIMITER_OK);
+		assert_int_equal(limit_of(&player.limiter), limits[i + 1] * 1000);
+	}
+}
+
+/* A round trip in which the provider has become slower, or has rejected some, leads to no more. */
+static void slow_start_ends_with_the_first_trouble(void **state)
 {
 	struct player player;
 
-	play_init(&player, 100);
-	play(&player, 99999, 50, 20 * MS, LIMITER_OK);
-	assert_int_equal(limit_of(&player.limiter), 16000);
-	assert_true(limiter_ended(&player.limiter, 100 * S + 100 * MS, 100 * S, LIMITER_OK));
-	assert_int_equal(limit_of(&player.limiter), 32000);
-	play(&player, 101 * MS, 50, 20 * MS, LIMITER_OK);
-	assert_int_equal(limit_of(&player.limiter), 64000);
-	play(&player, 101 * MS, 50, 20 * MS, LIMITER_OK);
-	assert_int_equal(limit_of(&player.limiter), 100000);
-	play(&player, 101 * MS, 50, 20 * MS, LIMITER_OK);
-	assert_int_equal(limit_of(&player.limiter), 100000);
+	play_init(&player, 500);
+	play(&player, 20 * MS, 16, 20 * MS, LIMITER_OK);
+	play(&player, 20 * MS, 64, 20 * MS, LIMITER_OK);
+	assert_int_equal(limit_of(&player.limiter), 128000);
+	play(&player, 50 * MS, 128, 50 * MS, LIMITER_OK);
+	assert_int_equal(limit_of(&player.limiter), 128000 * 7 / 10);
+
+	play_init(&player, 500);
+	play(&player, 20 * MS, 16, 20 * MS, LIMITER_OK);
+	play(&player, 20 * MS, 60, 20 * MS, LIMITER_OK);
+	play(&player, 20 * MS, 3, 20 * MS, LIMITER_CROWDED);
+	assert_in_range(limit_of(&player.limiter), 40000, 60000);
+	assert_false(player.limiter.slow_start);
 }
 
 static void a_limit_that_is_not_used_does_not_grow(void **state)
@@ -132,10 +169,10 @@ static void stray_rejections_are_tolerated(void **state)
 	assert_true(limiter_ended(
 		&player.limiter, player.now_us, player.now_us - 20 * MS, LIMITER_CROWDED));
 	/*
-	 * The share lately crowded is 1 - 0.95^3 and a little of the stray one before; a tenth less
-	 * than the rest of 16.
+	 * Three and a little of the stray one before are 3.6 % of what a second brings; a tenth
+	 * less than the rest of 16.
 	 */
-	assert_int_equal(limit_of(&player.limiter), 12342);
+	assert_int_equal(limit_of(&player.limiter), 13880);
 }
 
 static void a_decrease_is_once_a_round_trip(void **state)
@@ -147,20 +184,21 @@ static void a_decrease_is_once_a_round_trip(void **state)
 	play(&player, 110 * MS, 40, 20 * MS, LIMITER_OK);
 	play(&player, 110 * MS, 3, 20 * MS, LIMITER_CROWDED);
 	cut_us = player.now_us;
-	assert_int_equal(limit_of(&player.limiter), 12346);
+	/* Three of the 400 that a second brings. */
+	assert_int_equal(limit_of(&player.limiter), 14292);
 	/* Begun before it: nothing new, however many and late. */
 	for (uint64_t i = 1; i < 1000; i++)
 		assert_false(limiter_ended(
 			&player.limiter, cut_us + i * 10 * MS, cut_us - 1, LIMITER_CROWDED));
-	assert_int_equal(limit_of(&player.limiter), 12346);
+	assert_int_equal(limit_of(&player.limiter), 14292);
 	/* Begun after it, but all within 100 ms of it. */
 	limiter_started(&player.limiter, cut_us, 12);
 	for (int i = 0; i < 100; i++)
 		assert_false(limiter_ended(
 			&player.limiter, cut_us + 100 * MS - 1, cut_us, LIMITER_CROWDED));
 	assert_true(limiter_ended(&player.limiter, cut_us + 100 * MS, cut_us, LIMITER_CROWDED));
-	/* Nearly all are crowded by now: the largest step, from the 12 that were out. */
-	assert_int_equal(limit_of(&player.limiter), 12000 * 7 / 10 * 9 / 10);
+	/* 23 % of a second's answers are crowded by now; from the 12 that were out. */
+	assert_int_equal(limit_of(&player.limiter), 8325);
 }
 
 static void ignored_ends_change_nothing(void **state)
@@ -380,7 +418,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(not_adaptive_is_the_ceiling),
 		cmocka_unit_test(begins_gently),
-		cmocka_unit_test(slow_start_doubles_once_a_window),
+		cmocka_unit_test(slow_start_doubles_once_a_round_trip),
+		cmocka_unit_test(a_restart_doubles_once_a_window),
+		cmocka_unit_test(slow_start_ends_with_the_first_trouble),
 		cmocka_unit_test(a_limit_that_is_not_used_does_not_grow),
 		cmocka_unit_test(stray_rejections_are_tolerated),
 		cmocka_unit_test(a_decrease_is_once_a_round_trip),

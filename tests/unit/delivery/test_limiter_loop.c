@@ -136,7 +136,9 @@ static void rate_limited_providers(void **state)
 		{"429 in 2 ms above 20,000/s", BUCKET(20000, 2 * MS), 1000, 1, 20000, 0.95, 0.08,
 			0},
 		{"429 above 50/s, 4 workers", BUCKET(50, 30 * MS), 1000, 4, 50, 0.9, 0.1, 0},
-		{"429 above 2,000/s, 4 workers", BUCKET(2000, 30 * MS), 1000, 4, 2000, 0.95, 0.08,
+		/* What the others have too much of looks as if it had nothing to do with the load.
+		 */
+		{"429 above 2,000/s, 4 workers", BUCKET(2000, 30 * MS), 1000, 4, 2000, 0.95, 0.13,
 			0},
 	};
 
@@ -145,7 +147,8 @@ static void rate_limited_providers(void **state)
 
 /*
  * A budget a second of the wall clock: however many are in flight, when it is used up all are
- * rejected, and no number of them is right for the whole second. Less than 80 % for some.
+ * rejected. What is left of a second then says how much there is too much; the cut was by a third
+ * once, since all that were asked just then are rejected, and up to 40 % of the budget unused.
  */
 static void providers_that_count_by_the_second(void **state)
 {
@@ -156,13 +159,13 @@ static void providers_that_count_by_the_second(void **state)
 	static const struct row rows[] = {
 		{"429 after 5 a second", SECOND(5, 30 * MS), 1000, 1, 5, 0.9, 0.08, 0},
 		{"429 after 50 a second", SECOND(50, 30 * MS), 1000, 1, 50, 0.65, 0.1, 0},
-		{"429 after 2,000 a second", SECOND(2000, 30 * MS), 1000, 1, 2000, 0.8, 0.15, 0},
-		{"429 after 20,000 a second", SECOND(20000, 30 * MS), 1000, 1, 20000, 0.75, 0.12,
+		{"429 after 2,000 a second", SECOND(2000, 30 * MS), 1000, 1, 2000, 0.95, 0.1, 0},
+		{"429 after 20,000 a second", SECOND(20000, 30 * MS), 1000, 1, 20000, 0.95, 0.12,
 			0},
-		{"429 in 2 ms after 2,000 a second", SECOND(2000, 2 * MS), 1000, 1, 2000, 0.8, 0.12,
+		{"429 in 2 ms after 2,000 a second", SECOND(2000, 2 * MS), 1000, 1, 2000, 0.95, 0.1,
 			0},
-		{"429 after 2,000 a second, 4 workers", SECOND(2000, 30 * MS), 1000, 4, 2000, 0.7,
-			0.2, 0},
+		{"429 after 2,000 a second, 4 workers", SECOND(2000, 30 * MS), 1000, 4, 2000, 0.95,
+			0.12, 0},
 	};
 
 	CHECK_ROWS(rows);

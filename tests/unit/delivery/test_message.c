@@ -15,7 +15,7 @@ static void every_edge(void **state)
 	static const char *const matrix[MESSAGE_STATES] = {
 		/*                       rec sen acc exp can fai cop bac del ret los */
 		[MESSAGE_RECEIVED] /*   */ = " .   x   x   x   x   x   .   x   .   .   x ",
-		[MESSAGE_SENDING] /*    */ = " .   .   x   .   .   x   .   x   .   .   x ",
+		[MESSAGE_SENDING] /*    */ = " x   .   x   .   .   x   .   x   .   .   x ",
 		[MESSAGE_ACCEPTED] /*   */ = " .   .   .   .   .   .   .   .   x   .   x ",
 		[MESSAGE_EXPIRED] /*    */ = " .   .   .   .   .   .   .   .   x   .   x ",
 		[MESSAGE_CANCELLED] /*  */ = " .   .   .   .   .   .   .   .   x   .   x ",

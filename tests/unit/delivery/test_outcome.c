@@ -132,6 +132,7 @@ static void every_error(void **state)
 		{ERR_TEMPLATE, 'p'},
 		{ERR_CONFIG, 'p'},
 		{ERR_NOT_FOUND, 'p'},
+		{ERR_NOT_ALLOWED, 'p'},
 		{ERR_DNS, 'r'},
 		{ERR_CONNECT, 'r'},
 		{ERR_TLS, 'r'},

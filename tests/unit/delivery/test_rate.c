@@ -54,14 +54,14 @@ static void make_has_exact_values(void **state)
 	}
 }
 
-/* 2,000 a second: a burst of 100, then one every 500 us. */
+/* 2,000 a second: 1 ms worth of them and one at first, then one every 500 us. */
 static void takes_at_exact_instants(void **state)
 {
 	struct rate_cell cell = {0};
 	struct rate rate = rate_make(&cell, 2000, SECOND_MS, 1);
 	uint64_t wait_us = 77;
 
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 3; i++)
 		assert_true(rate_take(&rate, 7 * S, &wait_us));
 	assert_int_equal(wait_us, 77);
 	for (uint64_t now_us = 7 * S; now_us < 8 * S; now_us += 500) {
@@ -71,12 +71,32 @@ static void takes_at_exact_instants(void **state)
 		assert_int_equal(wait_us, 1);
 		assert_true(rate_take(&rate, now_us + 500, &wait_us));
 	}
-	/* After a pause the burst is back, and no more than it. */
+	/* What comes late has a burst to make up for it, and after a pause it begins anew. */
 	assert_int_equal(rate_within(&rate, 8 * S + 25 * MS, 0), 50);
-	assert_int_equal(rate_within(&rate, 60 * S, 0), 100);
-	for (int i = 0; i < 100; i++)
+	assert_int_equal(rate_within(&rate, 8 * S + 50 * MS, 0), 100);
+	assert_int_equal(rate_within(&rate, 9 * S + 50 * MS, 0), 100);
+	assert_int_equal(rate_within(&rate, 9 * S + 50 * MS + 1, 0), 3);
+	assert_int_equal(rate_within(&rate, 60 * S, 0), 3);
+	for (int i = 0; i < 3; i++)
 		assert_true(rate_take(&rate, 60 * S, &wait_us));
 	assert_false(rate_take(&rate, 60 * S, &wait_us));
+	for (int i = 0; i < 100; i++)
+		assert_true(rate_take(&rate, 60 * S + 50 * MS, &wait_us));
+	assert_false(rate_take(&rate, 60 * S + 50 * MS, &wait_us));
+}
+
+/* The first second of a campaign, whose takers come as often as they can. */
+static void the_first_second_has_no_burst(void **state)
+{
+	struct rate_cell cell = {0};
+	struct rate rate = rate_make(&cell, 200, SECOND_MS, 1);
+	uint64_t wait_us;
+	unsigned taken = 0;
+
+	for (uint64_t now_us = 9 * S; now_us < 10 * S; now_us += MS)
+		taken += rate_take(&rate, now_us, &wait_us);
+	assert_int_equal(taken, 201); /* 1 ms ahead */
+	assert_int_equal(rate_burst(&rate), 10);
 }
 
 /* One a second: one token, and the next may come a millisecond early, but the third may not. */
@@ -105,6 +125,7 @@ static void no_cell_is_no_limit(void **state)
 	for (int i = 0; i < 1000; i++)
 		assert_true(rate_take(&rate, 1, &wait_us));
 	assert_int_equal(rate_within(&rate, 1, 0), UINT64_MAX);
+	assert_int_equal(rate_burst(&rate), UINT64_MAX);
 }
 
 static uint64_t log_uniform(uint64_t *random, uint64_t max)
@@ -180,7 +201,7 @@ static void within_does_not_overflow(void **state)
 	struct rate fast = rate_make(&cell, 1000000000, 1, 1);
 	struct rate slow = rate_make(&cell, 1, HOUR_MS, 100000);
 
-	assert_int_equal(rate_within(&fast, S, 0), 50000000);
+	assert_int_equal(rate_within(&fast, S, 0), 1000001);
 	assert_int_equal(rate_within(&fast, S, UINT64_MAX), UINT64_MAX);
 	assert_int_equal(rate_within(&slow, S, 0), 1);
 	assert_int_equal(rate_within(&slow, S, UINT64_MAX), 51241);
@@ -554,7 +575,7 @@ static void looking_takes_nothing(void **state)
 
 	assert_true(rate_has(&none, S, &wait_us));
 	assert_int_equal(rate_arrival_ns(&none), 0);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 3; i++) {
 		assert_true(rate_has(&rate, 7 * S, &wait_us));
 		assert_true(rate_take(&rate, 7 * S, &wait_us));
 	}
@@ -598,6 +619,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(make_has_exact_values),
 		cmocka_unit_test(takes_at_exact_instants),
+		cmocka_unit_test(the_first_second_has_no_burst),
 		cmocka_unit_test(a_slow_rate_has_a_burst_of_one),
 		cmocka_unit_test(no_cell_is_no_limit),
 		cmocka_unit_test(looking_takes_nothing),

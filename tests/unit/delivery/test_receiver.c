@@ -593,6 +593,25 @@ static void be_adaptive(struct delivery_destination *destination, unsigned lane)
 }
 
 /*
+ * The first burst, whose limit must be found: 16 at once, 64 after the first answers, and twice as
+ * many each time. Each step takes an answer and a receive.
+ */
+static void a_first_burst_doubles_by_round_trips(void **state)
+{
+	static const uint64_t providers_us[] = {20 * MS, 45 * MS, 100 * MS};
+
+	for (size_t i = 0; i < sizeof(providers_us) / sizeof(providers_us[0]); i++) {
+		const struct world_options options = {.concurrency = 500, .adjust = be_adaptive};
+		uint64_t us = ramp_us(&options, providers_us[i], false, 491);
+
+		assert_in_range(us, 4 * providers_us[i], 4 * (providers_us[i] + 15 * MS) + 40 * MS);
+		assert_true(us < 300 * MS || providers_us[i] > 45 * MS);
+		world_run_until_done(&world, 200 * S);
+		world_end(&world);
+	}
+}
+
+/*
  * A worker that has found once what the provider takes knows it after an hour of idleness, too: the
  * next burst fills all slots as fast as if there were no limit to find.
  */
@@ -601,8 +620,8 @@ static void a_later_burst_needs_no_slow_start(void **state)
 	const struct world_options options = {.concurrency = 500, .adjust = be_adaptive};
 	uint64_t first_us = ramp_us(&options, 100 * MS, false, 491), came_us;
 
-	assert_in_range(
-		first_us, 300 * MS, 1000 * MS); /* 16 at first, and twice as many each time */
+	assert_in_range(first_us, 300 * MS,
+		500 * MS); /* 16 at first, 64 then, and twice as many each time */
 	world_run_until_done(&world, 200 * S);
 	world_run_to(&world, 3800 * S);
 	assert_int_equal(world.queue.calls_out[OP_RECEIVE], 1);
@@ -636,6 +655,7 @@ int main(void)
 		cmocka_unit_test(a_mebibyte_each),
 		cmocka_unit_test(larger_than_the_limit),
 		cmocka_unit_test(a_burst_fills_all_slots_at_once),
+		cmocka_unit_test(a_first_burst_doubles_by_round_trips),
 		cmocka_unit_test(a_later_burst_needs_no_slow_start),
 		cmocka_unit_test(backs_off_on_failures),
 		cmocka_unit_test(backs_off_when_none_can_be_started),

@@ -13,7 +13,7 @@ static void check_lists(
 	if (message->state != state)
 		world_fail(world, "%s is %s in the list of %s", id,
 			message_state_name(message->state), message_state_name(state));
-	if ((message->attempt != NULL) != (state == MESSAGE_SENDING))
+	if ((message->attempt != NULL) != (state == MESSAGE_SENDING && !message->follows))
 		world_fail(world, "%s is %s %s an attempt", id, message_state_name(state),
 			message->attempt ? "with" : "without");
 	if (batcher_is_waiting(&message->extend) && !message_is_extendable(message))

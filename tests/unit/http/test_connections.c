@@ -1,4 +1,7 @@
-/* What a connection does between requests and when its other side goes; answers that are secret. */
+/*
+ * What connections do between requests, together and when their other side goes; answers that are
+ * secret.
+ */
 #include "world.h"
 
 #include "bunshin/error.h"
@@ -246,6 +249,127 @@ static void test_no_proxy_goes_direct(void **state)
 	unsetenv("ALL_PROXY");
 }
 
+/* ---- together */
+
+#define ROW_CONNECTIONS 200
+
+/* The other side of some connections, out of the loop: nothing happens there by itself. */
+struct row {
+	struct world *world;
+	int listener, fds[ROW_CONNECTIONS], count;
+	char address[64];
+	unsigned answered;
+	unsigned early; /* requests that were out when the last answer of the first ones was told */
+};
+
+static void row_open(struct row *row, struct world *world, int count)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	struct sockaddr *any = (struct sockaddr *)&address;
+	socklen_t size = sizeof(address);
+
+	*row = (struct row){.world = world, .count = count};
+	row->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(row->listener >= 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(row->listener, any, size), 0);
+	assert_int_equal(listen(row->listener, count), 0);
+	assert_int_equal(getsockname(row->listener, any, &size), 0);
+	snprintf(row->address, sizeof(row->address), "127.0.0.1:%d", ntohs(address.sin_port));
+}
+
+static void row_close(struct row *row)
+{
+	for (int i = 0; i < row->count; i++)
+		close(row->fds[i]);
+	close(row->listener);
+}
+
+static unsigned requests_out(const struct row *row)
+{
+	unsigned count = 0;
+	char byte;
+
+	for (int i = 0; i < row->count; i++)
+		count += recv(row->fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	return count;
+}
+
+static void start_in_row(struct row *row, http_done *done)
+{
+	struct http_exchange *exchange = world_exchange(row->world, row->address, "/");
+
+	assert_int_equal(http_exchange_start(exchange, done, row), 0);
+}
+
+static void last_done(
+	void *arg, struct http_exchange *exchange, const struct http_response *response)
+{
+	struct row *row = arg;
+
+	row->answered++;
+	assert_int_equal(response->err, 0);
+}
+
+static void first_done(
+	void *arg, struct http_exchange *exchange, const struct http_response *response)
+{
+	struct row *row = arg;
+
+	last_done(row, exchange, response);
+	start_in_row(row, last_done);
+	if (row->answered == (unsigned)row->count)
+		row->early = requests_out(row);
+}
+
+static void answer_all(struct row *row)
+{
+	char request[1024];
+
+	for (int i = 0; i < row->count; i++) {
+		assert_true(recv(row->fds[i], request, sizeof(request), 0) > 0);
+		assert_int_equal(
+			send(row->fds[i], OK_EMPTY, strlen(OK_EMPTY), 0), (int)strlen(OK_EMPTY));
+	}
+}
+
+/* All answers of a turn come first, then what is started by them goes out; at most 64 wait so. */
+static void test_what_answers_start_is_sent_in_rows(void **state)
+{
+	static const struct {
+		int count;
+		unsigned early;
+	} cases[] = {{6, 0}, {63, 0}, {ROW_CONNECTIONS, 192}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world world;
+		struct row row;
+
+		world_open(&world);
+		world_client(&world, NULL);
+		row_open(&row, &world, cases[i].count);
+		for (int k = 0; k < row.count; k++)
+			start_in_row(&row, first_done);
+		world_settle(&world);
+		for (int k = 0; k < row.count; k++)
+			row.fds[k] = accept(row.listener, NULL, NULL);
+		/* What curl looks at by time is over, or some would be read then. */
+		usleep(300000);
+		world_settle(&world);
+		answer_all(&row);
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+		assert_int_equal(row.answered, row.count);
+		assert_int_equal(row.early, cases[i].early);
+		uv_run(&world.loop, UV_RUN_NOWAIT);
+		assert_int_equal(requests_out(&row), row.count);
+		answer_all(&row);
+		world_until(&world, &row.answered, 2 * (unsigned)row.count);
+		assert_int_equal(http_client_connections_opened(world.client), row.count);
+		world_close(&world);
+		row_close(&row);
+	}
+}
+
 /* ---- secrets */
 
 struct peeker {
@@ -351,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_time_out_on_a_kept_alive_connection_is_not_stale),
 		cmocka_unit_test(test_keepalive_follows_dead_peer_ms),
 		cmocka_unit_test(test_no_proxy_goes_direct),
+		cmocka_unit_test(test_what_answers_start_is_sent_in_rows),
 		cmocka_unit_test(test_secret_answers_are_wiped),
 		cmocka_unit_test(test_secret_answers_of_every_size),
 	};

@@ -25,13 +25,6 @@ static void on_exit_of_nghttpd(uv_process_t *process, int64_t status, int signal
 	uv_close((uv_handle_t *)process, NULL);
 }
 
-/* Every test starts with it. */
-static void skip_without_nghttpd(void)
-{
-	if (system("command -v nghttpd >/dev/null") != 0)
-		skip();
-}
-
 static int free_port(void)
 {
 	struct sockaddr_in name = {
@@ -83,6 +76,7 @@ static void spawn(struct world *world, struct nghttpd *nghttpd, const struct tls
 	snprintf(nghttpd->address, sizeof(nghttpd->address), "%s:%d",
 		tls ? "localhost" : "127.0.0.1", number);
 	nghttpd->process.data = nghttpd;
+	/* When it is missing: scripts/setup installs it. */
 	assert_int_equal(uv_spawn(&world->loop, &nghttpd->process, &options), 0);
 	free(secure[7]);
 	free(secure[8]);
@@ -143,7 +137,6 @@ static void run_100_streams(enum http_version version, const struct tls_files *t
 
 static void test_prior_knowledge(void **state)
 {
-	skip_without_nghttpd();
 	run_100_streams(HTTP_VERSION_2, NULL);
 }
 
@@ -151,7 +144,6 @@ static void test_alpn(void **state)
 {
 	struct tls_files tls;
 
-	skip_without_nghttpd();
 	tls_files_make(&tls, "localhost");
 	run_100_streams(HTTP_VERSION_AUTO, &tls);
 	run_100_streams(HTTP_VERSION_2, &tls);
@@ -201,7 +193,11 @@ static void cancel_streams_and_lose_the_server(const struct tls_files *tls)
 	buf_appendf(http_exchange_url(lost), "%s://%s/", scheme, nghttpd.address);
 	assert_int_equal(http_exchange_start(lost, outcome_done, &world.last), 0);
 	world_until(&world, &world.last.calls, world.last.calls + 1);
-	assert_int_equal(world.last.err, ERR_CONNECT);
+	/* libcurl 7.88 does not always see that the connection has ended before it uses it. */
+	if (world.last.stale)
+		assert_int_equal(world.last.err, ERR_NETWORK);
+	else
+		assert_int_equal(world.last.err, ERR_CONNECT);
 	world_close(&world);
 }
 
@@ -209,7 +205,6 @@ static void test_cancel_streams_and_lose_the_server(void **state)
 {
 	struct tls_files tls;
 
-	skip_without_nghttpd();
 	tls_files_make(&tls, "localhost");
 	cancel_streams_and_lose_the_server(&tls);
 	cancel_streams_and_lose_the_server(NULL);
@@ -238,7 +233,6 @@ static void test_plain_connections_come_and_go(void **state)
 	struct outcome outcomes[60] = {0};
 	struct world world;
 
-	skip_without_nghttpd();
 	world_open(&world);
 	world_client(&world, &options);
 	for (unsigned server = 0; server < 3; server++) {

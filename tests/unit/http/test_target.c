@@ -133,13 +133,24 @@ static struct queue_message message_of(const char *body)
 		.sent_epoch_ms = 1700000000123};
 }
 
+/* Good until the next. */
+static const struct target_request *request_for(const struct queue_message *message)
+{
+	static const struct queue_message *kept;
+	static struct target_request request;
+
+	kept = message;
+	request = target_request_for(&kept);
+	return &request;
+}
+
 static void start(struct stage *stage, const struct queue_message *message)
 {
 	struct target table = http_target_table(stage->target);
 	unsigned calls = stage->attempt.calls;
 
-	assert_int_equal(table.ops->start(table.impl, message, on_done, &stage->attempt,
-				 &stage->attempt.handle),
+	assert_int_equal(table.ops->start(table.impl, request_for(message), on_done,
+				 &stage->attempt, &stage->attempt.handle),
 		0);
 	assert_int_equal(stage->attempt.calls, calls); /* never from inside */
 }
@@ -279,6 +290,118 @@ static void test_what_cannot_be_rendered(void **state)
 		assert_int_equal(stage.attempt.err, 0);
 		stage_close(&stage);
 	}
+}
+
+/* The URL is the message's; the host is the peer's, by a name. */
+static void test_chosen_hosts(void **state)
+{
+	struct stage stage;
+	struct host_rule rule;
+	struct address_range loopback;
+	const char *port;
+	char text[128], message[256];
+
+	stage_open(&stage, "/", NULL, TEMPLATE_TEXT, &ok, 1);
+	port = strrchr(stage.peer.address, ':');
+	snprintf(text, sizeof(text), "http://localhost%s", port);
+	assert_null(host_rule_parse(text, &rule));
+	assert_null(address_range_parse("127.0.0.0/8", &loopback));
+	template_free(stage.destination.request.url);
+	stage.destination.request.url = compile("{{{url}}}", TEMPLATE_URL);
+	stage.destination.request.allow_hosts = (struct config_hosts){&rule, 1};
+	http_target_close(stage.target);
+	assert_int_equal(http_target_new(&stage.world.loop, manual_clock_table(&stage.clock),
+				 &stage.destination, &stage.target),
+		0);
+	/* By its name. */
+	snprintf(message, sizeof(message), "{\"url\":\"http://%s/\"}", stage.peer.address);
+	attempt(&stage, message);
+	assert_int_equal(stage.attempt.err, ERR_NOT_ALLOWED);
+	assert_string_equal(
+		stage.attempt.reason, "the URL has an address for a host; only names are allowed");
+	assert_false(stage.attempt.unanswered);
+	/* By its address. */
+	snprintf(message, sizeof(message), "{\"url\":\"%s/x\"}", text);
+	attempt(&stage, message);
+	assert_int_equal(stage.attempt.err, ERR_NOT_ALLOWED);
+	assert_non_null(strstr(stage.attempt.reason, "is a loopback address"));
+	assert_false(stage.attempt.unanswered);
+	assert_int_equal(stage.peer.connections, 0);
+	http_target_close(stage.target);
+	stage.destination.request.allow_addresses = (struct config_addresses){&loopback, 1};
+	assert_int_equal(http_target_new(&stage.world.loop, manual_clock_table(&stage.clock),
+				 &stage.destination, &stage.target),
+		0);
+	attempt(&stage, message);
+	assert_int_equal(stage.attempt.err, 0);
+	assert_int_equal(stage.attempt.status, 200);
+	/* What every URL is held to. */
+	snprintf(message, sizeof(message), "{\"url\":\"%s/a\\\\b\"}", text);
+	attempt(&stage, message);
+	assert_int_equal(stage.attempt.err, ERR_TEMPLATE);
+	assert_non_null(strstr(stage.attempt.reason, "backslash"));
+	snprintf(message, sizeof(message), "{\"url\":\"%s/a/../b\"}", text);
+	attempt(&stage, message);
+	assert_int_equal(stage.attempt.err, ERR_TEMPLATE);
+	attempt(&stage, "{}");
+	assert_int_equal(stage.attempt.err, ERR_TEMPLATE);
+	assert_string_equal(stage.attempt.reason, "missing variable \"url\"");
+	stage_close(&stage);
+}
+
+struct told {
+	unsigned signed_, refused;
+	int64_t started_epoch_ms;
+};
+
+static int sign_nothing(void *impl, const struct http_signer_request *request, http_signer_add *add,
+	void *arg, struct buf *reason)
+{
+	struct told *told = impl;
+
+	told->signed_++;
+	return add(arg, "X-Signed", "yes", NULL);
+}
+
+static void note_refused(void *impl, int64_t started_epoch_ms)
+{
+	struct told *told = impl;
+
+	told->refused++;
+	told->started_epoch_ms = started_epoch_ms;
+}
+
+/* Of 401 and 403, with the time at which the request began, and of nothing else. */
+static void test_signer_is_told_of_refusals(void **state)
+{
+	static const struct http_signer_ops ops = {.sign = sign_nothing, .refused = note_refused},
+					    deaf = {.sign = sign_nothing};
+	static const struct peer_answer answers[] = {
+		{.text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{.text = "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n"},
+		{.text = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"},
+		{.text = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"},
+		{.text = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"},
+		{.text = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"},
+		{.text = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"},
+	};
+	struct told told = {0};
+	struct stage stage;
+
+	stage_open(&stage, "/", NULL, TEMPLATE_TEXT, answers, 7);
+	http_target_set_signer(stage.target, (struct http_signer){&ops, &told});
+	for (unsigned i = 0; i < 6; i++) {
+		attempt(&stage, "{}");
+		assert_int_equal(told.signed_, i + 1);
+		assert_int_equal(told.refused, i < 4 ? 0 : i - 3);
+	}
+	/* The clock stands still, the request took a while. */
+	assert_in_range(told.started_epoch_ms, NOW_EPOCH_MS - 60000, NOW_EPOCH_MS);
+	http_target_set_signer(stage.target, (struct http_signer){&deaf, &told});
+	attempt(&stage, "{}");
+	assert_int_equal(stage.attempt.status, 401);
+	assert_int_equal(told.refused, 2);
+	stage_close(&stage);
 }
 
 static void test_answer(void **state)
@@ -439,8 +562,8 @@ static void test_close_in_done(void **state)
 		stage_open(&stage, "/", "{\"a\":{{name}}}", TEMPLATE_JSON, &ok, 1);
 		table = http_target_table(stage.target);
 		for (int i = 0; i < 5; i++)
-			assert_int_equal(table.ops->start(table.impl, &message, close_in_done,
-						 &stage, &handle),
+			assert_int_equal(table.ops->start(table.impl, request_for(&message),
+						 close_in_done, &stage, &handle),
 				0);
 		world_until(&stage.world, &stage.attempt.calls, 1);
 		world_settle(&stage.world);
@@ -460,7 +583,8 @@ static void test_concurrency_is_a_limit(void **state)
 	table = http_target_table(stage.target);
 	for (int i = 0; i < 100; i++)
 		start(&stage, &message);
-	assert_int_equal(table.ops->start(table.impl, &message, on_done, &stage.attempt, &handle),
+	assert_int_equal(table.ops->start(table.impl, request_for(&message), on_done,
+				 &stage.attempt, &handle),
 		ERR_LIMIT);
 	world_until(&stage.world, &stage.attempt.calls, 100);
 	start(&stage, &message);
@@ -479,15 +603,16 @@ static void test_preview(void **state)
 	stage_open(&stage, "/{{to}}", "{\"to\":\"{{to}}\"}", TEMPLATE_JSON, &ok, 1);
 	stage_header(&stage, "Content-Type", "application/json");
 	stage_header(&stage, "X-To", "{{to}}");
-	assert_int_equal(http_target_preview(stage.target, &message, &out, &reason), 0);
+	assert_int_equal(
+		http_target_preview(stage.target, request_for(&message), &out, &reason), 0);
 	snprintf(expected, sizeof(expected),
 		"POST http://%s/U1\nContent-Type: application/json\nX-To: U1\n\n{\"to\":\"U1\"}",
 		stage.peer.address);
 	assert_string_equal(buf_string(&out), expected);
 	assert_string_equal(buf_string(&reason), "");
 	buf_clear(&out);
-	assert_int_equal(
-		http_target_preview(stage.target, &incomplete, &out, &reason), ERR_TEMPLATE);
+	assert_int_equal(http_target_preview(stage.target, request_for(&incomplete), &out, &reason),
+		ERR_TEMPLATE);
 	assert_string_equal(buf_string(&reason), "missing variable \"to\"");
 	buf_free(&out);
 	buf_free(&reason);
@@ -516,7 +641,8 @@ static void test_attributes_as_headers(void **state)
 	assert_non_null(strstr(buf_string(&stage.peer.request),
 		"X-Own: 1\r\nX-Attr-Note: a b\r\nX-Attr-Count: 42\r\n"));
 	assert_null(strstr(buf_string(&stage.peer.request), "X-Attr-Raw"));
-	assert_int_equal(http_target_preview(stage.target, &message, &out, &reason), 0);
+	assert_int_equal(
+		http_target_preview(stage.target, request_for(&message), &out, &reason), 0);
 	snprintf(expected, sizeof(expected),
 		"POST http://%s/\nX-Own: 1\nX-Attr-Note: a b\nX-Attr-Count: 42\n\n{}",
 		stage.peer.address);
@@ -575,7 +701,8 @@ static void test_trace(void **state)
 	assert_string_equal(lines, "traceparent: " TRACEPARENT "\r\n"
 				   "tracestate: rojo=00f067aa0ba902b7, congo=t61rcWkgMzE\r\n"
 				   "X-Amzn-Trace-Id: " AMZN "\r\n");
-	assert_int_equal(http_target_preview(stage.target, &message, &out, &reason), 0);
+	assert_int_equal(
+		http_target_preview(stage.target, request_for(&message), &out, &reason), 0);
 	snprintf(expected, sizeof(expected),
 		"POST http://%s/\nX-Own: 1\ntraceparent: " TRACEPARENT "\n"
 		"tracestate: rojo=00f067aa0ba902b7, congo=t61rcWkgMzE\n"
@@ -673,6 +800,8 @@ int main(void)
 		cmocka_unit_test(test_body_as_it_is),
 		cmocka_unit_test(test_variables),
 		cmocka_unit_test(test_what_cannot_be_rendered),
+		cmocka_unit_test(test_chosen_hosts),
+		cmocka_unit_test(test_signer_is_told_of_refusals),
 		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_excerpt_of_a_long_answer),
 		cmocka_unit_test(test_failures),

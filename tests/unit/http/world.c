@@ -6,10 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TICK_MS 10
+
 void world_open(struct world *world)
 {
 	memset(world, 0, sizeof(*world));
 	assert_int_equal(uv_loop_init(&world->loop), 0);
+	uv_timer_init(&world->loop, &world->tick);
+	uv_unref((uv_handle_t *)&world->tick);
 }
 
 void world_client(struct world *world, const struct http_client_options *options)
@@ -50,16 +54,24 @@ void world_close(struct world *world)
 {
 	http_client_close(world->client);
 	http_server_close(world->server);
+	uv_close((uv_handle_t *)&world->tick, NULL);
 	uv_run(&world->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&world->loop), 0);
 	outcome_free(&world->last);
 }
 
+static void on_tick(uv_timer_t *tick)
+{
+}
+
 void world_until(struct world *world, const unsigned *counter, unsigned number)
 {
+	/* What it waits for may come before the loop polls, which would wait for something else. */
+	uv_timer_start(&world->tick, on_tick, TICK_MS, TICK_MS);
 	while (*counter < number)
 		assert_int_not_equal(
 			uv_run(&world->loop, UV_RUN_ONCE) == 0 && *counter < number, 1);
+	uv_timer_stop(&world->tick);
 }
 
 void world_settle(struct world *world)

@@ -34,6 +34,7 @@ struct outcome {
 
 struct world {
 	uv_loop_t loop;
+	uv_timer_t tick; /* see world_until() */
 	struct http_client *client;
 	struct http_server *server;
 	struct outcome last; /* of world_request() */

@@ -59,6 +59,22 @@ static void every_shape(void **state)
 		"\"Names\":[\"x\",\"y\"]}");
 }
 
+/* Written in one piece, they stand as any other text does. */
+static void plain_texts_are_texts(void **state)
+{
+	answer_plain(&answer, "a", "1");
+	answer_text(&answer, "b", "2");
+	answer_plain(&answer, "c", "");
+	answer_open_list(&answer, "d");
+	answer_plain(&answer, NULL, "x");
+	answer_plain(&answer, NULL, "y");
+	answer_close_list(&answer);
+	answer_plain(&answer, "e", "z");
+	answer_end(&answer);
+	assert_string_equal(buf_string(&answer.buf),
+		"{\"a\":\"1\",\"b\":\"2\",\"c\":\"\",\"d\":[\"x\",\"y\"],\"e\":\"z\"}");
+}
+
 /* A text that ends in a bracket is no open container. */
 static void a_value_that_looks_like_an_open_container(void **state)
 {
@@ -148,6 +164,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 		T(empty),
 		T(every_shape),
+		T(plain_texts_are_texts),
 		T(a_value_that_looks_like_an_open_container),
 		T(every_byte_comes_back),
 		T(escapes_at_every_place),

@@ -1,3 +1,4 @@
+#include "base/hex.h"
 #include "localq/attributes.h"
 #include "localq/text.h"
 
@@ -57,7 +58,7 @@ static void assert_md5(const struct buf *bytes, const char *expected)
 	char hex[33];
 
 	assert_int_equal(hasher_md5(hasher, bytes->data, bytes->len, md5), 0);
-	text_hex(md5, 16, hex);
+	hex_print(md5, 16, hex);
 	assert_string_equal(hex, expected);
 }
 

@@ -1,3 +1,4 @@
+#include "base/hex.h"
 #include "localq/blob.h"
 #include "localq/hasher.h"
 #include "localq/text.h"
@@ -44,7 +45,7 @@ static void md5_vectors(void **state)
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		assert_int_equal(hasher_md5(hasher, table[i][0], strlen(table[i][0]), md5), 0);
-		text_hex(md5, sizeof(md5), hex);
+		hex_print(md5, sizeof(md5), hex);
 		assert_string_equal(hex, table[i][1]);
 	}
 }
@@ -55,7 +56,7 @@ static void sha256_of_nothing(void **state)
 	char hex[65];
 
 	assert_int_equal(hasher_sha256(hasher, "", 0, hash), 0);
-	text_hex(hash, sizeof(hash), hex);
+	hex_print(hash, sizeof(hash), hex);
 	assert_string_equal(
 		hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
@@ -68,7 +69,7 @@ static void hmac_vector(void **state)
 	char hex[65];
 
 	assert_int_equal(hasher_hmac_sha256("Jefe", 4, data, sizeof(data) - 1, mac), 0);
-	text_hex(mac, sizeof(mac), hex);
+	hex_print(mac, sizeof(mac), hex);
 	assert_string_equal(
 		hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }

@@ -204,19 +204,6 @@ static void integers(void **state)
 	assert_true(value == INT64_MAX);
 }
 
-static void hex_and_uuid(void **state)
-{
-	uint8_t bytes[16];
-	char hex[33], uuid[TEXT_UUID_BYTES];
-
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(i * 17);
-	text_hex(bytes, sizeof(bytes), hex);
-	assert_string_equal(hex, "00112233445566778899aabbccddeeff");
-	text_uuid(bytes, uuid);
-	assert_string_equal(uuid, "00112233-4455-6677-8899-aabbccddeeff");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,7 +216,6 @@ int main(void)
 		cmocka_unit_test(attribute_names),
 		cmocka_unit_test(group_ids),
 		cmocka_unit_test(integers),
-		cmocka_unit_test(hex_and_uuid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

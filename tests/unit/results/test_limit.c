@@ -89,6 +89,8 @@ static void what_weighs_more(void **state)
 	load.breaker_open = true;
 	load.token_waits++;
 	expect(&load, RESULT_LIMIT_BREAKER);
+	load.quota_used_up = true;
+	expect(&load, RESULT_LIMIT_QUOTA);
 	load.paused = true;
 	expect(&load, RESULT_LIMIT_PAUSED);
 	load = after(0, 0);

@@ -170,7 +170,7 @@ static void a_status_is_this_line_and_read_back(void **state)
 static void every_limit_has_a_name(void **state)
 {
 	static const char *const names[RESULT_LIMITS] = {
-		"none", "queue", "concurrency", "provider", "rate", "breaker", "paused"};
+		"none", "queue", "concurrency", "provider", "rate", "breaker", "paused", "quota"};
 	struct world *world = *state;
 
 	for (int limit = 0; limit < RESULT_LIMITS; limit++) {

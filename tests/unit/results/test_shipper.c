@@ -397,10 +397,16 @@ static void each_call_fails_in_turn(void **state)
 {
 	static const int errors[] = {ERR_TIMEOUT, ERR_THROTTLED, ERR_QUEUE_MISSING,
 		ERR_ACCESS_DENIED, ERR_NO_CREDENTIALS, ERR_REFUSED, ERR_NOMEM};
+	bool memcheck = getenv("BUNSHIN_TEST_MEMCHECK") != NULL;
 	struct world *world = *state;
+	unsigned tried = 0;
 
+	if (memcheck)
+		print_message("under memcheck every other call only\n");
 	for (unsigned way = 0; way < 4; way++) {
-		for (unsigned failing = 0; failing < 7; failing++) {
+		for (unsigned failing = memcheck ? way % 2 : 0; failing < 7;
+			failing += memcheck ? 2 : 1) {
+			tried++;
 			memset(world->arrived, 0, sizeof(world->arrived));
 			world->appended = world->calls = 0;
 			world->fail_from = failing;
@@ -419,7 +425,7 @@ static void each_call_fails_in_turn(void **state)
 			assert_true(world->calls > failing + world->fail_count);
 		}
 	}
-	assert_true(world->troubles >= 4 * 7);
+	assert_true(world->troubles >= tried);
 	assert_int_equal(counted(world, "bunshin_results_failed_total"), world->troubles);
 }
 
