@@ -202,11 +202,19 @@ class Endpoint:
         location = urllib.parse.urlsplit(url)
         self._connection = http.client.HTTPConnection(location.hostname, location.port, timeout=120)
 
-    def call(self, operation, **parameters):
+    def _ask(self, operation, parameters):
         self._connection.request("POST", "/", json.dumps(parameters), {
             "X-Amz-Target": f"AmazonSQS.{operation}", "Content-Type": "application/x-amz-json-1.0"})
         answer = self._connection.getresponse()
-        text = answer.read()
+        return answer, answer.read()
+
+    def call(self, operation, **parameters):
+        """What is asked here may be asked twice: a queue closes a connection that was idle for long."""
+        try:
+            answer, text = self._ask(operation, parameters)
+        except ConnectionError:
+            self._connection.close()
+            answer, text = self._ask(operation, parameters)
         if answer.status != 200:
             sys.exit(f"bench: {operation}: {answer.status} {text[:500]!r}")
         return json.loads(text or b"{}")

@@ -1,10 +1,13 @@
 """bench/run at sizes at which its figures mean nothing: each part works and says what is not kept."""
+import http.server
+import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -15,6 +18,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests/e2e")]
 
 from speed import plot, report  # noqa: E402
 from speed.provider import LogNormal  # noqa: E402
+from speed.rig import Endpoint  # noqa: E402
 
 
 def command(*arguments):
@@ -105,6 +109,32 @@ def test_the_ratio_is_that_of_pairs():
     assert (ratio.middle, ratio.low, ratio.high) == (2, 1, 3)
     assert str(ratio) == "2.00 (1.00-3.00)"
     assert report.spread(runs, "us") == "30.0 (10.0-40.0)"
+
+
+class ClosesAfterEach(http.server.BaseHTTPRequestHandler):
+    """As a queue does to a connection that was idle for longer than 75 s: it says nothing before."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):  # noqa: N802
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps({"QueueUrl": f"http://elsewhere/{self.client_address[1]}"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, *_words):
+        pass
+
+
+def test_a_connection_that_the_queue_has_closed_is_opened_again():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), ClosesAfterEach) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = Endpoint(f"http://127.0.0.1:{server.server_address[1]}")
+        ports = [endpoint.create(f"queue-{number}") for number in range(3)]
+        server.shutdown()
+    assert len(set(ports)) == 3
 
 
 def test_every_second_round_goes_backwards():
