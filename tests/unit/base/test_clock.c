@@ -176,7 +176,7 @@ static void heap_agrees_with_a_model(void **state)
 		for (size_t i = 0; i < MANY; i++) {
 			if (!clock_timer_is_set(&timers[i]))
 				continue;
-			assert_ptr_equal(heap.timers[timers[i].slot - 1], &timers[i]);
+			assert_ptr_equal(heap.entries[timers[i].slot].timer, &timers[i]);
 			count++;
 			if (timers[i].due_us < least)
 				least = timers[i].due_us;
