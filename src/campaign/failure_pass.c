@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "bunshin/error.h"
+#include "campaign/call_result.h"
 #include "campaign/failure_slot.h"
 
 #include <stdio.h>
@@ -140,8 +141,7 @@ static bool receive_failed(struct failure_slot *slot, int err, const char *detai
 		failure_pass_end_by(pass, FAILURE_PASS_FULL);
 		return false;
 	}
-	if (failure_judge(err) != FAILURE_TRY_AGAIN ||
-		++pass->receive_failures >= FAILURE_ATTEMPTS_MAX) {
+	if (call_judge(err) != CALL_TRY_AGAIN || ++pass->receive_failures >= FAILURE_ATTEMPTS_MAX) {
 		failure_pass_fail(pass, err, detail);
 		return false;
 	}

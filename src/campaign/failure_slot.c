@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "bunshin/error.h"
+#include "campaign/call_result.h"
 #include "campaign/messages.h"
 
 #include <string.h>
@@ -20,36 +21,6 @@
 #define VISIBLE_MARGIN_US UINT64_C(5000000)
 
 /* ---- what became of a call */
-
-enum failure_verdict failure_judge(int result)
-{
-	if (result == 0)
-		return FAILURE_DONE;
-	if (result == ERR_LIMIT) /* the client's own limit of requests under way */
-		return FAILURE_TRY_AGAIN;
-	if (result == ERR_QUEUE_MISSING)
-		return FAILURE_HOPELESS;
-	switch (error_class(result)) {
-	case ERROR_TRANSIENT:
-	case ERROR_THROTTLED:
-		return FAILURE_TRY_AGAIN;
-	case ERROR_PERMANENT:
-		return FAILURE_REFUSED;
-	case ERROR_NONE:
-	case ERROR_AUTH:
-	case ERROR_LOCAL:
-	default:
-		return FAILURE_HOPELESS;
-	}
-}
-
-/* No answer, or none that says what was done: the message may be in the queue. */
-static bool may_have_arrived(int result)
-{
-	return result == ERR_TIMEOUT || result == ERR_NETWORK || result == ERR_PROTOCOL ||
-	       result == ERR_ANSWER_TOO_LARGE || result == ERR_UNAVAILABLE ||
-	       result == ERR_CANCELLED;
-}
 
 uint64_t failure_backoff_us(const struct failure_pass *pass, unsigned attempts)
 {
@@ -131,12 +102,12 @@ static unsigned item_failed(struct failure_slot *slot, size_t i, int result, con
 {
 	struct failure_item *item = &slot->items[i];
 	unsigned most = item->unconfirmed && !item->sent ? UNCONFIRMED_MAX : FAILURE_ATTEMPTS_MAX;
-	enum failure_verdict verdict = failure_judge(result);
+	enum call_verdict verdict = call_judge(result);
 
 	item->attempts++;
-	if (verdict == FAILURE_HOPELESS)
+	if (verdict == CALL_HOPELESS)
 		failure_pass_fail(slot->pass, result, reason);
-	if (verdict == FAILURE_TRY_AGAIN && item->attempts < most && slot->pass->err == 0)
+	if (verdict == CALL_TRY_AGAIN && item->attempts < most && slot->pass->err == 0)
 		return item->attempts;
 	give_up(slot, i, reason);
 	return 0;
@@ -160,21 +131,13 @@ static const char *words_of(int result, const char *detail, bool *explained)
 
 /* ---- send */
 
-static bool failed_whole(const int results[], size_t count)
-{
-	for (size_t k = 0; k < count; k++)
-		if (results[k] == 0 || results[k] != results[0])
-			return false;
-	return true;
-}
-
 static void send_landed(struct failure_slot *slot, const int results[], const char *detail)
 {
 	unsigned attempts = 0;
 	bool explained = false;
 
-	if (slot->chosen_count > 1 && failure_judge(results[0]) == FAILURE_REFUSED &&
-		failed_whole(results, slot->chosen_count)) {
+	if (slot->chosen_count > 1 && call_judge(results[0]) == CALL_REFUSED &&
+		call_failed_whole(results, slot->chosen_count)) {
 		slot->alone = true; /* find out which of them it is */
 		return;
 	}
@@ -190,7 +153,7 @@ static void send_landed(struct failure_slot *slot, const int results[], const ch
 			failure_seen_gone(&slot->pass->seen, slot->batch->messages[i].message_id);
 			continue;
 		}
-		item->unconfirmed |= may_have_arrived(results[k]);
+		item->unconfirmed |= call_may_have_arrived(results[k]);
 		tried = item_failed(slot, i, results[k], words_of(results[k], detail, &explained),
 			give_up_send);
 		if (tried > attempts)

@@ -58,8 +58,6 @@ struct failure_pass {
 	char reason[FAILURE_PASS_REASON_MAX];
 };
 
-enum failure_verdict { FAILURE_DONE, FAILURE_TRY_AGAIN, FAILURE_REFUSED, FAILURE_HOPELESS };
-
 /* failure_pass.c. The first one counts. */
 void failure_pass_end_by(struct failure_pass *pass, enum failure_pass_end why);
 /*
@@ -79,7 +77,6 @@ void failure_slot_next(struct failure_slot *slot);
 void failure_slot_leave(struct failure_slot *slot, size_t i);
 /* True: the slot goes on at that instant. False: no memory for a timer, the pass has failed. */
 bool failure_slot_wait(struct failure_slot *slot, uint64_t until_us);
-enum failure_verdict failure_judge(int result);
 /* Full jitter; attempts: those that have failed, at least 1. */
 uint64_t failure_backoff_us(const struct failure_pass *pass, unsigned attempts);
 

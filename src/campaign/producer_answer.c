@@ -1,26 +1,10 @@
 /* What the answer of a batch makes of its entries: done, tried again, given up. */
 #include "base/random.h"
 #include "bunshin/error.h"
+#include "campaign/call_result.h"
 #include "campaign/producer_private.h"
 
 #include <stdlib.h>
-
-/* Did the queue take the request apart, or did the call fail as one? */
-static bool failed_whole(const int results[], size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (results[i] == 0 || results[i] != results[0])
-			return false;
-	return true;
-}
-
-/* No answer, or none that says what was done: the message may be in the queue. */
-static bool may_have_arrived(int result)
-{
-	return result == ERR_TIMEOUT || result == ERR_NETWORK || result == ERR_PROTOCOL ||
-	       result == ERR_ANSWER_TOO_LARGE || result == ERR_UNAVAILABLE ||
-	       result == ERR_CANCELLED;
-}
 
 static bool out_of_patience(const struct producer *producer)
 {
@@ -80,14 +64,14 @@ static void back_off(struct producer *producer, struct flight *flight, bool thro
 /* One entry's result. True: it stays in the flight, to be tried again. */
 static bool keep(struct producer *producer, struct entry *entry, int result, const char *reason)
 {
-	enum verdict verdict = producer_judge(result);
+	enum call_verdict verdict = call_judge(result);
 
-	entry->unconfirmed = entry->unconfirmed || may_have_arrived(result);
-	if (verdict == ACCEPTED || verdict == REFUSED) {
+	entry->unconfirmed = entry->unconfirmed || call_may_have_arrived(result);
+	if (verdict == CALL_DONE || verdict == CALL_REFUSED) {
 		producer_settle(producer, entry, result, reason);
 		return false;
 	}
-	if (verdict == TRY_AGAIN && producer->err == 0) {
+	if (verdict == CALL_TRY_AGAIN && producer->err == 0) {
 		bool others_pass = producer->progress_us > entry->first_us;
 
 		if (entry->attempts < producer->options.max_attempts || !others_pass)
@@ -112,11 +96,11 @@ static void look_for_the_end(
 	struct producer *producer, const int results[], size_t count, const char *detail)
 {
 	for (size_t i = 0; i < count; i++) {
-		enum verdict verdict = producer_judge(results[i]);
+		enum call_verdict verdict = call_judge(results[i]);
 
-		if (verdict == HOPELESS)
+		if (verdict == CALL_HOPELESS)
 			producer_fail(producer, results[i], detail);
-		else if (verdict == TRY_AGAIN && out_of_patience(producer))
+		else if (verdict == CALL_TRY_AGAIN && out_of_patience(producer))
 			producer_fail(producer, results[i], detail);
 	}
 }
@@ -142,8 +126,8 @@ void producer_land(
 	look_for_the_end(producer, results, count, detail);
 	if (results_hold_success(results, count))
 		producer->failing_us = 0;
-	if (count > 1 && producer->err == 0 && failed_whole(results, count) &&
-		producer_judge(results[0]) == REFUSED) {
+	if (count > 1 && producer->err == 0 && call_failed_whole(results, count) &&
+		call_judge(results[0]) == CALL_REFUSED) {
 		isolate(producer, flight);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* The producer's entries: what is held of a message, and how it ends. */
 #include "bunshin/error.h"
+#include "campaign/call_result.h"
 #include "campaign/producer_private.h"
 
 #include <stdlib.h>
@@ -99,25 +100,6 @@ void producer_ready_remove(struct producer *producer, struct entry *entry)
 
 /* the end of an entry */
 
-enum verdict producer_judge(int result)
-{
-	if (result == 0)
-		return ACCEPTED;
-	if (result == ERR_LIMIT) /* the client's own limit of requests under way */
-		return TRY_AGAIN;
-	if (result == ERR_QUEUE_MISSING)
-		return HOPELESS;
-	switch (error_class(result)) {
-	case ERROR_TRANSIENT:
-	case ERROR_THROTTLED:
-		return TRY_AGAIN;
-	case ERROR_PERMANENT:
-		return REFUSED;
-	default:
-		return HOPELESS;
-	}
-}
-
 void producer_give_back(struct producer *producer, struct entry *entry)
 {
 	struct recipients_place *unsent = &producer->totals.unsent;
@@ -143,7 +125,7 @@ static void leave_group(struct producer *producer, struct entry *entry, int err)
 
 	if (!producer->order || !entry->item.group)
 		return;
-	if (err == 0 || producer_judge(err) == REFUSED) {
+	if (err == 0 || call_judge(err) == CALL_REFUSED) {
 		next = group_order_next(producer->order, &entry->item);
 		if (next)
 			producer_ready_append(producer, list_entry(next, struct entry, item));

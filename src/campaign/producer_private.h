@@ -74,9 +74,6 @@ void producer_ready_append(struct producer *producer, struct entry *entry);
 struct entry *producer_ready_first(const struct producer *producer); /* NULL: there is none */
 void producer_ready_remove(struct producer *producer, struct entry *entry);
 
-enum verdict { ACCEPTED, TRY_AGAIN, REFUSED, HOPELESS };
-enum verdict producer_judge(int result);
-
 /* It was never sent, and is not going to be. */
 void producer_give_back(struct producer *producer, struct entry *entry);
 /* Those held that will not be sent; all: whatever has become of the one before. */
