@@ -44,6 +44,14 @@ struct target_result {
 };
 
 /*
+ * The request goes out now: its connection is there, which may have taken a while. Called with the
+ * `arg` of start(), once for each time that the other side is sent it: not at all when it fails
+ * before, again when a server refused to look at it and it is sent again at once. From the loop,
+ * never from inside start(), always before `done`; it must not call the target.
+ */
+typedef void target_departs(void *arg);
+
+/*
  * What one attempt is to bring. Borrowed for the call of start(), the messages apart, which stay
  * alive until `done` or cancel.
  *
@@ -60,6 +68,7 @@ struct target_request {
 	 */
 	const char *recipients;
 	size_t recipients_bytes;
+	target_departs *departs; /* NULL: nobody wants to know */
 };
 
 /* For one message, without a list; `message` points to the caller's pointer to it. */

@@ -240,6 +240,13 @@ static void attempt_done(void *arg, const struct target_result *result)
 	core_advance(delivery);
 }
 
+void attempt_departs(void *arg)
+{
+	const struct message *message = arg;
+
+	lane_depart(message->lane);
+}
+
 void attempt_started(struct lane *lane, uint64_t now_us)
 {
 	uint64_t second = now_us / 1000000;
@@ -322,7 +329,7 @@ bool attempt_start(struct message *message)
 {
 	struct lane *lane = message->lane;
 	struct target target = lane->destination.target;
-	const struct target_request request = target_request_for(&message->queued);
+	struct target_request request = target_request_for(&message->queued);
 	uint64_t now_us = clock_monotonic_us(lane->delivery->clock), wait_us;
 	int err;
 
@@ -336,6 +343,7 @@ bool attempt_start(struct message *message)
 	}
 	message_move(message, MESSAGE_SENDING);
 	message->attempt_us = now_us;
+	request.departs = attempt_departs;
 	err = target.ops->start(target.impl, &request, attempt_done, message, &message->attempt);
 	if (err) {
 		start_failed(message, err, now_us);

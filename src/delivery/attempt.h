@@ -23,7 +23,9 @@ bool attempt_start(struct message *message);
 
 /* Until when, in wall time, a claim holds that an attempt makes now. */
 int64_t attempt_claim_end_ms(const struct lane *lane, int64_t now_ms);
-/* A request has gone out: counted. */
+/* The target_departs of a message's attempt. */
+void attempt_departs(void *message);
+/* A request has been started: counted. */
 void attempt_started(struct lane *lane, uint64_t now_us);
 /* No token now. Returns false, as attempt_start(). */
 bool attempt_waits_for_token(struct lane *lane, uint64_t now_us, uint64_t wait_us);

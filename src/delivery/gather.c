@@ -358,6 +358,13 @@ static enum outcome read_failures(struct bundle *bundle, const struct target_res
 	return OUTCOME_RETRY;
 }
 
+static void bundle_departs(void *arg)
+{
+	const struct bundle *bundle = arg;
+
+	lane_depart(bundle->lane);
+}
+
 static void bundle_done(void *arg, const struct target_result *result)
 {
 	struct bundle *bundle = arg;
@@ -453,6 +460,7 @@ static int describe(
 	}
 	*request = target_request_for(bundle->queued);
 	request->message_count = bundle->count;
+	request->departs = bundle_departs;
 	if (bundle->count > 1) {
 		key = recipient_key_batch(bundle->keys, bundle->count);
 		recipient_key_print(&key, text);

@@ -251,6 +251,17 @@ bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us)
 	       rate_take(own, now_us, ret_wait_us);
 }
 
+void lane_depart(const struct lane *lane)
+{
+	uint64_t now_us;
+
+	if (!has_rate(lane))
+		return;
+	now_us = clock_monotonic_us(lane->delivery->clock);
+	rate_depart(&lane->control_rate, now_us);
+	rate_depart(&lane->destination.rate, now_us);
+}
+
 /*
  * The others of the host draw on the same tokens: what of a rate may fall to this worker in a
  * second, by what did of late, and what may come at once.

@@ -91,6 +91,8 @@ void lane_set_rate(struct lane *lane, uint64_t count, int64_t per_ms);
 bool lane_has_token(const struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us);
 /* A token of each of its rates. False: there is none; *ret_wait_us as rate_take(). */
 bool lane_take_token(struct lane *lane, uint64_t now_us, uint64_t *ret_wait_us);
+/* A request that took a token goes out now. */
+void lane_depart(const struct lane *lane);
 
 /* Puts everything that waits back. */
 void lane_release(struct lane *lane);

@@ -392,6 +392,7 @@ static bool send(struct message *message, uint64_t now_us)
 
 	recipient_key_print(&key, text);
 	request.idempotency_key = text;
+	request.departs = attempt_departs;
 	message_move(message, MESSAGE_SENDING);
 	message->attempt_us = now_us;
 	err = list_recipients(message, &request);

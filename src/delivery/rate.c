@@ -6,12 +6,13 @@
 #include <string.h>
 
 #define MAGIC UINT64_C(0x6574617262736E62) /* "bnsbrate", read as a little-endian number */
-#define VERSION 1
+#define VERSION 2
 
 #define BURST_NS 50000000
 #define EARLY_NS 1000000
 #define PAUSE_NS UINT64_C(1000000000)
-#define HELD_UP_NS UINT64_C(10000000000)
+#define DEBT_NS UINT64_C(1000000000)	 /* providers count by the second */
+#define HELD_UP_NS UINT64_C(10000000000) /* and the debt is within it */
 /* 31 years: what keeps every sum below from overflowing, whatever the configuration says. */
 #define INTERVAL_MAX_NS UINT64_C(1000000000000000000)
 
@@ -119,13 +120,34 @@ struct rate rate_make(struct rate_cell *cell, uint64_t count, int64_t per_ms, ui
 	return rate;
 }
 
+/* The burst is more than one token; else departures are not looked at. */
+static bool counts_departures(const struct rate *rate)
+{
+	return rate->burst_ns > EARLY_NS;
+}
+
+/* When the latest request could have left at the earliest; 0: that holds nothing up. */
+static uint64_t departure_ns(const struct rate *rate, uint64_t now_ns)
+{
+	uint64_t latest_ns;
+
+	if (!counts_departures(rate))
+		return 0;
+	latest_ns = atomic_load_explicit(&rate->cell->departure_ns, memory_order_relaxed);
+	/* An earlier boot's, or of a taker that was held up after it had read the clock. */
+	return latest_ns > now_ns + HELD_UP_NS ? 0 : latest_ns;
+}
+
 /* When the next token is due, as it can be seen at now_ns: never before. */
 static uint64_t due_ns(const struct rate *rate, uint64_t arrival_ns, uint64_t now_ns)
 {
 	uint64_t honest_ns = now_ns + rate->burst_ns + rate->interval_ns + HELD_UP_NS;
+	uint64_t latest_ns = departure_ns(rate, now_ns);
 
 	if (arrival_ns == 0 || arrival_ns + PAUSE_NS < now_ns || arrival_ns > honest_ns)
-		return now_ns + rate->burst_ns - EARLY_NS;
+		arrival_ns = now_ns + rate->burst_ns - EARLY_NS;
+	if (arrival_ns < latest_ns)
+		arrival_ns = latest_ns;
 	return arrival_ns < now_ns ? now_ns : arrival_ns;
 }
 
@@ -148,6 +170,24 @@ bool rate_take(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us)
 	} while (!atomic_compare_exchange_weak_explicit(&rate->cell->arrival_ns, &arrival_ns,
 		next_ns, memory_order_relaxed, memory_order_relaxed));
 	return true;
+}
+
+void rate_depart(const struct rate *rate, uint64_t now_us)
+{
+	uint64_t now_ns = now_us * 1000;
+	uint64_t latest_ns, next_ns;
+
+	if (!rate->cell || !counts_departures(rate))
+		return;
+	latest_ns = atomic_load_explicit(&rate->cell->departure_ns, memory_order_relaxed);
+	do {
+		next_ns = latest_ns + rate->interval_ns;
+		if (next_ns < now_ns || latest_ns > now_ns + HELD_UP_NS)
+			next_ns = now_ns;
+		else if (next_ns > now_ns + DEBT_NS)
+			next_ns = now_ns + DEBT_NS;
+	} while (!atomic_compare_exchange_weak_explicit(&rate->cell->departure_ns, &latest_ns,
+		next_ns, memory_order_relaxed, memory_order_relaxed));
 }
 
 bool rate_has(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us)

@@ -5,7 +5,17 @@
  *
  * What it promises, for any number of takers, and even when their clocks were read in another order
  * than they take: between any two instants T apart at most 1 + (T + burst_ns) / interval_ns tokens
- * are taken; and none is lost while somebody asks at every instant that a taker was told.
+ * are taken; and none is lost while somebody asks at every instant that a taker was told, and what
+ * has taken one goes out at once.
+ *
+ * The other side counts what arrives, and a request may go out later than it took its token: its
+ * connection was still to be opened, which takes 100 ms over TLS from afar, or its process did not
+ * run. What is late goes out together, and what comes behind it finds open connections and is not
+ * late: a campaign would begin with 1.1 seconds' worth in its first second. So whoever goes out
+ * says so, and the cell has a second theoretical time, that of departures. It is ahead of the other
+ * one only after some were late, and then nothing is taken until the rate is made up for, within a
+ * second at most. Where all are late by the same it costs nothing. A rate of 20 a second or less
+ * has none: with one token at a time, being late by the same would cost.
  *
  * Pure: time is an argument, CLOCK_MONOTONIC in microseconds, which all processes of a boot agree
  * on. A number left over from an earlier boot is recognised and ignored: no honest one is further
@@ -25,8 +35,9 @@
 #define RATE_CELLS 1024 /* destinations of one host */
 
 struct rate_cell {
-	_Atomic uint64_t name;	     /* hash of the destination's name; 0: free */
-	_Atomic uint64_t arrival_ns; /* of the next token, at the latest; 0: never used */
+	_Atomic uint64_t name;	       /* hash of the destination's name; 0: free */
+	_Atomic uint64_t arrival_ns;   /* of the next token, at the latest; 0: never used */
+	_Atomic uint64_t departure_ns; /* of the latest request, at the earliest; 0: none yet */
 };
 
 /* A value type: copy it freely. cell NULL: no limit. */
@@ -65,6 +76,11 @@ struct rate rate_make(struct rate_cell *cell, uint64_t count, int64_t per_ms, ui
  * takes it. Exact: a microsecond earlier there is none.
  */
 bool rate_take(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us);
+/*
+ * A request goes out for which a token was taken; once for each time that it does. Never waits.
+ * Without a cell there is nothing to do.
+ */
+void rate_depart(const struct rate *rate, uint64_t now_us);
 /* As rate_take(), but takes none. */
 bool rate_has(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us);
 

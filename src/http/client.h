@@ -146,6 +146,12 @@ void http_exchange_set_method(struct http_exchange *exchange, const char *method
 /* Before the start; instead of the client's. */
 void http_exchange_set_timeout(struct http_exchange *exchange, int64_t timeout_ms);
 /*
+ * Before the start: called with `done`'s arg right before the request goes out, for which a
+ * connection is there by then; again each time that it is sent again. From inside of libcurl: it
+ * must not call the client.
+ */
+void http_exchange_tell_departure(struct http_exchange *exchange, void (*departs)(void *arg));
+/*
  * Copies. Returns 0, ERR_ARGUMENT (not a token as name, CR or LF in the value, past the limit, or
  * a name that is the client's own: Content-Length, Transfer-Encoding, Expect), or ERR_NOMEM.
  */

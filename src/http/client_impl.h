@@ -144,6 +144,7 @@ struct http_exchange {
 	bool wrong_way;	   /* set up the other way then */
 	unsigned turns;
 	http_done *done;
+	void (*departs)(void *arg); /* NULL: nobody wants to know */
 	void *arg;
 	uint64_t started_ns;
 	unsigned sends; /* times that curl began to send it; the second is stopped */

@@ -106,6 +106,8 @@ static int on_send(void *arg, char *peer_ip, char *local_ip, int peer_port, int 
 	if (!plain_http2_may_send(exchange) || !channel_enter(exchange, local_port))
 		return CURL_PREREQFUNC_ABORT;
 	exchange->sends++;
+	if (exchange->departs != NULL)
+		exchange->departs(exchange->arg);
 	return CURL_PREREQFUNC_OK;
 }
 

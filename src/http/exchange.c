@@ -91,6 +91,7 @@ struct http_exchange *http_exchange_new(struct http_client *client)
 	}
 	exchange->method = "POST";
 	exchange->timeout_ms = client->options.timeout_ms;
+	exchange->departs = NULL;
 	list_append(&client->filling, &exchange->node);
 	return exchange;
 }
@@ -166,6 +167,11 @@ void http_exchange_set_method(struct http_exchange *exchange, const char *method
 void http_exchange_set_timeout(struct http_exchange *exchange, int64_t timeout_ms)
 {
 	exchange->timeout_ms = timeout_ms;
+}
+
+void http_exchange_tell_departure(struct http_exchange *exchange, void (*departs)(void *arg))
+{
+	exchange->departs = departs;
 }
 
 /* Most names are told apart by their lengths. */

@@ -25,6 +25,7 @@ struct target_attempt {
 	struct http_target *target;
 	struct http_exchange *exchange; /* NULL: nothing could be sent */
 	target_done *done;
+	target_departs *departs;
 	void *arg;
 	int err;	   /* without an exchange */
 	struct buf reason; /* of err */
@@ -179,6 +180,13 @@ static void tell_signer(struct http_target *target, const struct http_response *
 	if (signer->ops != NULL && signer->ops->refused != NULL)
 		signer->ops->refused(signer->impl, clock_wall_epoch_ms(target->clock) -
 							   (int64_t)(response->duration_us / 1000));
+}
+
+static void on_departure(void *arg)
+{
+	struct target_attempt *attempt = arg;
+
+	attempt->departs(attempt->arg);
 }
 
 static void on_answer(
@@ -444,7 +452,10 @@ static int target_start(void *impl, const struct target_request *request, target
 		return ERR_NOMEM;
 	}
 	attempt->done = done;
+	attempt->departs = request->departs;
 	attempt->arg = arg;
+	if (request->departs != NULL)
+		http_exchange_tell_departure(exchange, on_departure);
 	err = fill_exchange(target, request, exchange, &attempt->reason);
 	if (err != 0)
 		http_exchange_discard(exchange);

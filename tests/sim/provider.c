@@ -393,6 +393,7 @@ static int start(void *impl, const struct target_request *request, target_done *
 	list_append(&worker->attempts, &attempt->node);
 	decide(attempt, receipt->mail);
 	events_set(&sim->events, &attempt->event, attempt->ends_us);
+	request->departs(arg);
 	*ret_attempt = attempt;
 	worker_point(worker, OP_START, true);
 	return 0;

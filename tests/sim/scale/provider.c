@@ -148,6 +148,7 @@ static int start(void *impl, const struct target_request *request, target_done *
 	if (++provider->out > provider->out_most)
 		provider->out_most = provider->out;
 	events_set(&world->events, &attempt->event, world->now_us + took_us);
+	request->departs(arg);
 	*ret_attempt = attempt;
 	return 0;
 }

@@ -18,8 +18,9 @@ struct target_attempt {
 	size_t count;
 	struct answer answer;
 	size_t record;
-	struct clock_timer timer;
+	struct clock_timer timer, departure;
 	target_done *done;
+	target_departs *departs;
 	void *arg;
 };
 
@@ -38,6 +39,7 @@ static void end(struct target_attempt *attempt, bool cancelled)
 
 	target->log[attempt->record].ended_us = world_now_us(target->world);
 	target->log[attempt->record].cancelled = cancelled;
+	world_timer_clear(target->world, &attempt->departure);
 	target->out--;
 	for (size_t i = 0; i < attempt->count; i++)
 		if (attempt->receipts[i] == attempt->messages[i]->receive_count)
@@ -70,6 +72,23 @@ static void attempt_free(struct target_attempt *attempt)
 	free(attempt->messages);
 	free(attempt->receipts);
 	free(attempt);
+}
+
+static void depart(struct target_attempt *attempt)
+{
+	struct fake_target *target = attempt->target;
+
+	target->log[attempt->record].left_us = world_now_us(target->world);
+	if (!target->tells_nothing)
+		attempt->departs(attempt->arg);
+}
+
+static void departed(struct clock_timer *timer)
+{
+	struct target_attempt *attempt = list_entry(timer, struct target_attempt, departure);
+
+	world_timer_fired(attempt->target->world);
+	depart(attempt);
 }
 
 static void answered(struct clock_timer *timer)
@@ -202,7 +221,8 @@ static size_t log_new(struct fake_target *target, const struct fake_message *mes
 	target->log[target->log_count] = (struct attempt_record){.message = message->index,
 		.nth = message->attempts,
 		.at_us = world_now_us(target->world),
-		.ended_us = UINT64_MAX};
+		.ended_us = UINT64_MAX,
+		.left_us = UINT64_MAX};
 	return target->log_count++;
 }
 
@@ -279,15 +299,22 @@ static int start(void *impl, const struct target_request *request, target_done *
 	attempt = attempt_new(target, request);
 	attempt->answer = answer;
 	attempt->done = done;
+	attempt->departs = request->departs;
 	attempt->arg = arg;
 	attempt->record = log_new(target, first);
 	log_request(&target->log[attempt->record], request, recipients);
 	if (recipients)
 		fake_list_start(&world->list, recipients);
 	attempt->timer.fire = answered;
+	attempt->departure.fire = departed;
 	list_append(&target->attempts, &attempt->node);
 	if (++target->out > target->out_most)
 		target->out_most = target->out;
+	/* Really it is never from inside of start(), which would be one timer more for each. */
+	if (answer.leaves_us > 0)
+		world_timer_set(world, &attempt->departure, world_now_us(world) + answer.leaves_us);
+	else
+		depart(attempt);
 	if (!answer.never)
 		world_timer_set(world, &attempt->timer, world_now_us(world) + answer.latency_us);
 	world_trace(world, "%s: attempt %u on %s %s", target->name, first->attempts, first->id,

@@ -22,6 +22,7 @@ struct attempt_record {
 	size_t message;
 	unsigned nth;		  /* of its message, from 1 */
 	uint64_t at_us, ended_us; /* UINT64_MAX: still out */
+	uint64_t left_us;	  /* when it went out; UINT64_MAX: it has not */
 	bool cancelled, accepted;
 	char *recipients; /* of the request; NULL: it had no list */
 	char key[40];	  /* of the request */
@@ -31,7 +32,8 @@ struct attempt_record {
 /* How one attempt goes. Zero: 200 after the target's latency. */
 struct answer {
 	int start_err;
-	uint64_t latency_us;
+	uint64_t latency_us; /* leaves_us included */
+	uint64_t leaves_us;  /* until it goes out; less than latency_us */
 	bool never;
 	int err, status;
 	int64_t retry_after_ms; /* 0: absent; RETRY_AFTER_0: 0 */
@@ -57,6 +59,7 @@ struct fake_target {
 	/* Has a last word. */
 	void (*plan)(struct fake_target *target, const struct fake_message *message,
 		struct answer *answer);
+	bool tells_nothing;	/* of departures */
 	const char *recipients; /* of the request that is being planned; NULL: it has no list */
 	/* A list with one of these in it is answered 400; their JSON values, up to a NULL. */
 	const char *const *bad;

@@ -21,6 +21,7 @@ static void start(struct world *world, const char *scheme, const char *address, 
 
 	buf_appendf(http_exchange_url(exchange), "%s://%s/", scheme, address);
 	buf_append_string(http_exchange_body(exchange), body);
+	http_exchange_tell_departure(exchange, outcome_departs);
 	assert_int_equal(http_exchange_start(exchange, outcome_done, outcome), 0);
 }
 
@@ -143,6 +144,7 @@ struct counted {
 	unsigned cut_at, handled;    /* this one, the first being 1; 0: none */
 	int64_t timeout_ms;	     /* of each; 0: the client's default */
 	unsigned unsent;	     /* of those that failed */
+	unsigned departures;	     /* told of */
 	unsigned late_ms;	     /* after that the very first is answered; 0: at once */
 	uv_timer_t late;
 	struct http_call *first;
@@ -217,6 +219,7 @@ static unsigned run_many(struct counted *counted, struct http2_server_options op
 	options.arg = counted;
 	memset(counted->arrived, 0, sizeof(counted->arrived));
 	counted->asked = counted->handled = counted->most_connections = counted->unsent = 0;
+	counted->departures = 0;
 	world_open(&counted->world);
 	world_client(&counted->world, &client);
 	assert_int_equal(http2_server_new(&counted->world.loop, &options, error, sizeof(error),
@@ -234,6 +237,7 @@ static unsigned run_many(struct counted *counted, struct http2_server_options op
 			assert_int_equal(counted->arrived[i], outcomes[i].err == 0);
 		failed += outcomes[i].err != 0;
 		counted->unsent += outcomes[i].err != 0 && !outcomes[i].sent;
+		counted->departures += outcomes[i].departures;
 		outcome_free(&outcomes[i]);
 	}
 	return failed;
@@ -408,6 +412,9 @@ static void test_refused_streams_are_sent_again(void **state)
 	for (counted.refuse_each = 3; counted.refuse_each <= 12; counted.refuse_each++) {
 		run_many(&counted, (struct http2_server_options){0});
 		assert_true(http_client_requests_refused(counted.world.client) > 0);
+		assert_int_equal(counted.departures,
+			counted.handled + counted.unsent +
+				http_client_requests_refused(counted.world.client));
 		end_many(&counted);
 	}
 }
@@ -419,6 +426,7 @@ static void test_what_is_always_refused_fails_unsent(void **state)
 	assert_int_equal(run_many(&counted, (struct http2_server_options){0}), MANY);
 	assert_int_equal(counted.handled, 0);
 	assert_int_equal(http_client_requests_refused(counted.world.client), 3 * MANY);
+	assert_int_equal(counted.departures, 4 * MANY);
 	end_many(&counted);
 }
 

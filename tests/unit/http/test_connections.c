@@ -370,6 +370,50 @@ static void test_what_answers_start_is_sent_in_rows(void **state)
 	}
 }
 
+/* ---- departures */
+
+static void request_told(struct world *world, const char *address, struct outcome *outcome)
+{
+	struct http_exchange *exchange = world_exchange(world, address, "/");
+
+	http_exchange_tell_departure(exchange, outcome_departs);
+	assert_int_equal(http_exchange_start(exchange, outcome_done, outcome), 0);
+}
+
+/* Before the answer, and not before there is a connection; a kept one is one. */
+static void test_departure_is_told(void **state)
+{
+	static const struct peer_answer answers[] = {
+		{.text = OK_EMPTY}, {.text = OK_EMPTY}, {.text = "", .then = PEER_CLOSE}};
+	struct outcome outcomes[3] = {0}, untold = {0};
+	struct world world;
+	struct peer peer;
+
+	world_open(&world);
+	world_client(&world, NULL);
+	peer_open(&peer, &world, answers, 3);
+	for (int i = 0; i < 3; i++) {
+		request_told(&world, peer.address, &outcomes[i]);
+		assert_int_equal(outcomes[i].departures, 0);
+		world_until(&world, &outcomes[i].departures, 1);
+		world_until(&world, &outcomes[i].calls, 1);
+		assert_int_equal(outcomes[i].departures, 1);
+	}
+	assert_true(outcomes[2].stale); /* libcurl would have sent it again */
+	peer_close(&peer);
+	request_told(&world, peer.address, &untold);
+	world_until(&world, &untold.calls, 1);
+	assert_int_equal(untold.err, ERR_CONNECT);
+	assert_int_equal(untold.departures, 0);
+	/* Whoever comes next in the same exchange is not told. */
+	world_request(&world, peer.address, "/", NULL);
+	assert_int_equal(untold.departures, 0);
+	world_close(&world);
+	for (int i = 0; i < 3; i++)
+		outcome_free(&outcomes[i]);
+	outcome_free(&untold);
+}
+
 /* ---- secrets */
 
 struct peeker {
@@ -476,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_keepalive_follows_dead_peer_ms),
 		cmocka_unit_test(test_no_proxy_goes_direct),
 		cmocka_unit_test(test_what_answers_start_is_sent_in_rows),
+		cmocka_unit_test(test_departure_is_told),
 		cmocka_unit_test(test_secret_answers_are_wiped),
 		cmocka_unit_test(test_secret_answers_of_every_size),
 	};

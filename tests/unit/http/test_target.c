@@ -14,7 +14,7 @@
 
 /* A result, copied. */
 struct attempt {
-	unsigned calls;
+	unsigned calls, departures;
 	int err, status;
 	int64_t retry_after_ms;
 	bool unanswered;
@@ -113,6 +113,13 @@ static void on_done(void *arg, const struct target_result *result)
 	attempt->excerpt_bytes = result->excerpt_bytes;
 }
 
+static void on_departure(void *arg)
+{
+	struct attempt *attempt = arg;
+
+	attempt->departures++;
+}
+
 static struct queue_message message_of(const char *body)
 {
 	static const struct queue_attribute attributes[] = {
@@ -141,6 +148,7 @@ static const struct target_request *request_for(const struct queue_message *mess
 
 	kept = message;
 	request = target_request_for(&kept);
+	request.departs = on_departure;
 	return &request;
 }
 
@@ -158,10 +166,14 @@ static void start(struct stage *stage, const struct queue_message *message)
 static void attempt(struct stage *stage, const char *body)
 {
 	struct queue_message message = message_of(body);
-	unsigned calls = stage->attempt.calls;
+	unsigned calls = stage->attempt.calls, departures = stage->attempt.departures;
 
 	start(stage, &message);
 	world_until(&stage->world, &stage->attempt.calls, calls + 1);
+	if (stage->attempt.err == 0)
+		assert_int_equal(stage->attempt.departures, departures + 1);
+	else if (!stage->attempt.unanswered)
+		assert_int_equal(stage->attempt.departures, departures);
 }
 
 static const char *sent_body(const struct stage *stage)

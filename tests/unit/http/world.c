@@ -98,6 +98,14 @@ void outcome_done(void *arg, struct http_exchange *exchange, const struct http_r
 	outcome->body = buf_take(response->body, &outcome->body_bytes);
 }
 
+void outcome_departs(void *arg)
+{
+	struct outcome *outcome = arg;
+
+	assert_int_equal(outcome->calls, 0);
+	outcome->departures++;
+}
+
 void outcome_free(struct outcome *outcome)
 {
 	free(outcome->body);

@@ -21,6 +21,7 @@
 /* What came of an exchange, copied. */
 struct outcome {
 	unsigned calls; /* of `done` */
+	unsigned departures;
 	int err;
 	int status;
 	bool sent;
@@ -57,6 +58,8 @@ void world_until(struct world *world, const unsigned *counter, unsigned number);
 void world_settle(struct world *world);
 
 void outcome_done(void *arg, struct http_exchange *exchange, const struct http_response *response);
+/* For http_exchange_tell_departure(). */
+void outcome_departs(void *outcome);
 void outcome_free(struct outcome *outcome);
 /* "http://ADDRESS" and the path, into the exchange's URL. */
 struct http_exchange *world_exchange(struct world *world, const char *address, const char *path);
