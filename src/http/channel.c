@@ -18,11 +18,7 @@
  *
  * A request that the server did not look at is sent again at once: RFC 9113 says so of streams
  * above the last one of a GOAWAY (6.8) and of those that are reset with REFUSED_STREAM (8.7).
- * libcurl has no code for it, but words: which stream a request is, a GOAWAY's last one, and that a
- * stream was refused. Of the latter it says nothing where it begins anew for another reason, which
- * is any connection that ends before an answer, so it is kept from that (ask_for_words()). What
- * begins anew without these words may have been acted on, as may all else, and is for the caller to
- * decide.
+ * libcurl has no code for it, but words (channel_words.c).
  *
  * The word of a GOAWAY with an error is not taken. libcurl 7.88 resets each stream once it has
  * ended (unless the answer had a Content-Length); servers count that (CVE-2023-44487), and those
@@ -43,22 +39,29 @@
 #define REFUSALS_MAX 3
 #define RESENDS_MAX 30
 #define HOLD_MS 3000 /* a connection's first answer is waited for, before another request tries */
-#define WORDS_MAX 160
+
+SSL *channel_tls(const struct http_exchange *exchange)
+{
+	const struct curl_tlssessioninfo *session = NULL;
+
+	if (exchange->multiplexes != MULTIPLEXES_BY_ALPN ||
+		curl_easy_getinfo(exchange->easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK ||
+		session == NULL || session->backend != CURLSSLBACKEND_OPENSSL)
+		return NULL;
+	return session->internals;
+}
 
 static bool speaks_http2(const struct http_exchange *exchange)
 {
-	const struct curl_tlssessioninfo *session = NULL;
+	const SSL *tls = channel_tls(exchange);
 	const unsigned char *name = NULL;
 	unsigned len = 0;
 
 	if (exchange->multiplexes == MULTIPLEXES_ALWAYS)
 		return true;
-	if (exchange->multiplexes == MULTIPLEXES_NEVER ||
-		curl_easy_getinfo(exchange->easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK ||
-		session == NULL || session->backend != CURLSSLBACKEND_OPENSSL ||
-		session->internals == NULL)
+	if (tls == NULL)
 		return false;
-	SSL_get0_alpn_selected(session->internals, &name, &len);
+	SSL_get0_alpn_selected(tls, &name, &len);
 	return len == 2 && memcmp(name, "h2", 2) == 0;
 }
 
@@ -296,6 +299,7 @@ static struct channel *bind_channel(struct http_exchange *exchange, int local_po
 	channel->leader = NULL;
 	channel->local_port = local_port;
 	socket->channel = channel;
+	words_watch(exchange, channel);
 	return channel;
 }
 
@@ -311,19 +315,6 @@ static struct channel *find_or_bind(struct http_exchange *exchange, int local_po
 	}
 	leave_opening(exchange);
 	return channel;
-}
-
-/*
- * They cost: of no other exchange, and not before it is about to be sent. libcurl begins anew when
- * a connection that was used before ends without an answer, and does not look then whether the
- * stream was refused; what it does not repeat for that is RTSP's RECEIVE. HTTP does not look at
- * that option, and a libcurl without RTSP has none: there a refused stream is told from no other.
- */
-static void ask_for_words(struct http_exchange *exchange, bool ask)
-{
-	curl_easy_setopt(exchange->easy, CURLOPT_VERBOSE, (long)ask);
-	curl_easy_setopt(exchange->easy, CURLOPT_RTSP_REQUEST,
-		ask ? CURL_RTSPREQ_RECEIVE : CURL_RTSPREQ_OPTIONS);
 }
 
 bool channel_enter(struct http_exchange *exchange, int local_port)
@@ -347,8 +338,7 @@ bool channel_enter(struct http_exchange *exchange, int local_port)
 	channel->refs++;
 	channel->streams++;
 	exchange->channel = channel;
-	exchange->stream_id = 0;
-	ask_for_words(exchange, true);
+	words_begin(exchange);
 	return true;
 }
 
@@ -379,11 +369,10 @@ void channel_leave(struct http_exchange *exchange)
 
 	list_remove(&exchange->waiting);
 	leave_opening(exchange);
-	exchange->channel = NULL;
-	exchange->stream_id = 0;
 	if (channel == NULL)
 		return;
-	ask_for_words(exchange, false);
+	words_end(exchange);
+	exchange->channel = NULL;
 	channel->streams--;
 	if (channel->leader == exchange)
 		lose_leader(exchange, channel);
@@ -434,61 +423,4 @@ void channel_resend(struct http_exchange *exchange)
 	exchange->begins_anew = false;
 	exchange->refused = false;
 	channel_leave(exchange);
-}
-
-/* The number behind these words; -1: they are not there. */
-static int64_t number_behind(const char *text, const char *words)
-{
-	const char *at = strstr(text, words);
-	char *end;
-	unsigned long long number;
-
-	if (at == NULL)
-		return -1;
-	at += strlen(words);
-	number = strtoull(at, &end, 10);
-	return end == at || number > INT32_MAX ? -1 : (int64_t)number;
-}
-
-/*
- * "Using Stream ID: 5 (easy handle 0x55...)" of 7.88, "[HTTP/2] [5] OPENED stream for https://..."
- * of 8.2 and later; "recveived GOAWAY, error=0, last_stream=5", later without the slip of the pen;
- * "REFUSED_STREAM, retrying a fresh connect".
- */
-static void hear(struct http_exchange *exchange, const char *text)
-{
-	int64_t stream_id = number_behind(text, "Using Stream ID: ");
-	int64_t error = number_behind(text, "GOAWAY, error=");
-	int64_t last = error >= 0 ? number_behind(text, "last_stream=") : -1;
-
-	if (stream_id < 0 && strstr(text, "] OPENED stream for "))
-		stream_id = number_behind(text, "[HTTP/2] [");
-	if (stream_id > 0 && exchange->stream_id == 0) {
-		exchange->stream_id = stream_id;
-		exchange->client->tells_streams = true;
-	}
-	if (last >= 0)
-		exchange->channel->last_stream = last;
-	exchange->channel->failed |= error > 0;
-	exchange->refused |= strncmp(text, "REFUSED_STREAM, retrying", 24) == 0;
-}
-
-int channel_hear(CURL *easy, curl_infotype type, char *bytes, size_t len, void *arg)
-{
-	struct http_exchange *exchange = arg;
-	char text[WORDS_MAX];
-
-	/* Once it has begun anew it may read what came on another connection. */
-	if (type != CURLINFO_TEXT || exchange->channel == NULL || exchange->sends != 1)
-		return 0;
-	if (memchr("Ur[RC", bytes[0], 5) == NULL)
-		return 0;
-	len = len < sizeof(text) ? len : sizeof(text) - 1;
-	memcpy(text, bytes, len);
-	text[len] = '\0';
-	if (strncmp(text, "Connection died, retrying", 25) == 0)
-		exchange->begins_anew = true;
-	else if (!exchange->begins_anew)
-		hear(exchange, text);
-	return 0;
 }

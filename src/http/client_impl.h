@@ -66,6 +66,9 @@ struct channel {
 	unsigned streams;	      /* under way */
 	int64_t last_stream;	      /* what the server acts on, once it goes away */
 	bool failed;		      /* and that with an error: its word is not taken */
+	bool watched;		      /* its writes are seen */
+	struct http_exchange *quiet;  /* began last and has not written; NULL: none */
+	int64_t next_stream;	      /* that the next one begins; 0: not counted */
 };
 
 struct http_client {
@@ -106,7 +109,7 @@ struct http_client {
 	struct list starting; /* those that curl has not been given yet, the first one first */
 	unsigned row;	      /* how many have been started since the idle handle ran */
 	uv_timer_t hold;      /* until what waits for a first answer waits no more */
-	bool tells_streams;   /* this libcurl's words are known, see channel.c */
+	bool tells_streams;   /* this libcurl's words are known, see channel_words.c */
 	size_t open_handles;
 	bool closing;
 };
@@ -248,8 +251,6 @@ bool channel_may_open(struct http_exchange *exchange);
 bool channel_enter(struct http_exchange *exchange, int local_port);
 /* It waits for one, instead of being added to the CURLM. */
 bool channel_holds(struct shard *shard, struct http_exchange *exchange);
-/* The CURLOPT_DEBUGFUNCTION of what may multiplex. */
-int channel_hear(CURL *easy, curl_infotype type, char *bytes, size_t len, void *exchange);
 /* Its descriptor is about to be closed; from anywhere. */
 void channel_closed(struct socket *socket);
 /* The shard is about to be freed; they may live on for a socket. */
@@ -258,10 +259,23 @@ void channels_leave(struct shard *shard);
 void channel_leave(struct http_exchange *exchange);
 /* How many requests are under way on each: for the client's most_streams. */
 void channels_count(const struct shard *shard);
+/* Of the connection that curl has for it, in CURLOPT_PREREQFUNCTION; NULL: it has no TLS. */
+struct ssl_st *channel_tls(const struct http_exchange *exchange);
 /* It has failed, and the server has not looked at it; and may be repeated at once. */
 bool channel_is_unprocessed(const struct http_exchange *exchange);
 bool channel_may_resend(const struct http_exchange *exchange, CURLcode result);
 /* It is about to be: puts it back to before it was sent. */
 void channel_resend(struct http_exchange *exchange);
+
+/* channel_words.c */
+/* The channel's connection is the exchange's, and has just been opened. */
+void words_watch(struct http_exchange *exchange, struct channel *channel);
+/* It is about to be sent on its channel; and has nothing to do with it any more. */
+void words_begin(struct http_exchange *exchange);
+void words_end(struct http_exchange *exchange);
+/* The shard has been run: all that was begun is listened to. */
+void words_after_run(const struct shard *shard);
+/* The CURLOPT_DEBUGFUNCTION of what may multiplex. */
+int words_heard(CURL *easy, curl_infotype type, char *bytes, size_t len, void *exchange);
 
 #endif

@@ -172,7 +172,7 @@ int easy_set_up(struct http_exchange *exchange)
 	SET(easy, CURLOPT_WRITEDATA, exchange);
 	SET(easy, CURLOPT_PREREQFUNCTION, on_send);
 	SET(easy, CURLOPT_PREREQDATA, exchange);
-	SET(easy, CURLOPT_DEBUGFUNCTION, channel_hear);
+	SET(easy, CURLOPT_DEBUGFUNCTION, words_heard);
 	SET(easy, CURLOPT_DEBUGDATA, exchange);
 	/* Else it is one of the request's own headers, which curl writes once, not twice. */
 	if (client->may_proxy)

@@ -136,6 +136,7 @@ enum { MANY = 60, ROUNDS = 60 };
 
 struct counted {
 	struct world world;
+	const struct tls_files *tls; /* NULL: clear */
 	struct http2_server *server;
 	unsigned arrived[MANY * ROUNDS];
 	unsigned refuse_each, asked; /* 0: none */
@@ -208,15 +209,20 @@ static unsigned run_many(struct counted *counted, struct http2_server_options op
 		.shard_connections = 16,
 		.max_in_flight = MANY,
 		.max_connections = counted->max_connections,
-		.timeout_ms = counted->timeout_ms};
+		.timeout_ms = counted->timeout_ms,
+		.ca_file = counted->tls ? counted->tls->ca : NULL};
 	struct outcome outcomes[MANY] = {0};
 	unsigned failed = 0;
-	char error[256], body[8];
+	char error[256], body[8], address[32];
 
 	options.listen = "127.0.0.1:0";
 	options.handler = on_call;
 	options.refuses = refuses;
 	options.arg = counted;
+	if (counted->tls) {
+		options.certificate = counted->tls->certificate;
+		options.key = counted->tls->key;
+	}
 	memset(counted->arrived, 0, sizeof(counted->arrived));
 	counted->asked = counted->handled = counted->most_connections = counted->unsent = 0;
 	counted->departures = 0;
@@ -225,9 +231,11 @@ static unsigned run_many(struct counted *counted, struct http2_server_options op
 	assert_int_equal(http2_server_new(&counted->world.loop, &options, error, sizeof(error),
 				 &counted->server),
 		0);
+	snprintf(address, sizeof(address), "localhost%s",
+		strrchr(http2_server_address(counted->server), ':'));
 	for (int i = 0; i < MANY; i++) {
 		snprintf(body, sizeof(body), "%d", i);
-		start(&counted->world, "http", http2_server_address(counted->server), body,
+		start(&counted->world, counted->tls ? "https" : "http", address, body,
 			&outcomes[i]);
 	}
 	for (int i = 0; i < MANY; i++) {
@@ -249,9 +257,9 @@ static void end_many(struct counted *counted)
 	world_close(&counted->world);
 }
 
-static void test_goaway_after_each_number(void **state)
+static void goaway_after_each_number(const struct tls_files *tls)
 {
-	struct counted counted = {0};
+	struct counted counted = {.tls = tls};
 
 	for (unsigned after = 1; after <= 20; after++) {
 		assert_int_equal(
@@ -259,6 +267,11 @@ static void test_goaway_after_each_number(void **state)
 			0);
 		end_many(&counted);
 	}
+}
+
+static void test_goaway_after_each_number(void **state)
+{
+	goaway_after_each_number(NULL);
 }
 
 static void test_streams_are_learned(void **state)
@@ -405,9 +418,9 @@ static void test_connections_are_limited(void **state)
 		}
 }
 
-static void test_refused_streams_are_sent_again(void **state)
+static void refuse_each_number(const struct tls_files *tls)
 {
-	struct counted counted = {0};
+	struct counted counted = {.tls = tls};
 
 	for (counted.refuse_each = 3; counted.refuse_each <= 12; counted.refuse_each++) {
 		run_many(&counted, (struct http2_server_options){0});
@@ -417,6 +430,11 @@ static void test_refused_streams_are_sent_again(void **state)
 				http_client_requests_refused(counted.world.client));
 		end_many(&counted);
 	}
+}
+
+static void test_refused_streams_are_sent_again(void **state)
+{
+	refuse_each_number(NULL);
 }
 
 static void test_what_is_always_refused_fails_unsent(void **state)
@@ -430,9 +448,9 @@ static void test_what_is_always_refused_fails_unsent(void **state)
 	end_many(&counted);
 }
 
-static void test_a_cut_at_each_request(void **state)
+static void cut_at_each_request(const struct tls_files *tls)
 {
-	struct counted counted = {0};
+	struct counted counted = {.tls = tls};
 
 	for (counted.cut_at = 1; counted.cut_at <= 20; counted.cut_at++) {
 		unsigned failed = run_many(&counted, (struct http2_server_options){0});
@@ -440,6 +458,23 @@ static void test_a_cut_at_each_request(void **state)
 		assert_in_range(failed, 1, 16);
 		end_many(&counted);
 	}
+}
+
+static void test_a_cut_at_each_request(void **state)
+{
+	cut_at_each_request(NULL);
+}
+
+/* There streams are counted, and not heard but for the first one. */
+static void test_the_same_over_tls(void **state)
+{
+	struct tls_files files;
+
+	tls_files_make(&files, "localhost");
+	goaway_after_each_number(&files);
+	refuse_each_number(&files);
+	cut_at_each_request(&files);
+	tls_files_remove(&files);
 }
 
 /*
@@ -496,6 +531,7 @@ int main(void)
 		cmocka_unit_test(test_refused_streams_are_sent_again),
 		cmocka_unit_test(test_what_is_always_refused_fails_unsent),
 		cmocka_unit_test(test_a_cut_at_each_request),
+		cmocka_unit_test(test_the_same_over_tls),
 		cmocka_unit_test(test_a_long_life),
 	};
 
