@@ -11,6 +11,7 @@ from speed.rig import totals
 LIMIT = 0.205
 IN_FLIGHT = (64, 256, 1000)
 FAR_S = 0.015
+PACE = 6000
 
 
 def measure(rig, endpoint, endpoint_url, options, in_flight, sink):
@@ -28,7 +29,7 @@ def run(rig, options):
     far = farther(rig, endpoint.url, FAR_S)
     for in_flight in options.in_flight or IN_FLIGHT:
         for title, url in {"here": endpoint.url, f"{FAR_S * 1e3:.0f} ms away": far}.items():
-            sink = rig.enter(Provider(rig, Fixed(round(in_flight / options.pace, 3))))
+            sink = rig.enter(Provider(rig, Fixed(round(in_flight / (options.pace or PACE), 3))))
             runs = [measure(rig, endpoint, url, options, in_flight, sink)
                     for _ in range(options.runs)]
             series.setdefault(f"queue {title}", []).append(across(runs, "requests"))

@@ -54,7 +54,7 @@ def little(rig, endpoint, far, options, limits, kept):
 
 def many(rig, endpoint, far, options, limits, kept):
     counts = options.in_flight[1:] if options.in_flight else [FEW, MANY]
-    pace = min(PACE, options.pace)
+    pace = min(PACE, options.pace or PACE)
     sinks = {count: Provider(rig, scaled(count / pace / scaled(1).mean_s)) for count in counts}
 
     def measure(count):
