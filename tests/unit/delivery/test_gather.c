@@ -1,19 +1,11 @@
 /* Gathered messages in virtual time: what goes together, when, and how each ends. */
+#include "batch_world.h"
 #include "bunshin/error.h"
-#include "delivery/core.h"
-#include "world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static struct world world;
-static struct mapped_file file;
-static struct ledger ledger, another;
 static unsigned batch_max;
 static uint64_t linger_us;
 static bool records;
@@ -28,23 +20,15 @@ static void with_batches(struct delivery_destination *destination, unsigned lane
 
 static void open_world(unsigned max, uint64_t linger, struct world_options options)
 {
-	static uint8_t key[SIPHASH_KEY_BYTES] = "bunshin's ledger";
-
 	batch_max = max;
 	linger_us = linger;
-	assert_int_equal(mapped_file_anonymous(1 << 20, &ledger_file, key, &file), 0);
-	assert_int_equal(ledger_attach(file.memory, file.bytes, 3600000, &ledger), 0);
-	assert_int_equal(ledger_attach(file.memory, file.bytes, 3600000, &another), 0);
-	options.ledger = &ledger;
-	options.failure_queue = true;
 	options.adjust = with_batches;
-	world_init(&world, &options);
+	batch_world_open(options);
 }
 
 static void close_world(void)
 {
-	world_end(&world);
-	mapped_file_close(&file);
+	batch_world_close();
 	records = false;
 }
 
@@ -63,24 +47,11 @@ static void add_many(size_t count)
 		add("hello");
 }
 
-static void run(uint64_t limit_us)
-{
-	world_start(&world);
-	world_run_until_done(&world, limit_us);
-}
-
 static const struct attempt_record *request(size_t n)
 {
 	assert_true(n < world.targets[0].log_count);
 	return &world.targets[0].log[n];
 }
-
-static uint64_t counted(enum recipient_count what)
-{
-	return world.delivery->lanes[0].counts.recipients[what]->value;
-}
-
-static const struct world_options plain = {.concurrency = 1};
 
 /* ---- what goes together */
 

@@ -1,19 +1,11 @@
 /* Packed messages in virtual time: requests, halves, claims, ends, one recipient by another. */
+#include "batch_world.h"
 #include "bunshin/error.h"
-#include "delivery/core.h"
-#include "world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static struct world world;
-static struct mapped_file file;
-static struct ledger ledger, another;
 static unsigned batch_max;
 static unsigned max_attempts;
 
@@ -25,23 +17,15 @@ static void with_batches(struct delivery_destination *destination, unsigned lane
 
 static void open_world(unsigned max, struct world_options options)
 {
-	static uint8_t key[SIPHASH_KEY_BYTES] = "bunshin's ledger";
-
 	batch_max = max;
-	assert_int_equal(mapped_file_anonymous(1 << 20, &ledger_file, key, &file), 0);
-	assert_int_equal(ledger_attach(file.memory, file.bytes, 3600000, &ledger), 0);
-	assert_int_equal(ledger_attach(file.memory, file.bytes, 3600000, &another), 0);
-	options.ledger = &ledger;
-	options.failure_queue = true;
 	options.adjust = with_batches;
 	options.max_attempts = max_attempts;
-	world_init(&world, &options);
+	batch_world_open(options);
 }
 
 static void close_world(void)
 {
-	world_end(&world);
-	mapped_file_close(&file);
+	batch_world_close();
 	max_attempts = 0;
 }
 
@@ -63,12 +47,6 @@ static size_t add(unsigned count)
 	return index;
 }
 
-static void run(uint64_t limit_us)
-{
-	world_start(&world);
-	world_run_until_done(&world, limit_us);
-}
-
 static struct fake_recipient *recipient(unsigned i)
 {
 	char text[16];
@@ -82,13 +60,6 @@ static void expect_request(size_t n, const char *recipients)
 	assert_true(n < world.targets[0].log_count);
 	assert_string_equal(world.targets[0].log[n].recipients, recipients);
 }
-
-static uint64_t counted(enum recipient_count what)
-{
-	return world.delivery->lanes[0].counts.recipients[what]->value;
-}
-
-static const struct world_options plain = {.concurrency = 1};
 
 /* ---- requests */
 
