@@ -98,10 +98,9 @@ void words_end(struct http_exchange *exchange)
 	keep_from_beginning_anew(exchange, false);
 }
 
-void words_after_run(const struct shard *shard)
+void words_after_run(struct channel *channel)
 {
-	list_for_each (node, &shard->channels)
-		speak(list_entry(node, struct channel, node));
+	speak(channel);
 }
 
 /* The number behind these words; -1: they are not there. */

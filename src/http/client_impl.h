@@ -58,6 +58,8 @@ struct channel {
 	struct shard *shard; /* ... of this one; then NULL */
 	unsigned refs;
 	int local_port;		      /* 0: it is being opened, for its leader */
+	curl_socket_t fd;	      /* once it is open; closed when the shard is NULL */
+	bool corked;		      /* the kernel gathers what is written */
 	bool open;		      /* to all; else to the first request alone */
 	struct http_exchange *leader; /* that one */
 	struct list waiting;	      /* for its answer ... */
@@ -257,6 +259,8 @@ void channel_closed(struct socket *socket);
 void channels_leave(struct shard *shard);
 /* Has no more to do with it; those that waited for its answer go on. */
 void channel_leave(struct http_exchange *exchange);
+/* The shard has been run: what it wrote goes out. */
+void channels_after_run(const struct shard *shard);
 /* How many requests are under way on each: for the client's most_streams. */
 void channels_count(const struct shard *shard);
 /* Of the connection that curl has for it, in CURLOPT_PREREQFUNCTION; NULL: it has no TLS. */
@@ -273,8 +277,8 @@ void words_watch(struct http_exchange *exchange, struct channel *channel);
 /* It is about to be sent on its channel; and has nothing to do with it any more. */
 void words_begin(struct http_exchange *exchange);
 void words_end(struct http_exchange *exchange);
-/* The shard has been run: all that was begun is listened to. */
-void words_after_run(const struct shard *shard);
+/* The shard has been run: what was begun is listened to. */
+void words_after_run(struct channel *channel);
 /* The CURLOPT_DEBUGFUNCTION of what may multiplex. */
 int words_heard(CURL *easy, curl_infotype type, char *bytes, size_t len, void *exchange);
 

@@ -350,9 +350,8 @@ static void judge(struct http_exchange *exchange, CURLcode code, struct http_res
 	long status = 0, request_bytes = 0;
 	bool unprocessed = channel_is_unprocessed(exchange);
 
-	/* One that curl was not even given has the last request's. */
-	if (!exchange->late)
-		curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+	/* Of one that curl was not even given it has the last request's. */
 	if (exchange->sends == 0 && !exchange->given_up && !exchange->late)
 		curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	response->sent = (request_bytes > 0 || exchange->sends > 0) && !unprocessed;

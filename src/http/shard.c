@@ -266,7 +266,7 @@ void shard_run(struct shard *shard, curl_socket_t fd, int events)
 	if (shard->multi == NULL)
 		return;
 	code = curl_multi_socket_action(shard->multi, fd, events, &running);
-	words_after_run(shard);
+	channels_after_run(shard);
 	while ((message = curl_multi_info_read(shard->multi, &left)) != NULL) {
 		CURLcode result = message->data.result;
 		char *exchange = NULL;

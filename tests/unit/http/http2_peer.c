@@ -1,4 +1,5 @@
 #include "http2_peer.h"
+#include "tcp_segments.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,10 +187,23 @@ static void play(struct http2_peer_link *link)
 	uv_timer_start(&link->later, on_later, LATER_MS, 0);
 }
 
+static unsigned segments_of(const struct http2_peer_link *link)
+{
+	uv_os_fd_t fd;
+
+	assert_int_equal(uv_fileno((const uv_handle_t *)&link->tcp, &fd), 0);
+	return tcp_data_segments(fd);
+}
+
 static void take_request(struct http2_peer_link *link, uint32_t stream, char letter)
 {
 	struct http2_peer *peer = link->peer;
 	int at = letter - 'a';
+
+	if (link->number == 0 && letter < 'a')
+		peer->segments = segments_of(link);
+	if (link->number == 0 && letter >= 'a' && link->batch_count == BATCH - 1)
+		peer->segments = segments_of(link) - peer->segments;
 
 	if (link->number == 0 && letter >= 'a') {
 		assert_in_range(at, 0, BATCH - 1);

@@ -35,7 +35,8 @@ struct http2_peer {
 	enum deed deed[BATCH]; /* what was done, by letter from 'a' on */
 	bool above[BATCH];     /* nothing was done: it is above the GOAWAY's last */
 	unsigned arrivals[BATCH];
-	bool repeated; /* a request has come though it may have been acted on before */
+	unsigned segments; /* of TCP, with data, from the first request to the batch's last */
+	bool repeated;	   /* a request has come though it may have been acted on before */
 	char address[64];
 	struct http2_peer_link *links;
 };

@@ -75,6 +75,8 @@ static void run(const struct script *script, struct http2_tls_context *tls, cons
 		world_until(&world, &outcomes[i].calls, 1);
 	world_settle(&world);
 	assert_false(peer.repeated);
+	/* All four, and what ends the first; each request would be two or three. */
+	assert_in_range(peer.segments, 1, 3);
 	for (int i = 0; i < BATCH; i++) {
 		check(script, &peer, i, &outcomes[i]);
 		outcome_free(&outcomes[i]);
