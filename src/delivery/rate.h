@@ -86,10 +86,11 @@ bool rate_has(const struct rate *rate, uint64_t now_us, uint64_t *ret_wait_us);
 
 /*
  * Another rate is in force for the cell: what takers of a slower one have put further ahead than
- * this one could is brought back to where a taker of this one may have put it, so that nobody waits
- * for the old rate, and nobody gets a token that this rate would not have given. Whoever changes
- * rates reads the arrival, then the clock, then calls; false: taken from in between, begin anew.
- * Without a cell there is nothing to do.
+ * this one could is brought back to where a taker of this one may have put it (what is owed for
+ * late departures stays, at most a second), so that nobody waits for the old rate, and nobody gets
+ * a token that this rate would not have given. Whoever changes rates reads the arrival, then the
+ * clock, then calls; false: taken from in between, begin anew. Without a cell there is nothing to
+ * do.
  */
 uint64_t rate_arrival_ns(const struct rate *rate);
 bool rate_rein(const struct rate *rate, uint64_t arrival_ns, uint64_t now_us);

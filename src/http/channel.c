@@ -22,7 +22,8 @@
  *
  * A request that the server did not look at is sent again at once: RFC 9113 says so of streams
  * above the last one of a GOAWAY (6.8) and of those that are reset with REFUSED_STREAM (8.7).
- * libcurl has no code for it, but words (channel_words.c).
+ * libcurl has no code for it, but words (channel_words.c). What it does not say that of may have
+ * been acted on, and is for the caller to decide.
  *
  * The word of a GOAWAY with an error is not taken. libcurl 7.88 resets each stream once it has
  * ended (unless the answer had a Content-Length); servers count that (CVE-2023-44487), and those
@@ -341,7 +342,7 @@ void channels_after_run(const struct shard *shard)
 		struct channel *channel = list_entry(node, struct channel, node);
 
 		cork(channel, false);
-		words_after_run(channel);
+		words_listen(channel);
 	}
 }
 

@@ -26,8 +26,7 @@ static void ask(struct http_exchange *exchange, bool on)
 	curl_easy_setopt(exchange->easy, CURLOPT_VERBOSE, (long)on);
 }
 
-/* Its headers are out, or it is over with them. */
-static void speak(struct channel *channel)
+void words_listen(struct channel *channel)
 {
 	if (channel->quiet != NULL)
 		ask(channel->quiet, true);
@@ -39,7 +38,7 @@ static long on_bio(BIO *bio, int what, const char *bytes, size_t len, int argi, 
 	struct channel *channel = (struct channel *)(void *)BIO_get_callback_arg(bio);
 
 	if (what == BIO_CB_WRITE && channel->quiet != NULL) {
-		speak(channel);
+		words_listen(channel);
 		channel->quiet = NULL;
 	}
 	return ret; /* it goes on */
@@ -78,7 +77,7 @@ void words_begin(struct http_exchange *exchange)
 
 	keep_from_beginning_anew(exchange, true);
 	exchange->stream_id = counts ? channel->next_stream : 0;
-	speak(channel);
+	words_listen(channel);
 	channel->quiet = counts ? exchange : NULL;
 	channel->next_stream = counts ? channel->next_stream + 2 : 0;
 	if (!counts)
@@ -96,11 +95,6 @@ void words_end(struct http_exchange *exchange)
 	exchange->stream_id = 0;
 	ask(exchange, false);
 	keep_from_beginning_anew(exchange, false);
-}
-
-void words_after_run(struct channel *channel)
-{
-	speak(channel);
 }
 
 /* The number behind these words; -1: they are not there. */

@@ -277,8 +277,8 @@ void words_watch(struct http_exchange *exchange, struct channel *channel);
 /* It is about to be sent on its channel; and has nothing to do with it any more. */
 void words_begin(struct http_exchange *exchange);
 void words_end(struct http_exchange *exchange);
-/* The shard has been run: what was begun is listened to. */
-void words_after_run(struct channel *channel);
+/* The headers of the one that began last are out, or the shard has been run: it is listened to. */
+void words_listen(struct channel *channel);
 /* The CURLOPT_DEBUGFUNCTION of what may multiplex. */
 int words_heard(CURL *easy, curl_infotype type, char *bytes, size_t len, void *exchange);
 
