@@ -17,6 +17,9 @@ static struct post_options options = {
 static const char *program;
 static long started, finished, failed, begin_kib;
 static double begin_cpu_s, begin_s;
+/* Between the clocks' begin and end. */
+static long counted;
+static double cpu_s, wall_s;
 
 void post_check(bool ok, const char *what)
 {
@@ -143,6 +146,13 @@ static void begin_clocks(void)
 	begin_s = seconds();
 }
 
+static void end_clocks(void)
+{
+	counted = finished - options.warmup;
+	cpu_s = cpu_seconds() - begin_cpu_s;
+	wall_s = seconds() - begin_s;
+}
+
 void post_begin(void)
 {
 	begin_kib = peak_kib();
@@ -153,7 +163,8 @@ bool post_start(void)
 {
 	if (started >= options.requests)
 		return false;
-	started++;
+	if (++started == options.requests && finished > options.warmup)
+		end_clocks();
 	return true;
 }
 
@@ -171,12 +182,11 @@ bool post_is_done(void)
 
 int post_report(void)
 {
-	double cpu_s = cpu_seconds() - begin_cpu_s, wall_s = seconds() - begin_s;
-	double counted = (double)(finished - options.warmup);
-
-	printf("requests %.0f failed %ld seconds %.3f rate %.0f cpu_us_per_request %.2f "
+	if (counted == 0)
+		end_clocks(); /* the last one was started before the warm-up had ended */
+	printf("requests %ld failed %ld seconds %.3f rate %.0f cpu_us_per_request %.2f "
 	       "kib_each %.1f\n",
-		counted, failed, wall_s, counted / wall_s, cpu_s * 1e6 / counted,
+		counted, failed, wall_s, (double)counted / wall_s, cpu_s * 1e6 / (double)counted,
 		(double)(peak_kib() - begin_kib) / (double)options.concurrency);
 	return failed == 0 ? 0 : 1;
 }

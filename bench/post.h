@@ -4,8 +4,9 @@
  *
  *	requests 90000 failed 0 seconds 1.234 rate 72934 cpu_us_per_request 13.52 kib_each 23.1
  *
- * Requests of the warm-up are in none of the figures but failed and kib_each, which is what the
- * process's memory grew by at its peak since post_begin(), for each request in flight.
+ * Requests of the warm-up, and those that are answered once the last one was started, are in none
+ *of the figures but failed and kib_each, which is what the process's memory grew by at its peak
+ *since post_begin(), for each request in flight.
  */
 #ifndef BENCH_POST_H
 #define BENCH_POST_H
@@ -40,7 +41,10 @@ void post_check(bool ok, const char *what);
  */
 const struct post_options *post_parse(int argc, char **argv);
 
-/* Once, before the first request; the clocks begin with the end of the warm-up. */
+/*
+ * Once, before the first request; the clocks run from the end of the warm-up to the start of the
+ * last request.
+ */
 void post_begin(void);
 /* True: one more request is to be made. Counts it as started. */
 bool post_start(void);

@@ -26,6 +26,16 @@ TITLES = {"h1": "HTTP/1.1", "h1-tls": "HTTP/1.1, TLS", "h2-tls": "HTTP/2, TLS"}
 LINE = re.compile(r"failed 0 seconds ([\d.]+) rate ([\d.]+) cpu_us_per_request ([\d.]+)")
 
 
+def posted(rig, program, *options):
+    """What the floor or the client measured of itself; bench/post.h has the options."""
+    with rig.start(program.name, program, *options) as process:
+        process.wait()
+    match = LINE.search(process.out())
+    if not match:
+        sys.exit(f"bench: {program.name} said {process.out()!r}")
+    return {"seconds": float(match[1]), "rate": float(match[2]), "us": float(match[3])}
+
+
 class Level:
     """One number of requests in flight over one variant."""
 
@@ -52,17 +62,10 @@ class Level:
                 "requests": totals(worker, self.messages)["sqs_requests"] / self.messages}
 
     def bare(self, program):
-        def measure(_number):
-            command = [program, "--url", self.url, "--http", self.version, "--concurrency",
-                       self.in_flight, "--requests", self.messages - self.apart, "--warmup",
-                       self.apart, "--shard", SHARD, "--ca", self.provider.ca]
-            with self.rig.start(program.name, *command) as process:
-                process.wait()
-            match = LINE.search(process.out())
-            if not match:
-                sys.exit(f"bench: {program.name} said {process.out()!r}")
-            return {"us": float(match[3])}
-        return measure
+        return lambda _number: posted(
+            self.rig, program, "--url", self.url, "--http", self.version, "--concurrency", self.in_flight,
+            "--requests", self.messages - self.apart, "--warmup", self.apart, "--shard", SHARD, "--ca",
+            self.provider.ca)
 
     def measure(self, runs):
         return by_turns({"worker": self.worker, "client": self.bare(self.rig.programs.client),

@@ -2,15 +2,17 @@
 Real latencies. The provider takes 20 to 200 ms, log-normal, and the queue is 15 ms away.
 
 little: 2,000 in flight in one process, and the rate beside the one that Little's law allows, which is
-their number over the mean latency. Where this machine has not the CPU for that rate, the same with
-latencies five times as long shows what the worker itself loses. many: 10,000 in flight beside 256, at
+their number over the mean latency; by turns with the client and the floor of the part `floor`, which
+only send. Where this machine has not the CPU for that rate, the same with latencies five times as long
+shows what the worker itself loses. many: 10,000 in flight beside 256, at
 the same rate, for which the latencies are longer in proportion: memory and CPU.
 """
 from figures import table
+from speed.floor import SHARD, posted
 from speed.plot import bars
 from speed.provider import LogNormal, Provider, farther
 from speed.report import Limits, Report, across, by_turns, median, ratio, spread
-from speed.rig import drain, totals
+from speed.rig import drain, machine_s, totals
 
 FAR_S = 0.015
 LOW_S, HIGH_S = 0.02, 0.2
@@ -32,24 +34,39 @@ def held(rig, endpoint, far, sink, in_flight, messages):
         window = drain(endpoint, queue_url, worker, messages - 3 * in_flight, 2 * in_flight)
         worker.wait()
     totals(worker, messages)
-    return {**window, "in_flight": window["rate"] * sink.delay.mean_s,
-            "kept": window["rate"] * sink.delay.mean_s / in_flight}
+    return {**window, "kept": window["rate"] * sink.delay.mean_s / in_flight}
+
+
+def bare(rig, program, sink, in_flight, messages):
+    """The same of a program that only sends."""
+    used, there_were = machine_s()
+    window = posted(rig, program, "--url", sink.url(), "--concurrency", in_flight, "--requests", messages,
+                    "--warmup", 2 * in_flight, "--shard", SHARD)
+    used_then, there_were_then = machine_s()
+    return {**window, "kept": window["rate"] * sink.delay.mean_s / in_flight,
+            "machine": (used_then - used) / (there_were_then - there_were)}
 
 
 def little(rig, endpoint, far, options, limits, kept):
     count = options.in_flight[0] if options.in_flight else IN_FLIGHT
+    messages = max(options.messages, 10 * count)
     for stretch in STRETCHES:
         with Provider(rig, scaled(stretch)) as sink:
-            runs = [held(rig, endpoint, far, sink, count, max(options.messages, 10 * count))
-                    for _ in range(options.runs)]
+            results = by_turns({
+                "worker": lambda _number: held(rig, endpoint, far, sink, count, messages),
+                "client": lambda _number: bare(rig, rig.programs.client, sink, count, messages),
+                "floor": lambda _number: bare(rig, rig.programs.floor, sink, count, messages),
+            }, options.runs)
         title = f"{1e3 * LOW_S * stretch:.0f}-{1e3 * HIGH_S * stretch:.0f} ms"
-        busy = median(runs, "machine")
-        kept[f"{count:,}\\n{title}"] = across(runs, "kept")
-        limits.at_least(f"{title}, part of Little's law, with {busy:.0%} of the machine busy",
-                        median(runs, "kept"), LIMIT_LITTLE)
-        yield [title, f"{count:,}", f"{count / sink.delay.mean_s:,.0f}",
-               spread(runs, "rate", "{:,.0f}"), spread(runs, "kept", "{:.2f}"),
-               f"{median(runs, 'us'):.1f}", f"{busy:.0%}", ""]
+        worker, floor = results["worker"], results["floor"]
+        busy = median(worker, "machine")
+        limits.at_least(f"{title}, part of Little's law, with {busy:.0%} of the machine busy (the floor "
+                        f"has {median(floor, 'kept'):.2f})", median(worker, "kept"), LIMIT_LITTLE)
+        for name, runs in results.items():
+            kept[f"{count:,}\\n{title}" + (f"\\n{name}" if name != "worker" else "")] = across(runs, "kept")
+            yield [name, title, f"{count:,}", f"{count / sink.delay.mean_s:,.0f}",
+                   spread(runs, "rate", "{:,.0f}"), spread(runs, "kept", "{:.2f}"),
+                   f"{median(runs, 'us'):.1f}", f"{median(runs, 'machine'):.0%}", ""]
 
 
 def many(rig, endpoint, far, options, limits, kept):
@@ -67,12 +84,12 @@ def many(rig, endpoint, far, options, limits, kept):
         for run in runs:
             run["each_kib"] = run["heap_kib"] / count
         kept[f"{count:,}\\nmean {sinks[count].delay.mean_s * 1e3:,.0f} ms"] = across(runs, "kept")
-        yield [f"mean {sinks[count].delay.mean_s * 1e3:,.0f} ms", f"{count:,}", f"{pace:,}",
+        yield ["worker", f"mean {sinks[count].delay.mean_s * 1e3:,.0f} ms", f"{count:,}", f"{pace:,}",
                spread(runs, "rate", "{:,.0f}"), spread(runs, "kept", "{:.2f}"),
                f"{median(runs, 'us'):.1f}", f"{median(runs, 'machine'):.0%}",
                spread(runs, "each_kib")]
     beside = ratio(most, few)
-    yield [f"CPU of {counts[1]:,} beside {counts[0]}", "", "", "", "", str(beside), "", ""]
+    yield [f"CPU of {counts[1]:,} beside {counts[0]}", "", "", "", "", "", str(beside), "", ""]
     limits.at_most(f"CPU of {counts[1]:,} in flight beside {counts[0]}", beside.middle, LIMIT_CPU)
     limits.at_most(f"memory of each of {counts[1]:,} in flight, KiB", median(most, "each_kib"),
                    LIMIT_KIB, "{:.1f}")
@@ -84,7 +101,7 @@ def run(rig, options):
     far = farther(rig, endpoint.url, FAR_S)
     rows = [*little(rig, endpoint, far, options, limits, kept),
             *many(rig, endpoint, far, options, limits, kept)]
-    head = ["provider takes", "in flight at most", "rate by Little's law", "messages/s (low-high)",
+    head = ["program", "provider takes", "in flight at most", "rate by Little's law", "messages/s (low-high)",
             "part of it (low-high)", "CPU, us a message", "machine busy", "KiB each (low-high)"]
     made = [f"{options.runs} runs, medians; queue {FAR_S * 1e3:.0f} ms away, one worker process"]
     plot = bars("The rate beside Little's law, by number in flight and what the provider takes",

@@ -13,7 +13,7 @@ import sys
 
 from figures import table, version
 from queue_servers import PEERS, fauxqs_version
-from speed.floor import LINE, SHARD
+from speed.floor import SHARD, posted
 from speed.plot import bars
 from speed.provider import Provider, Uniform
 from speed.report import Limits, Report, by_turns, median, ratio, spread
@@ -85,12 +85,9 @@ class Contest:
         return measure
 
     def floor(self, _number):
-        with self.rig.start("floor", self.rig.programs.floor, "--url", self.sink.url(),
-                            "--concurrency", IN_FLIGHT, "--requests", self.options.messages,
-                            "--shard", SHARD) as process:
-            process.wait()
-        match = LINE.search(process.out())
-        return {"us": float(match[3]), "rate": float(match[2])}
+        return posted(self.rig, self.rig.programs.floor, "--url", self.sink.url(), "--concurrency",
+                      IN_FLIGHT, "--requests", self.options.messages, "--warmup", 2 * IN_FLIGHT, "--shard",
+                      SHARD)
 
     def measure(self):
         peers = {name: self.peer(name) for name in chosen(self.options)}
