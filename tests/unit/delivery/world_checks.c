@@ -3,6 +3,7 @@
 #include "delivery/core.h"
 #include "world.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static void check_lists(
@@ -71,6 +72,9 @@ static size_t check_lane(struct world *world, struct lane *lane, unsigned out)
 	if (lane->sending != out)
 		world_fail(world, "%s: %u in flight, %u counted", lane->destination.name, out,
 			lane->sending);
+	if (lane->counts.limit->value != (int64_t)(lane->limiter.limit + 0.5))
+		world_fail(world, "%s: the gauge of its limit has %" PRId64 ", the limiter %g",
+			lane->destination.name, lane->counts.limit->value, lane->limiter.limit);
 	return waiting;
 }
 
