@@ -9,14 +9,15 @@ NAME = re.compile(r"\((\d+)\)(?: (.*))?$")
 class Profile:
     """
     Reads a file of callgrind ("The Callgrind Format Specification", version 1): what each function
-    has executed itself, and what its calls into other objects have cost, all that these called
-    included.
+    has cost itself, and what its calls into other objects have, all that these called included. The
+    cost is the sum of some of the events that were counted; unless told otherwise, instructions.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, events=("Ir",)):
         self.total = 0
-        self.functions = collections.Counter()  # (object, function): instructions
-        self.crossings = collections.Counter()  # (object, called object): instructions
+        self.functions = collections.Counter()  # (object, function): cost
+        self.crossings = collections.Counter()  # (object, called object): cost
+        self._events, self._columns = events, []
         self._names = {"ob": {}, "fn": {}}
         self._read(pathlib.Path(path))
 
@@ -27,11 +28,19 @@ class Profile:
             self._names[kind][number] = name
         return self._names[kind][number]
 
+    def _cost(self, words):
+        """Zeros at a line's end are left out."""
+        return sum(int(words[column]) for column in self._columns if column < len(words))
+
     def _read(self, path):
         where = function = called = ""
         of_call = False
         with path.open() as lines:
             for line in lines:
+                if line.startswith("events:"):
+                    names = line.split()[1:]
+                    self._columns = [1 + names.index(name) for name in self._events]
+                    continue
                 kind, equals, text = line.rstrip("\n").partition("=")
                 if equals and kind == "ob":
                     where = called = self._name("ob", text)
@@ -44,7 +53,7 @@ class Profile:
                 elif equals and kind == "calls":
                     of_call = True
                 elif line[:1] in ("+", "-", "*") or line[:1].isdigit():
-                    cost = int(line.split()[1])
+                    cost = self._cost(line.split())
                     if of_call:
                         if called != where:
                             self.crossings[short(where), short(called)] += cost
@@ -54,14 +63,14 @@ class Profile:
                         self.functions[where, function] += cost
 
     def objects(self):
-        """{name of program or library: instructions}"""
+        """{name of program or library: cost}"""
         sums = collections.Counter()
         for (where, _), cost in self.functions.items():
             sums[short(where)] += cost
         return sums
 
     def own(self, name, helpers):
-        """What an object has executed itself or through its calls into these others."""
+        """What an object has cost itself or through its calls into these others."""
         return self.objects()[name] + sum(
             self.crossings[name, helper] - self.crossings[helper, name] for helper in helpers)
 
