@@ -4,9 +4,9 @@
  *
  *	requests 90000 failed 0 seconds 1.234 rate 72934 cpu_us_per_request 13.52 kib_each 23.1
  *
- * Requests of the warm-up, and those that are answered once the last one was started, are in none
- *of the figures but failed and kib_each, which is what the process's memory grew by at its peak
- *since post_begin(), for each request in flight.
+ * Requests of the warm-up are in none of the figures, nor those that are answered once the last one
+ * was started, but in failed and kib_each: what the process's memory grew by at its peak since
+ * post_begin(), for each request in flight.
  */
 #ifndef BENCH_POST_H
 #define BENCH_POST_H

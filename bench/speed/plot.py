@@ -29,7 +29,10 @@ def block(name, rows):
 
 
 def bars(title, axis, labels, series, limit=None, log=False):
-    """Groups of bars, one of each series (name -> Ratio of each label), with their spread."""
+    """
+    Groups of bars, one of each series (name -> Ratio of each label; None: it has no bar there), with
+    their spread.
+    """
     text = [f"set title {title!r}", f"set ylabel {axis!r}", "set style data histograms",
             "set style histogram errorbars gap 1 linewidth 1", "set style fill solid 0.85 noborder",
             "set logscale y" if log else "set yrange [0:*]"]
@@ -38,7 +41,7 @@ def bars(title, axis, labels, series, limit=None, log=False):
         cells = [f'"{label}"']
         for ratios in series.values():
             one = ratios[index]
-            cells += [number(one.middle), number(one.low), number(one.high)]
+            cells += [number(one.middle), number(one.low), number(one.high)] if one else 3 * ["NaN"]
         rows.append(cells)
     text.append(block("data", rows))
     plots = [f"$data using {2 + 3 * index}:{3 + 3 * index}:{4 + 3 * index}:xtic(1) "
