@@ -43,7 +43,7 @@ PARTS = {
     "idle": (["--messages", 5, "--starts", 2, "--burst", 20], 9, "first of a burst to 20"),
     "scale": (["--messages", 300, "--processes", 3], 1, "KiB each, idle"),
     "longrun": (["--seconds", 3, "--minute", 1, "--rate", 100], 3, "p99, ms"),
-    "latency": (["--messages", 200, "--in-flight", "20,10,20", "--pace", 300], 5,
+    "latency": (["--messages", 200, "--in-flight", "20,10,20", "--pace", 300], 9,
                 "CPU of 20 beside 10"),
 }
 
