@@ -23,17 +23,18 @@ REACHED_IN_FLIGHT = 64
 # name: HTTP version, TLS. Plain HTTP/2: see the page.
 VARIANTS = {"h1": ("1.1", False), "h1-tls": ("1.1", True), "h2-tls": ("2", True)}
 TITLES = {"h1": "HTTP/1.1", "h1-tls": "HTTP/1.1, TLS", "h2-tls": "HTTP/2, TLS"}
-LINE = re.compile(r"failed 0 seconds ([\d.]+) rate ([\d.]+) cpu_us_per_request ([\d.]+)")
+LINE = re.compile(r"failed 0 seconds [\d.]+ rate ([\d.]+) cpu_us_per_request ([\d.]+)")
 
 
-def posted(rig, program, *options):
-    """What the floor or the client measured of itself; bench/post.h has the options."""
-    with rig.start(program.name, program, *options) as process:
+def posted(rig, program, url, in_flight, requests, warmup, *options):
+    """What the floor or the client measured of itself, start and end left out; see bench/post.h."""
+    with rig.start(program.name, program, "--url", url, "--concurrency", in_flight, "--requests", requests,
+                   "--warmup", warmup, "--shard", SHARD, *options) as process:
         process.wait()
     match = LINE.search(process.out())
     if not match:
         sys.exit(f"bench: {program.name} said {process.out()!r}")
-    return {"seconds": float(match[1]), "rate": float(match[2]), "us": float(match[3])}
+    return {"rate": float(match[1]), "us": float(match[2])}
 
 
 class Level:
@@ -62,10 +63,9 @@ class Level:
                 "requests": totals(worker, self.messages)["sqs_requests"] / self.messages}
 
     def bare(self, program):
-        return lambda _number: posted(
-            self.rig, program, "--url", self.url, "--http", self.version, "--concurrency", self.in_flight,
-            "--requests", self.messages - self.apart, "--warmup", self.apart, "--shard", SHARD, "--ca",
-            self.provider.ca)
+        return lambda _number: posted(self.rig, program, self.url, self.in_flight,
+                                      self.messages - self.apart, self.apart, "--http", self.version,
+                                      "--ca", self.provider.ca)
 
     def measure(self, runs):
         return by_turns({"worker": self.worker, "client": self.bare(self.rig.programs.client),

@@ -8,7 +8,7 @@ shows what the worker itself loses. many: 10,000 in flight beside 256, at the sa
 latencies are longer in proportion: memory and CPU.
 """
 from figures import table
-from speed.floor import SHARD, posted
+from speed.floor import posted
 from speed.plot import bars
 from speed.provider import LogNormal, Provider, farther
 from speed.report import Limits, Report, across, by_turns, median, ratio, spread
@@ -38,10 +38,9 @@ def held(rig, endpoint, far, sink, in_flight, messages):
 
 
 def bare(rig, program, sink, in_flight, messages):
-    """The same of a program that only sends."""
+    """The same of a program that only sends; the machine is looked at from its start to its end."""
     used, there_were = machine_s()
-    window = posted(rig, program, "--url", sink.url(), "--concurrency", in_flight, "--requests", messages,
-                    "--warmup", 2 * in_flight, "--shard", SHARD)
+    window = posted(rig, program, sink.url(), in_flight, messages, 2 * in_flight)
     used_then, there_were_then = machine_s()
     return {**window, "kept": window["rate"] * sink.delay.mean_s / in_flight,
             "machine": (used_then - used) / max(1, there_were_then - there_were)}

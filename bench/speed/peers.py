@@ -14,7 +14,7 @@ import sys
 
 from figures import table, version
 from queue_servers import PEERS, fauxqs_version
-from speed.floor import SHARD, posted
+from speed.floor import posted
 from speed.plot import bars
 from speed.provider import Provider, Uniform
 from speed.report import Limits, Report, by_turns, median, ratio, spread
@@ -88,9 +88,8 @@ class Contest:
         return measure
 
     def floor(self, _number):
-        return posted(self.rig, self.rig.programs.floor, "--url", self.sink.url(), "--concurrency",
-                      self.in_flight, "--requests", self.options.messages, "--warmup", 2 * self.in_flight,
-                      "--shard", SHARD)
+        return posted(self.rig, self.rig.programs.floor, self.sink.url(), self.in_flight,
+                      self.options.messages, 2 * self.in_flight)
 
     def measure(self):
         peers = {name: self.peer(name) for name in chosen(self.options)}

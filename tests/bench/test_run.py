@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["BENCH_BUILD"])
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests/e2e")]
 
-from speed import plot, report  # noqa: E402
+from speed import callgrind, plot, report  # noqa: E402
 from speed.provider import LogNormal  # noqa: E402
 from speed.rig import Endpoint  # noqa: E402
 
@@ -87,7 +87,70 @@ def test_wrong_usage(arguments):
     assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("program", ["floor", "client"])
+def test_what_is_counted_of_a_program_that_only_sends(program):
+    def counted(*options):
+        done = subprocess.run([BUILD / "bench" / program, "--url", url, *map(str, options)],
+                              capture_output=True, text=True, timeout=60, check=True)
+        return int(re.match(r"requests (\d+) failed 0 ", done.stdout)[1])
+
+    sink = subprocess.Popen([BUILD / "src/cli/bunshin", "sink", "--listen", "127.0.0.1:0"],
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        url = re.match(r"listening on (\S+)", sink.stdout.readline())[1] + "/push"
+        # Between the end of the warm-up and the start of the last one, when 8 are in flight at most.
+        assert 100 - 20 - 8 <= counted("--concurrency", 8, "--requests", 100, "--warmup", 20) < 80
+        assert counted("--concurrency", 1, "--requests", 100, "--warmup", 20) == 79
+        # The last one is started before any has ended, or the warm-up has: all that is left.
+        assert counted("--concurrency", 64, "--requests", 10) == 10
+        assert counted("--concurrency", 8, "--requests", 100, "--warmup", 99) == 1
+    finally:
+        sink.terminate()
+        sink.communicate(timeout=60)
+
+
 # What is made of the figures
+
+
+CALLGRIND = """\
+version: 1
+positions: line
+events: Ir ILmr DLmr DLmw
+
+ob=(1) /usr/bin/bunshin
+fn=(1) render
+12 100 1 2 4
++3 50 0 3
+cob=(2) /lib/libc.so.6
+cfn=(2) memcpy
+calls=2 0
+* 70 0 5 6
+
+ob=(2)
+fn=(2)
+0 70 0 5 6
+totals: 220 1 10 10
+"""
+
+
+def test_costs_of_a_profile(tmp_path):
+    path = tmp_path / "callgrind.out"
+    path.write_text(CALLGRIND)
+    instructions = callgrind.Profile(path)
+    assert instructions.total == 220
+    assert instructions.objects() == {"bunshin": 150, "libc": 70}
+    assert instructions.own("bunshin", ("libc",)) == 220
+    misses = callgrind.Profile(path, ("ILmr", "DLmr", "DLmw"))
+    assert misses.total == 21
+    assert misses.objects() == {"bunshin": 10, "libc": 11}
+    assert misses.own("bunshin", ("libc",)) == 21
+
+
+def test_misses_are_not_kept(tmp_path):
+    path = tmp_path / "number.json"
+    done = subprocess.run([ROOT / "bench/instructions", "--misses", "--update", path],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "not with --misses" in done.stderr and not path.exists()
 
 
 def test_a_limit_that_is_not_kept_is_a_line():

@@ -164,22 +164,4 @@ static inline void start(struct stage *stage, const struct queue_message *messag
 	assert_int_equal(stage->attempt.calls, calls); /* never from inside */
 }
 
-static inline void attempt(struct stage *stage, const char *body)
-{
-	struct queue_message message = message_of(body);
-	unsigned calls = stage->attempt.calls, departures = stage->attempt.departures;
-
-	start(stage, &message);
-	world_until(&stage->world, &stage->attempt.calls, calls + 1);
-	if (stage->attempt.err == 0)
-		assert_int_equal(stage->attempt.departures, departures + 1);
-	else if (!stage->attempt.unanswered)
-		assert_int_equal(stage->attempt.departures, departures);
-}
-
-static inline const char *sent_body(const struct stage *stage)
-{
-	return strstr(buf_string(&stage->peer.request), "\r\n\r\n") + 4;
-}
-
 #endif

@@ -3,6 +3,24 @@
 
 #include "bunshin/error.h"
 
+static void attempt(struct stage *stage, const char *body)
+{
+	struct queue_message message = message_of(body);
+	unsigned calls = stage->attempt.calls, departures = stage->attempt.departures;
+
+	start(stage, &message);
+	world_until(&stage->world, &stage->attempt.calls, calls + 1);
+	if (stage->attempt.err == 0)
+		assert_int_equal(stage->attempt.departures, departures + 1);
+	else if (!stage->attempt.unanswered)
+		assert_int_equal(stage->attempt.departures, departures);
+}
+
+static const char *sent_body(const struct stage *stage)
+{
+	return strstr(buf_string(&stage->peer.request), "\r\n\r\n") + 4;
+}
+
 static void test_request(void **state)
 {
 	struct stage stage;
