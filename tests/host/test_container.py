@@ -2,8 +2,8 @@
 and as deploy/compose has it."""
 
 import os
+import re
 import shutil
-import socket
 import sys
 from pathlib import Path
 
@@ -41,26 +41,33 @@ def podman(tmp_path_factory):
         engine.close()
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+def listening(container):
+    """The URL that it says it listens on. One that has ended will not say it any more."""
+    def announced():
+        ended = container.inspect()["State"]["Status"] == "exited"
+        done = container.podman("logs", container.name)
+        match = re.search(r"listening on (https?://\S+)", done.stdout)
+        if ended and not match:
+            raise AssertionError(f"{container.name} has ended:\n{done.stdout}{done.stderr}")
+        return match
+
+    return wait_for(announced, f"{container.name} listens")[1]
 
 
 class World:
     """A queue and a sink in containers, and the configuration of a worker for them."""
 
-    def __init__(self, podman, directory, *sink_options):
+    def __init__(self, podman, directory):
         self.podman, self.directory = podman, directory
-        self.queue_port, self.sink_port = free_port(), free_port()
         self.containers = []
-        self.queue = self.start("queue", IMAGE, "queue", f"--listen=127.0.0.1:{self.queue_port}",
-                                f"--data={STATE}/queue")
-        self.sink = self.start("sink", IMAGE, "sink", f"--listen=127.0.0.1:{self.sink_port}",
+
+    def open(self, *sink_options):
+        # They share the machine's ports with everything else: nobody but the kernel knows a free one.
+        self.queue = self.start("queue", IMAGE, "queue", "--listen=127.0.0.1:0", f"--data={STATE}/queue")
+        self.sink = self.start("sink", IMAGE, "sink", "--listen=127.0.0.1:0",
                                f"--record={STATE}/sent.jsonl", *sink_options)
-        for container in (self.queue, self.sink):
-            wait_for(lambda c=container: "listening on" in c.logs(), container.name)
-        self.sqs = Sqs(f"http://127.0.0.1:{self.queue_port}")
+        self.sqs = Sqs(listening(self.queue))
+        self.sink_url = listening(self.sink)
         self.queue_url = self.sqs.create_queue("morning")
 
     def start(self, name, *arguments):
@@ -73,9 +80,9 @@ class World:
         path.write_text(yaml.safe_dump({
             "queue": {"url": self.queue_url},
             "destinations": [{"name": "sink", "request": {
-                "url": f"http://127.0.0.1:{self.sink_port}/"}}],
+                "url": f"{self.sink_url}/"}}],
             "ledger": {"path": f"{STATE}/ledger", "size": "1MiB"},
-            "admin": {"listen": f"127.0.0.1:{free_port()}"},
+            "admin": {"listen": "unix:/run/bunshin/admin.sock"},
             **config,
         }))
         path.chmod(0o644)
@@ -97,7 +104,8 @@ def make_world(podman, tmp_path):
     worlds = []
 
     def make(*sink_options):
-        worlds.append(World(podman, tmp_path, *sink_options))
+        worlds.append(World(podman, tmp_path))
+        worlds[-1].open(*sink_options)
         return worlds[-1]
 
     yield make
@@ -147,7 +155,7 @@ def test_three_containers_deliver(make_world):
     assert worker.exec("id", "-u").stdout.split() == ["10001"]
     assert worker.exec("touch", "/etc/bunshin/x", check=False).returncode != 0
     worker.exec("test", "-s", f"{STATE}/ledger")
-    worker.exec("touch", "/run/bunshin/admin.sock")
+    worker.exec("touch", "/run/bunshin/other.sock")
     status = Path(f"/proc/{worker.pid}/status").read_text()
     for line in ("Uid:\t10001\t10001\t10001\t10001", "CapEff:\t0000000000000000",
                  "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"):
