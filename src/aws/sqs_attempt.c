@@ -100,7 +100,7 @@ static int attempt_sign(struct queue_call *call, const struct credentials_set *k
 
 /*
  * Which repetition it is, for the service's own statistics; not signed, as in the SDKs. A request
- * that is none goes without: libcurl writes headers byte by byte, and these are a sixth of them.
+ * that is none goes without: these are a sixth of the bytes of its headers.
  */
 static int add_sdk_headers(struct queue_call *call, struct http_exchange *exchange)
 {

@@ -224,6 +224,7 @@ static void client_free(struct http_client *client)
 	timer_heap_free(&client->timers);
 	free(client->shards);
 	free(client->sockets);
+	buf_free(&client->head);
 	free(client->ca_file);
 	free(client->user_agent);
 	free(client->user_agent_line);
@@ -243,6 +244,7 @@ int http_client_new(
 	if (client == NULL)
 		return ERR_NOMEM;
 	client->loop = loop;
+	buf_init(&client->head, SIZE_MAX); /* its parts have limits */
 	list_init(&client->kicked);
 	list_init(&client->released);
 	list_init(&client->starting);

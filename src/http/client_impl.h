@@ -91,6 +91,8 @@ struct http_client {
 	struct socket **sockets; /* by descriptor; NULL: not watched */
 	size_t socket_capacity;
 
+	struct buf head; /* of the request that is being started */
+
 	struct list pooled;  /* blank exchanges, the last used first */
 	struct list filling; /* with the caller, not started */
 	struct list running;
@@ -122,15 +124,19 @@ struct http_exchange {
 	struct shard *shard; /* NULL: not started */
 	CURL *easy;
 	struct buf url, body, answer;
-	struct buf headers; /* "Name: value" NUL ... */
+	struct buf headers; /* "Name: value" CR LF ... */
 	size_t header_count;
-	bool has_content_type, has_user_agent;
+	bool has_content_type, has_user_agent, has_accept; /* among them */
+	unsigned hosts;					   /* the same */
 	struct curl_slist *nodes; /* the list that curl reads, in memory of the exchange's own */
 	size_t node_capacity;
 	const char *method, *set_method; /* wanted now; what the easy handle is set to */
 	bool set_with_body;
-	struct buf set_url; /* what the easy handle is set to; empty: not known */
-	CURLU *parsed;	    /* its parts; the easy handle borrows it */
+	struct buf set_url;	 /* what the easy handle is set to; empty: not known */
+	CURLU *parsed;		 /* its parts; the easy handle borrows it */
+	struct buf head_start;	 /* of that URL, see head.c; empty: curl writes the head */
+	size_t first_line_bytes; /* of that, its CR LF included */
+	bool has_target;	 /* the easy handle has one of the request's own */
 	int64_t timeout_ms;
 	struct clock_timer timer; /* set while its time runs */
 	struct list overdue;	  /* in client->overdue */
@@ -165,6 +171,10 @@ struct http_exchange {
 	struct address_refusal refusal;
 	char error[CURL_ERROR_SIZE];
 };
+
+#define REQUEST_HEADERS_MAX_BYTES ((size_t)64 << 10)
+/* A URL's text with what head.c puts between its parts and behind it. */
+#define HEAD_START_MAX_BYTES(options) ((options)->max_request_bytes + 64)
 
 /* A bit for the first letter of a header's name, in any case. */
 static inline uint32_t header_initial(char letter)
@@ -233,6 +243,12 @@ int easy_set_request(struct http_exchange *exchange); /* for each request; 0 or 
 int easy_error(CURLcode code);
 /* easy_url.c: of these, what follows from the URL; nothing when it is the last request's. */
 int easy_set_url(struct http_exchange *exchange); /* 0 or ERR_ */
+
+/* head.c: the same for the head of a request. Each returns 0 or ERR_NOMEM. */
+/* Of its URL, which is set. */
+int head_set_url(struct http_exchange *exchange);
+/* Of all the rest; the header lines are used up. */
+int head_set(struct http_exchange *exchange, bool with_body);
 
 /*
  * plain_http2.c; nothing for other exchanges. How it starts, by what the shard has: 0 or ERR_NOMEM.

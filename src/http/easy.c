@@ -8,8 +8,6 @@
 
 /* Header lines of one exchange, interim answers and trailers included. */
 #define ANSWER_HEADERS_MAX_BYTES ((size_t)64 << 10)
-/* No version of curl asks to be expected for so little; 7.88 begins at 1 MiB. */
-#define EXPECT_BODY_BYTES 1024
 /*
  * curl's own are 16 and 64 KiB; 16 is the least that it takes for the second. With the byte that
  * curl adds to the first it is as large as a piece of base/pieces.h, no more.
@@ -220,39 +218,6 @@ static int set_method(struct http_exchange *exchange, bool with_body)
 	return 0;
 }
 
-/* Links the header lines into the list that curl reads: no allocation once `nodes` has grown. */
-static int set_headers(struct http_exchange *exchange, bool with_body)
-{
-	static char no_expect[] = "Expect:", no_content_type[] = "Content-Type:";
-	const struct http_client *client = exchange->client;
-	size_t needed = exchange->header_count + 3, count = 0;
-	char *line = exchange->headers.data;
-
-	if (needed > exchange->node_capacity) {
-		struct curl_slist *nodes = realloc(exchange->nodes, needed * sizeof(*nodes));
-
-		if (nodes == NULL)
-			return ERR_NOMEM;
-		exchange->nodes = nodes;
-		exchange->node_capacity = needed;
-	}
-	if (!client->may_proxy && !exchange->has_user_agent)
-		exchange->nodes[count++].data = client->user_agent_line;
-	for (size_t i = 0; i < exchange->header_count; i++) {
-		exchange->nodes[count++].data = line;
-		line += strlen(line) + 1;
-	}
-	/* What curl would add by itself and the request shall not have. */
-	if (exchange->body.len > EXPECT_BODY_BYTES)
-		exchange->nodes[count++].data = no_expect;
-	if (with_body && !exchange->has_content_type)
-		exchange->nodes[count++].data = no_content_type;
-	for (size_t i = 0; i < count; i++)
-		exchange->nodes[i].next = i + 1 < count ? &exchange->nodes[i + 1] : NULL;
-	SET(exchange->easy, CURLOPT_HTTPHEADER, count > 0 ? exchange->nodes : NULL);
-	return 0;
-}
-
 int easy_set_request(struct http_exchange *exchange)
 {
 	bool with_body = sends_body(exchange);
@@ -261,7 +226,7 @@ int easy_set_request(struct http_exchange *exchange)
 	if (err == 0)
 		err = set_method(exchange, with_body);
 	if (err == 0)
-		err = set_headers(exchange, with_body);
+		err = head_set(exchange, with_body);
 	return err;
 }
 

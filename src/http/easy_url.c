@@ -90,6 +90,10 @@ static int parse(struct http_exchange *exchange)
 		return ERR_NOMEM;
 	SET(exchange->easy, CURLOPT_CURLU, code == CURLUE_OK ? exchange->parsed : NULL);
 	SET(exchange->easy, CURLOPT_URL, text);
+	if (code != CURLUE_OK) {
+		curl_url_cleanup(exchange->parsed);
+		exchange->parsed = NULL;
+	}
 	return 0;
 }
 
@@ -115,6 +119,8 @@ int easy_set_url(struct http_exchange *exchange)
 		err = set_proxy(exchange);
 	if (err == 0)
 		err = set_version(exchange, tls);
+	if (err == 0)
+		err = head_set_url(exchange);
 	if (err == 0)
 		err = buf_append(&exchange->set_url, exchange->url.data, exchange->url.len);
 	return err;

@@ -1,14 +1,11 @@
 #include "bunshin/error.h"
 #include "http/client_impl.h"
-#include "http/token.h"
 #include "http/trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define REQUEST_HEADERS_MAX_BYTES ((size_t)64 << 10)
 /* Blank exchanges kept, and the largest buffer that each of them keeps. */
 #define POOLED_MAX 4096
 #define POOLED_BUFFER_BYTES ((size_t)16 << 10)
@@ -46,6 +43,7 @@ void exchange_free(struct http_exchange *exchange)
 	buf_free(&exchange->set_url);
 	buf_free(&exchange->body);
 	buf_free(&exchange->headers);
+	buf_free(&exchange->head_start);
 	buf_free(&exchange->answer);
 	free(exchange->nodes);
 	free(exchange);
@@ -66,6 +64,7 @@ static struct http_exchange *exchange_create(struct http_client *client)
 	buf_init(&exchange->set_url, options->max_request_bytes);
 	buf_init(&exchange->body, options->max_request_bytes);
 	buf_init(&exchange->headers, REQUEST_HEADERS_MAX_BYTES);
+	buf_init(&exchange->head_start, HEAD_START_MAX_BYTES(options));
 	buf_init(&exchange->answer, options->max_answer_bytes);
 	exchange->easy = curl_easy_init();
 	if (exchange->easy == NULL || easy_set_up(exchange) != 0) {
@@ -115,14 +114,18 @@ static void recycle(struct http_exchange *exchange)
 	list_remove(&exchange->node);
 	wipe_secrets(exchange);
 	blank(&exchange->url);
-	if (exchange->set_url.capacity > POOLED_BUFFER_BYTES)
+	if (exchange->set_url.capacity > POOLED_BUFFER_BYTES) {
 		blank(&exchange->set_url);
+		blank(&exchange->head_start);
+	}
 	blank(&exchange->body);
 	blank(&exchange->headers);
 	blank(&exchange->answer);
 	exchange->header_count = 0;
 	exchange->has_content_type = false;
 	exchange->has_user_agent = false;
+	exchange->has_accept = false;
+	exchange->hosts = 0;
 	exchange->sends = 0;
 	exchange->resends = 0;
 	exchange->refusals = 0;
@@ -172,68 +175,6 @@ void http_exchange_set_timeout(struct http_exchange *exchange, int64_t timeout_m
 void http_exchange_tell_departure(struct http_exchange *exchange, void (*departs)(void *arg))
 {
 	exchange->departs = departs;
-}
-
-/* Most names are told apart by their lengths. */
-static bool is_named(const char *name, size_t name_bytes, const char *known, size_t known_bytes)
-{
-	return name_bytes == known_bytes && strcasecmp(name, known) == 0;
-}
-
-#define IS_NAMED(name, name_bytes, literal) is_named(name, name_bytes, literal, sizeof(literal) - 1)
-
-/* Lengths and codings are curl's to say: a second opinion lets requests be smuggled. */
-static bool is_framing(const char *name, size_t name_bytes)
-{
-	return IS_NAMED(name, name_bytes, "Content-Length") ||
-	       IS_NAMED(name, name_bytes, "Transfer-Encoding") ||
-	       IS_NAMED(name, name_bytes, "Expect");
-}
-
-static bool has_line_break(const char *text, size_t len)
-{
-	return memchr(text, '\r', len) != NULL || memchr(text, '\n', len) != NULL;
-}
-
-/* "Name;" is how curl is told of a header without a value. */
-static int append_line(struct buf *headers, const char *name, size_t name_bytes, const char *value,
-	size_t value_bytes)
-{
-	char *line = buf_reserve(headers, name_bytes + value_bytes + sizeof(": "));
-	size_t len = name_bytes;
-
-	if (line == NULL)
-		return headers->err == ERR_NOMEM ? ERR_NOMEM : ERR_ARGUMENT;
-	memcpy(line, name, name_bytes);
-	if (value_bytes == 0) {
-		line[len++] = ';';
-	} else {
-		line[len++] = ':';
-		line[len++] = ' ';
-		memcpy(line + len, value, value_bytes);
-		len += value_bytes;
-	}
-	line[len++] = '\0';
-	buf_advance(headers, len);
-	return 0;
-}
-
-int http_exchange_add_header(struct http_exchange *exchange, const char *name, const char *value)
-{
-	size_t name_bytes = token_length(name), value_bytes = strlen(value);
-	int err;
-
-	if (name_bytes == 0 || is_framing(name, name_bytes) || has_line_break(value, value_bytes))
-		return ERR_ARGUMENT;
-	err = append_line(&exchange->headers, name, name_bytes, value, value_bytes);
-	if (err != 0)
-		return err;
-	exchange->header_count++;
-	if (IS_NAMED(name, name_bytes, "Content-Type"))
-		exchange->has_content_type = true;
-	else if (IS_NAMED(name, name_bytes, "User-Agent"))
-		exchange->has_user_agent = true;
-	return 0;
 }
 
 /* Into flight and out of it. The loop has a reason to go on while something is. */

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 struct peer_link {
-	uv_tcp_t tcp;
+	union peer_handle handle;
 	uv_write_t write;
 	struct peer *peer;
 	struct peer_link *next;
@@ -34,8 +34,8 @@ static void on_link_closed(uv_handle_t *handle)
 
 static void link_close(struct peer_link *link)
 {
-	if (!uv_is_closing((uv_handle_t *)&link->tcp))
-		uv_close((uv_handle_t *)&link->tcp, on_link_closed);
+	if (!uv_is_closing(&link->handle.any))
+		uv_close(&link->handle.any, on_link_closed);
 }
 
 static void write_some(struct peer_link *link);
@@ -62,7 +62,7 @@ static void write_some(struct peer_link *link)
 		if (answer->then == PEER_CLOSE)
 			link_close(link);
 		else if (answer->then == PEER_RESET)
-			uv_tcp_close_reset(&link->tcp, on_link_closed);
+			uv_tcp_close_reset(&link->handle.tcp, on_link_closed);
 		else
 			answer_next(link);
 		return;
@@ -73,7 +73,7 @@ static void write_some(struct peer_link *link)
 		link->left--;
 	bytes = uv_buf_init((char *)(uintptr_t)text, (unsigned)len);
 	link->write.data = link;
-	uv_write(&link->write, (uv_stream_t *)&link->tcp, &bytes, 1, on_written);
+	uv_write(&link->write, &link->handle.stream, &bytes, 1, on_written);
 }
 
 static void start_answer(struct peer_link *link)
@@ -144,17 +144,35 @@ static void on_connection(uv_stream_t *listener, int status)
 	size_t k = peer->requests < peer->answer_count ? peer->requests : peer->answer_count - 1;
 
 	assert_non_null(link);
-	uv_tcp_init(listener->loop, &link->tcp);
-	link->tcp.data = link;
+	if (listener->type == UV_NAMED_PIPE)
+		uv_pipe_init(listener->loop, &link->handle.pipe, 0);
+	else
+		uv_tcp_init(listener->loop, &link->handle.tcp);
+	link->handle.any.data = link;
 	link->peer = peer;
 	link->next = peer->links;
 	peer->links = link;
 	buf_init(&link->input, 1 << 24);
-	assert_int_equal(uv_accept(listener, (uv_stream_t *)&link->tcp), 0);
+	assert_int_equal(uv_accept(listener, &link->handle.stream), 0);
 	peer->connections++;
-	uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_link_read);
+	uv_read_start(&link->handle.stream, on_alloc, on_link_read);
 	if (peer->answers[k].at_once)
 		start_answer(link);
+}
+
+static void peer_set_up(struct peer *peer, const struct peer_answer *answers, size_t count)
+{
+	signal(SIGPIPE, SIG_IGN); /* libuv's writes need it; the client's and the server's do not */
+	memset(peer, 0, sizeof(*peer));
+	peer->answers = answers;
+	peer->answer_count = count;
+	buf_init(&peer->request, 1 << 24);
+}
+
+static void peer_listen(struct peer *peer)
+{
+	peer->listener.any.data = peer;
+	assert_int_equal(uv_listen(&peer->listener.stream, 511, on_connection), 0);
 }
 
 void peer_open(
@@ -163,18 +181,22 @@ void peer_open(
 	struct sockaddr_in address;
 	int len = sizeof(address);
 
-	signal(SIGPIPE, SIG_IGN); /* libuv's writes need it; the client's and the server's do not */
-	memset(peer, 0, sizeof(*peer));
-	peer->answers = answers;
-	peer->answer_count = count;
-	buf_init(&peer->request, 1 << 24);
-	uv_tcp_init(&world->loop, &peer->listener);
-	peer->listener.data = peer;
+	peer_set_up(peer, answers, count);
+	uv_tcp_init(&world->loop, &peer->listener.tcp);
 	uv_ip4_addr("127.0.0.1", 0, &address);
-	uv_tcp_bind(&peer->listener, (struct sockaddr *)&address, 0);
-	assert_int_equal(uv_listen((uv_stream_t *)&peer->listener, 511, on_connection), 0);
-	uv_tcp_getsockname(&peer->listener, (struct sockaddr *)&address, &len);
+	uv_tcp_bind(&peer->listener.tcp, (struct sockaddr *)&address, 0);
+	peer_listen(peer);
+	uv_tcp_getsockname(&peer->listener.tcp, (struct sockaddr *)&address, &len);
 	snprintf(peer->address, sizeof(peer->address), "127.0.0.1:%d", ntohs(address.sin_port));
+}
+
+void peer_open_unix(struct peer *peer, struct world *world, const char *path,
+	const struct peer_answer *answers, size_t count)
+{
+	peer_set_up(peer, answers, count);
+	uv_pipe_init(&world->loop, &peer->listener.pipe, 0);
+	assert_int_equal(uv_pipe_bind(&peer->listener.pipe, path), 0);
+	peer_listen(peer);
 }
 
 void peer_close_links(struct peer *peer)
@@ -186,15 +208,15 @@ void peer_close_links(struct peer *peer)
 void peer_unref_links(struct peer *peer)
 {
 	for (struct peer_link *link = peer->links; link != NULL; link = link->next)
-		uv_unref((uv_handle_t *)&link->tcp);
+		uv_unref(&link->handle.any);
 }
 
 void peer_close(struct peer *peer)
 {
 	peer_close_links(peer);
-	uv_close((uv_handle_t *)&peer->listener, NULL);
+	uv_close(&peer->listener.any, NULL);
 	while (peer->links != NULL)
-		uv_run(peer->listener.loop, UV_RUN_NOWAIT);
+		uv_run(peer->listener.any.loop, UV_RUN_NOWAIT);
 	buf_free(&peer->request);
 }
 

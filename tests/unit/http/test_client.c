@@ -111,58 +111,6 @@ static void test_connections_work_after_one_that_never_came_about(void **state)
 	world_close(&world);
 }
 
-/* What the request looks like on the wire, byte for byte, for each method. */
-static void test_request_bytes(void **state)
-{
-	static const struct peer_answer answer = {
-		.text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
-	static const struct {
-		const char *method, *body, *type, *own_lines;
-	} cases[] = {
-		{"POST", "a=1", "text/x", "Content-Type: text/x\r\nContent-Length: 3\r\n"},
-		{"POST", "", NULL, "Content-Length: 0\r\n"},
-		{"GET", "", NULL, ""},
-		{"HEAD", "", NULL, ""},
-		{"DELETE", "", NULL, ""},
-		{"PUT", "b", NULL, "Content-Length: 1\r\n"},
-		{"GET", "b", NULL, "Content-Length: 1\r\n"},
-		{"PATCH", "", NULL, "Content-Length: 0\r\n"},
-	};
-	const struct http_client_options options = {.user_agent = "tester"};
-	struct world world;
-	struct peer peer;
-	char expected[512];
-
-	world_open(&world);
-	world_client(&world, &options);
-	peer_open(&peer, &world, &answer, 1);
-	/* Every method after every other: nothing of one request may stay on the handle. */
-	for (size_t k = 0; k < 8 * 8 * 2; k++) {
-		size_t i = k % 2 ? k / 2 % 8 : k / 16;
-		struct http_exchange *exchange = world_exchange(&world, peer.address, "/p?q");
-		unsigned calls = world.last.calls;
-
-		http_exchange_set_method(exchange, cases[i].method);
-		buf_append_string(http_exchange_body(exchange), cases[i].body);
-		assert_int_equal(http_exchange_add_header(exchange, "X-Empty", ""), 0);
-		if (cases[i].type != NULL)
-			assert_int_equal(
-				http_exchange_add_header(exchange, "Content-Type", cases[i].type),
-				0);
-		assert_int_equal(http_exchange_start(exchange, outcome_done, &world.last), 0);
-		world_until(&world, &world.last.calls, calls + 1);
-		assert_int_equal(world.last.status, 200);
-		snprintf(expected, sizeof(expected),
-			"%s /p?q HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\nUser-Agent: tester\r\n"
-			"X-Empty:\r\n%s\r\n%s",
-			cases[i].method, peer.address, cases[i].own_lines, cases[i].body);
-		assert_string_equal(buf_string(&peer.request), expected);
-	}
-	assert_int_equal(peer.connections, 1);
-	peer_close(&peer);
-	world_close(&world);
-}
-
 /* The handle of one exchange takes them all: what it was set to for one is not sent for another. */
 static void test_urls_by_turns_on_one_handle(void **state)
 {
@@ -194,56 +142,6 @@ static void test_urls_by_turns_on_one_handle(void **state)
 	}
 	peer_close(&peer);
 	world_close(&world);
-}
-
-static unsigned count_of(const char *text, const char *part)
-{
-	unsigned count = 0;
-
-	while ((text = strstr(text, part)) != NULL) {
-		text += strlen(part);
-		count++;
-	}
-	return count;
-}
-
-static void test_user_agent_of_the_request_wins(void **state)
-{
-	static const struct peer_answer answer = {
-		.text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
-	const struct http_client_options options = {.user_agent = "tester"};
-	static const char *const names[] = {NULL, "user-agent", NULL, "User-Agent"};
-
-	/* With a proxy in the environment it is curl that writes the client's own. */
-	for (int proxy = 0; proxy < 2; proxy++) {
-		struct world world;
-		struct peer peer;
-
-		if (proxy)
-			setenv("http_proxy", "http://127.0.0.1:1", 1);
-		world_open(&world);
-		world_client(&world, &options);
-		peer_open(&peer, &world, &answer, 1);
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-			struct http_exchange *exchange = world_exchange(&world, peer.address, "/");
-			unsigned calls = world.last.calls;
-
-			if (names[i] != NULL)
-				assert_int_equal(
-					http_exchange_add_header(exchange, names[i], "own"), 0);
-			assert_int_equal(
-				http_exchange_start(exchange, outcome_done, &world.last), 0);
-			world_until(&world, &world.last.calls, calls + 1);
-			assert_int_equal(world.last.err, 0);
-			assert_int_equal(count_of(buf_string(&peer.request), "-Agent: tester\r\n"),
-				names[i] == NULL);
-			assert_int_equal(count_of(buf_string(&peer.request), "gent: own\r\n"),
-				names[i] != NULL);
-		}
-		peer_close(&peer);
-		world_close(&world);
-		unsetenv("http_proxy");
-	}
 }
 
 static void test_body_of_a_megabyte_without_expect(void **state)
@@ -578,9 +476,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_every_status_is_an_answer),
 		cmocka_unit_test(test_connections_work_after_one_that_never_came_about),
-		cmocka_unit_test(test_request_bytes),
 		cmocka_unit_test(test_urls_by_turns_on_one_handle),
-		cmocka_unit_test(test_user_agent_of_the_request_wins),
 		cmocka_unit_test(test_body_of_a_megabyte_without_expect),
 		cmocka_unit_test(test_keep_alive_is_reused),
 		cmocka_unit_test(test_2000_requests_300_in_flight_over_shards),

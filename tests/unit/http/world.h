@@ -76,18 +76,28 @@ struct peer_answer {
 	bool at_once; /* when the connection opens, without waiting for a request */
 };
 
+union peer_handle {
+	uv_handle_t any;
+	uv_stream_t stream;
+	uv_tcp_t tcp;
+	uv_pipe_t pipe;
+};
+
 struct peer {
-	uv_tcp_t listener;
+	union peer_handle listener;
 	const struct peer_answer *answers; /* the k-th to the k-th request; the last one repeats */
 	size_t answer_count;
 	unsigned connections, requests, closed;
-	char address[64];
+	char address[64];   /* of a TCP one */
 	struct buf request; /* the last one, head and body */
 	struct peer_link *links;
 };
 
 void peer_open(
 	struct peer *peer, struct world *world, const struct peer_answer *answers, size_t count);
+/* On a socket at that path, whatever host the request is for. */
+void peer_open_unix(struct peer *peer, struct world *world, const char *path,
+	const struct peer_answer *answers, size_t count);
 /* Closes every open connection from the peer's side. */
 void peer_close_links(struct peer *peer);
 /* From now on its connections are no reason for the loop to go on. */
