@@ -222,12 +222,12 @@ static void hold(struct http_exchange *exchange, struct channel *channel)
 /* "https://host:443" of both is the same text. */
 static bool is_same_origin(const struct http_exchange *a, const struct http_exchange *b)
 {
-	const char *text = buf_string(&a->url), *host = strstr(text, "//");
+	const char *text = buf_string(&a->set_url), *host = strstr(text, "//");
 	size_t len =
-		host != NULL ? (size_t)(host - text) + 2 + strcspn(host + 2, "/?") : a->url.len;
+		host != NULL ? (size_t)(host - text) + 2 + strcspn(host + 2, "/?") : a->set_url.len;
 
-	return len < b->url.len && memcmp(text, b->url.data, len) == 0 &&
-	       strchr("/?", b->url.data[len]) != NULL;
+	return len < b->set_url.len && memcmp(text, b->set_url.data, len) == 0 &&
+	       strchr("/?", b->set_url.data[len]) != NULL;
 }
 
 /* One that is not open to it yet; among those, where `tries`, one that nobody has tried. */

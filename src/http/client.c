@@ -225,6 +225,8 @@ static void client_free(struct http_client *client)
 	free(client->shards);
 	free(client->sockets);
 	buf_free(&client->head);
+	buf_free(&client->spare_url);
+	buf_free(&client->spare_headers);
 	free(client->ca_file);
 	free(client->user_agent);
 	free(client->user_agent_line);
@@ -244,7 +246,6 @@ int http_client_new(
 	if (client == NULL)
 		return ERR_NOMEM;
 	client->loop = loop;
-	buf_init(&client->head, SIZE_MAX); /* its parts have limits */
 	list_init(&client->kicked);
 	list_init(&client->released);
 	list_init(&client->starting);
@@ -258,6 +259,9 @@ int http_client_new(
 			    environment_names_proxy();
 	err = set_options(client, options);
 	divide_connections(client);
+	buf_init(&client->head, SIZE_MAX); /* its parts have limits */
+	buf_init(&client->spare_url, client->options.max_request_bytes);
+	buf_init(&client->spare_headers, REQUEST_HEADERS_MAX_BYTES);
 	if (err == 0)
 		err = new_share(client);
 	if (err != 0) {

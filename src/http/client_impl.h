@@ -91,7 +91,8 @@ struct http_client {
 	struct socket **sockets; /* by descriptor; NULL: not watched */
 	size_t socket_capacity;
 
-	struct buf head; /* of the request that is being started */
+	struct buf head;		     /* of the request that is being started */
+	struct buf spare_url, spare_headers; /* for the next exchange; empty: it allocates */
 
 	struct list pooled;  /* blank exchanges, the last used first */
 	struct list filling; /* with the caller, not started */
@@ -123,8 +124,9 @@ struct http_exchange {
 	struct http_client *client;
 	struct shard *shard; /* NULL: not started */
 	CURL *easy;
-	struct buf url, body, answer;
-	struct buf headers; /* "Name: value" CR LF ... */
+	struct buf body, answer;
+	struct buf url;	    /* until it is started */
+	struct buf headers; /* "Name: value" CR LF ..., until it is started, or curl reads them */
 	size_t header_count;
 	bool has_content_type, has_user_agent, has_accept; /* among them */
 	unsigned hosts;					   /* the same */
