@@ -93,6 +93,7 @@ struct trip_case {
 	size_t body_bytes;
 	unsigned shard_connections; /* 0: the default */
 	bool keeps;
+	bool own_agent; /* so that curl writes the head */
 	const char *method;
 };
 
@@ -127,6 +128,8 @@ static int send_one(struct trip *trip)
 
 	if (!exchange)
 		return ERR_NOMEM;
+	if (trip->c->own_agent)
+		err = http_exchange_add_header(exchange, "User-Agent", "own");
 	http_exchange_set_method(exchange, trip->c->method ? trip->c->method : "POST");
 	buf_appendf(http_exchange_url(exchange), "http://%s/path?a=b",
 		http_server_address(trip->stage.server));
@@ -453,6 +456,8 @@ int main(void)
 {
 	static const struct trip_case one = {.requests = 1, .headers = 1, .body_bytes = 5};
 	static const struct trip_case get = {.requests = 2, .headers = 3, .method = "GET"};
+	static const struct trip_case listed = {
+		.requests = 2, .headers = 3, .body_bytes = 5, .own_agent = true};
 	static const struct trip_case large = {.requests = 1, .body_bytes = 1 << 20};
 	static const struct trip_case wide = {.requests = 1, .headers = 60, .body_bytes = 5};
 	static const struct trip_case kept = {
@@ -462,6 +467,8 @@ int main(void)
 	static const struct sweep table[] = {
 		SWEEP("client and server: a request", round_trips, .arg = &one, .degrades = true),
 		SWEEP("client and server: GET twice", round_trips, .arg = &get, .degrades = true),
+		SWEEP("client and server: headers in curl's list, twice", round_trips,
+			.arg = &listed, .degrades = true),
 		SWEEP("client and server: 1 MiB there and back", round_trips, .arg = &large,
 			.degrades = true, .stretches = once),
 		SWEEP("client and server: 60 headers", round_trips, .arg = &wide, .degrades = true),
