@@ -140,7 +140,7 @@ struct http_exchange *http_exchange_new(struct http_client *client);
 /* Puts an exchange that was never started back. */
 void http_exchange_discard(struct http_exchange *exchange);
 
-/* Both empty at first, bounded by max_request_bytes, gone when the exchange is. */
+/* Both empty at first, bounded by max_request_bytes; not to be touched once it is started. */
 struct buf *http_exchange_url(struct http_exchange *exchange);
 struct buf *http_exchange_body(struct http_exchange *exchange);
 void http_exchange_set_method(struct http_exchange *exchange, const char *method); /* static */
