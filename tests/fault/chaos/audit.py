@@ -112,9 +112,10 @@ class Audit:
         known = [FOREVER]
         if exchange.delivered and exchange.reused_s is not None:
             known.append(exchange.reused_s)
-        # A delete after another attempt of that worker is about that one.
+        # A delete after another attempt of that worker is about that one; with the ledger, so may be
+        # one after any worker's.
         again_s = min((other.arrived_s for other in self._by_message[exchange.message]
-                       if other.worker == exchange.worker
+                       if (self.run.ledger or other.worker == exchange.worker)
                        and other.arrived_s > exchange.arrived_s), default=FOREVER)
         known += [deletion.asked_s for deletion, _ in self._deletions[exchange.message]
                   if deletion.worker == exchange.worker

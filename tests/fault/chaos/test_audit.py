@@ -372,3 +372,18 @@ def test_recovery():
     [kill] = story.judge().recoveries()["kill -9"]
     [stop] = story.judge().recoveries()["stop"]
     assert kill is None and stop == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("answered_s, problems", [
+    (102.05, []), (100.1, ["1 duplicates that no fault explains"])])
+def test_delete_by_the_ledger_is_no_sign_that_the_own_answer_was_read(answered_s, problems):
+    """The provider stopped until the attempt had timed out; another worker's was accepted."""
+    story = Story(ledger=True)
+    story.receive(100, 2)
+    story.fault("stop", "provider", 100.003, 102)
+    story.send(100, 2, answered_s=answered_s, ended_s=102.1)
+    story.receive(108, 0)
+    story.send(108.1, 0)
+    handle = story.receive(117, 2)
+    story.delete(117.1, 2, handle)
+    assert story.problems() == problems
