@@ -55,27 +55,12 @@ static struct options {
 
 /* ---- the provider */
 
-static unsigned listen_anywhere(void)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(address);
-
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener < 0 || bind(listener, (const struct sockaddr *)&address, len) != 0 ||
-		listen(listener, CONNECTIONS_MAX) != 0 ||
-		getsockname(listener, (struct sockaddr *)&address, &len) != 0)
-		die("cannot listen: %s", strerror(errno));
-	return ntohs(address.sin_port);
-}
-
 static void take_connection(void)
 {
-	int one = 1, fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	int fd = wire_accept(listener);
 
 	if (fd < 0)
 		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		if (connections[i].fd >= 0)
 			continue;
@@ -86,22 +71,10 @@ static void take_connection(void)
 	die("more than %d connections", CONNECTIONS_MAX);
 }
 
-static bool is_whole(const struct taken *taken)
-{
-	const char *body = strstr(taken->request, "\r\n\r\n");
-	const char *field = strcasestr(taken->request, "\r\ncontent-length:");
-	size_t length = 0;
-
-	if (body == NULL)
-		return false;
-	if (field != NULL && field < body)
-		length = strtoul(field + strlen("\r\ncontent-length:"), NULL, 10);
-	return taken->bytes >= (size_t)(body + 4 - taken->request) + length;
-}
-
 static void take_bytes(struct taken *taken)
 {
 	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+	const char *body;
 	ssize_t got = read(taken->fd, taken->request + taken->bytes, REQUEST_MAX - taken->bytes);
 
 	if (got <= 0) {
@@ -115,7 +88,7 @@ static void take_bytes(struct taken *taken)
 	}
 	taken->bytes += (size_t)got;
 	taken->request[taken->bytes] = '\0';
-	if (!is_whole(taken))
+	if (!wire_is_whole(taken->request, taken->bytes, &body))
 		return;
 	if (write(taken->fd, answer, strlen(answer)) < 0)
 		die("the answer could not be written: %s", strerror(errno));
@@ -303,6 +276,7 @@ int main(int argc, char **argv)
 	struct wire wire;
 	char request[2048], line[16];
 	size_t bytes;
+	int port;
 
 	if (!read_options(argc, argv)) {
 		usage(stderr);
@@ -313,7 +287,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	wire_parse(options.queue_url, &address);
 	bytes = make_request(request, sizeof(request), &address);
-	printf("listening on http://127.0.0.1:%u\n", listen_anywhere());
+	listener = wire_listen(CONNECTIONS_MAX, &port);
+	printf("listening on http://127.0.0.1:%d\n", port);
 	fflush(stdout);
 	if (fgets(line, sizeof(line), stdin) == NULL)
 		return 0; /* not wanted any more */

@@ -49,16 +49,58 @@ void wire_parse(const char *url, struct wire_address *ret_address)
 	*ret_address = address;
 }
 
-void wire_open(struct wire *wire, const struct wire_address *address)
+int wire_listen(int backlog, int *ret_port)
 {
-	int one = 1;
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	wire->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (wire->fd < 0 || connect(wire->fd, (const struct sockaddr *)&address->socket,
-				    sizeof(address->socket)) < 0)
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, len) != 0 ||
+		listen(fd, backlog) != 0 || getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+		die("cannot listen: %s", strerror(errno));
+	*ret_port = ntohs(address.sin_port);
+	return fd;
+}
+
+int wire_accept(int listener)
+{
+	int one = 1, fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+int wire_connect(const struct wire_address *address)
+{
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 ||
+		connect(fd, (const struct sockaddr *)&address->socket, sizeof(address->socket)) < 0)
 		die("cannot connect to %s:%d: %s", address->host, ntohs(address->socket.sin_port),
 			strerror(errno));
-	setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+bool wire_is_whole(const char *text, size_t len, const char **ret_body)
+{
+	const char *body = strstr(text, "\r\n\r\n");
+	const char *field = strcasestr(text, "\r\ncontent-length:");
+	size_t length = 0;
+
+	if (body == NULL)
+		return false;
+	if (field != NULL && field < body)
+		length = strtoul(field + strlen("\r\ncontent-length:"), NULL, 10);
+	*ret_body = body + 4;
+	return len >= (size_t)(*ret_body - text) + length;
+}
+
+void wire_open(struct wire *wire, const struct wire_address *address)
+{
+	wire->fd = wire_connect(address);
 	wire->answer = malloc(ANSWER_MAX + 1);
 	if (wire->answer == NULL)
 		die("out of memory");
@@ -88,24 +130,14 @@ bool wire_read(struct wire *wire, const char **ret_body)
 {
 	ssize_t got =
 		read(wire->fd, wire->answer + wire->answer_bytes, ANSWER_MAX - wire->answer_bytes);
-	const char *body, *field;
-	size_t length = 0;
 
 	if (got <= 0)
 		die("the connection ended: %s", got < 0 ? strerror(errno) : "closed");
 	wire->answer_bytes += (size_t)got;
 	wire->answer[wire->answer_bytes] = '\0';
-	body = strstr(wire->answer, "\r\n\r\n");
-	if (body == NULL)
-		return false;
-	field = strcasestr(wire->answer, "\r\ncontent-length:");
-	if (field != NULL && field < body)
-		length = strtoul(field + strlen("\r\ncontent-length:"), NULL, 10);
-	body += 4;
-	if (wire->answer_bytes < (size_t)(body - wire->answer) + length)
+	if (!wire_is_whole(wire->answer, wire->answer_bytes, ret_body))
 		return false;
 	if (strncmp(wire->answer, "HTTP/1.1 200", 12) != 0)
 		die("not 200: %s", wire->answer);
-	*ret_body = body;
 	return true;
 }

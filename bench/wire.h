@@ -32,6 +32,19 @@ uint64_t now_ns(void);
 /* Of http://ADDRESS:PORT, whatever follows; ADDRESS is IPv4 or localhost. */
 void wire_parse(const char *url, struct wire_address *ret_address);
 
+/* Waits for the connection; its descriptor. */
+int wire_connect(const struct wire_address *address);
+
+/* A descriptor on a free port of 127.0.0.1 that does not block. */
+int wire_listen(int backlog, int *ret_port);
+
+/* A new connection's descriptor; -1: there is none. */
+int wire_accept(int listener);
+
+/* Of a request or an answer, followed by a '\0': all of it is there. *ret_body: where its body
+ * begins. */
+bool wire_is_whole(const char *text, size_t len, const char **ret_body);
+
 void wire_open(struct wire *wire, const struct wire_address *address);
 
 void wire_close(struct wire *wire);

@@ -10,7 +10,7 @@ latencies are longer in proportion: memory and CPU.
 from figures import table
 from speed.floor import posted
 from speed.plot import bars
-from speed.provider import LogNormal, Provider, farther
+from speed.provider import Far, LogNormal, farther
 from speed.report import Limits, Report, across, by_turns, median, ratio, spread
 from speed.rig import drain, machine_s, totals
 
@@ -50,7 +50,7 @@ def little(rig, endpoint, far, options, limits, kept):
     count = options.in_flight[0] if options.in_flight else IN_FLIGHT
     messages = max(options.messages, 10 * count)
     for stretch in STRETCHES:
-        with Provider(rig, scaled(stretch)) as sink:
+        with Far(rig, scaled(stretch)) as sink:
             results = by_turns({
                 "worker": lambda _number: held(rig, endpoint, far, sink, count, messages),
                 "client": lambda _number: bare(rig, rig.programs.client, sink, count, messages),
@@ -71,7 +71,7 @@ def little(rig, endpoint, far, options, limits, kept):
 def many(rig, endpoint, far, options, limits, kept):
     counts = options.in_flight[1:] if options.in_flight else [FEW, MANY]
     pace = min(PACE, options.pace or PACE)
-    sinks = {count: Provider(rig, scaled(count / pace / scaled(1).mean_s)) for count in counts}
+    sinks = {count: Far(rig, scaled(count / pace / scaled(1).mean_s)) for count in counts}
 
     def measure(count):
         return lambda _number: held(rig, endpoint, far, sinks[count], count,

@@ -1,7 +1,8 @@
 """
-The far ends, by nginx: a provider that answers 200 after a delay, over HTTP/1.1 and 2, plain and
-TLS; and an SQS endpoint that is farther away than it is. nginx is one process, whose CPU time is
-never counted.
+The far ends, each one process, whose CPU time is never counted. nginx is a provider that answers 200
+after a delay, if any, over HTTP/1.1 and 2, plain and TLS. bench/far_provider.c is one with the delays of
+a real one, over plain HTTP/1.1, for half of nginx's CPU: the cores are shared with what is measured.
+bench/far_path.c puts an SQS endpoint farther away than it is.
 """
 import socket
 import sys
@@ -49,26 +50,6 @@ SINK = """
     }}
 }}
 """
-DISTANCE = """
-    upstream queue {{ server {address}; keepalive 1024; keepalive_requests 1000000000; }}
-    server {{
-        listen 127.0.0.1:{ports[0]} backlog=16384;
-        client_max_body_size 4m;
-        client_body_buffer_size 512k;
-        proxy_buffers 64 64k;
-        proxy_busy_buffers_size 1m;
-        proxy_buffer_size 64k;
-        location / {{
-            access_by_lua_block {{ ngx.sleep({seconds}) }}
-            proxy_pass http://queue;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_read_timeout 60s;
-        }}
-    }}
-}}
-"""
 
 
 # Delays: what the provider draws from, in seconds, and its mean
@@ -95,7 +76,7 @@ class Uniform:
 class LogNormal:
     """
     Two standard deviations of the logarithm lie between the middle and each bound; the one draw in
-    twenty-two that is outside is taken anew.
+    twenty-two that is outside is taken anew. Far alone draws from it.
     """
 
     def __init__(self, low, high):
@@ -107,13 +88,6 @@ class LogNormal:
         inside = normal.cdf(2 - sigma) - normal.cdf(-2 - sigma)
         self.mean_s = sqrt(low * high) * exp(sigma * sigma / 2) * inside / (
             normal.cdf(2) - normal.cdf(-2))
-
-    @property
-    def lua(self):
-        return (f"(function() local z repeat z = math.sqrt(-2 * math.log(1 - math.random())) * "
-                f"math.cos(2 * math.pi * math.random()) until z > -2 and z < 2 "
-                f"return math.exp(math.log({self.low * self.high}) / 2 + "
-                f"math.log({self.high / self.low}) / 4 * z) end)()")
 
 
 def free_ports(count):
@@ -174,8 +148,25 @@ class Provider:
         return f"http{'s' * tls}://127.0.0.1:{port}/push"
 
 
+class Far:
+    """Answers 200 to every request after a delay from a LogNormal."""
+
+    def __init__(self, rig, delay):
+        self.delay = delay
+        self.process = rig.start("far", rig.programs.far_provider, "--log-normal",
+                                 f"{1e3 * delay.low:g}-{1e3 * delay.high:g}")
+        self._base = self.process.listening()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        return self.process.__exit__(*failure)
+
+    def url(self):
+        return f"{self._base}/push"
+
+
 def farther(rig, url, seconds):
     """The URL of an endpoint whose every answer takes so much longer than the one of `url`."""
-    address = url.removeprefix("http://")
-    _, ports = start_nginx(rig, DISTANCE, 1, address=address, seconds=seconds)
-    return f"http://127.0.0.1:{ports[0]}"
+    return rig.start("path", rig.programs.far_path, "--to", url, "--after", f"{1e3 * seconds:g}").listening()

@@ -372,13 +372,13 @@ def totals(process, messages):
 class Programs:
     """What is measured and measured with; built in `directory` when not there."""
 
-    TARGETS = ("floor", "client", "queue_load", "idle_probe")
+    TARGETS = ("floor", "client", "queue_load", "idle_probe", "far_provider", "far_path")
 
     def __init__(self, directory, bunshin=None):
         self.directory = directory
         self.bunshin = bunshin or directory / "src/cli/bunshin"
-        self.floor, self.client, self.load, self.probe = (directory / "bench" / name
-                                                          for name in self.TARGETS)
+        self.floor, self.client, self.load, self.probe, self.far_provider, self.far_path = (
+            directory / "bench" / name for name in self.TARGETS)
 
     def build(self):
         if not (self.directory / "build.ninja").exists():
