@@ -1,111 +1,184 @@
 #include "base/pieces.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define SMALLEST_BYTES ((size_t)64)
+#define STEP_BYTES ((size_t)16) /* the alignment that malloc() gives */
+#define STEPS 8			/* so many sizes, then four for each doubling up to ... */
 #define LARGEST_BYTES ((size_t)4096)
-#define SIZES 25       /* 64, then four for each doubling up to 4096 */
-#define KEPT_PIECES 64 /* of each size */
+#define SIZES 28
 
-/* Before each piece, and of the alignment that malloc() gives. */
-struct head {
-	_Alignas(max_align_t) unsigned shelf; /* SIZES: none, it is too large */
-	struct head *next;		      /* while it is kept */
+#define REGION_BYTES ((size_t)1 << 30)
+#define GROWTH_BYTES ((size_t)1 << 20)
+#define BLOCK_BYTES ((size_t)64 << 10) /* of pieces of one size */
+#define BLOCKS (REGION_BYTES / BLOCK_BYTES)
+
+/* One that was given back. */
+struct piece {
+	struct piece *next;
 };
 
+/* Of one size. */
 struct shelf {
-	struct head *first;
-	size_t kept; /* pieces */
+	struct piece *first;
+	char *rest, *end; /* of its latest block: has not been handed out yet */
 };
 
 static _Thread_local bool keeps;
-static struct shelf shelves[SIZES + 1]; /* of the thread that keeps; the last one stays empty */
+static struct shelf shelves[SIZES]; /* of the thread that keeps */
+static char *region;		    /* addresses ... */
+static size_t region_bytes;	    /* ... so many, or none; ... */
+static size_t writable, used;	    /* ... of which this has memory, and is blocks */
+static uint8_t block_shelves[BLOCKS];
+static _Atomic(struct piece *) returned; /* by other threads, of any size */
 
-/* Of sizes from 1 to LARGEST_BYTES: the shelf whose pieces are just large enough. */
+/* Of sizes up to LARGEST_BYTES: the shelf whose pieces are just large enough. */
 static unsigned shelf_of(size_t bytes)
 {
 	unsigned doubling;
 
-	if (bytes <= SMALLEST_BYTES)
-		return 0;
-	doubling = (unsigned)(63 - __builtin_clzll(bytes - 1)); /* 6: 65 to 128 */
-	return 4 * (doubling - 6) + 1 + (unsigned)(((bytes - 1) >> (doubling - 2)) & 3);
+	if (bytes <= STEPS * STEP_BYTES)
+		return bytes == 0 ? 0 : (unsigned)((bytes - 1) / STEP_BYTES);
+	doubling = (unsigned)(63 - __builtin_clzll(bytes - 1)); /* 7: 129 to 256 */
+	return STEPS + 4 * (doubling - 7) + (unsigned)(((bytes - 1) >> (doubling - 2)) & 3);
 }
 
 static size_t room_of(unsigned shelf)
 {
-	unsigned step = (shelf + 3) / 4; /* 0: 64; 1: up to 128 */
-
-	if (shelf == 0)
-		return SMALLEST_BYTES;
-	return (SMALLEST_BYTES << (step - 1)) / 4 * (5 + (shelf - 1) % 4);
+	if (shelf < STEPS)
+		return (shelf + 1) * STEP_BYTES;
+	shelf -= STEPS;
+	return (STEPS * STEP_BYTES << shelf / 4) / 4 * (5 + shelf % 4);
 }
 
-static void *get_large(struct head *head, size_t bytes)
+static bool is_ours(const void *piece)
 {
-	if (bytes > SIZE_MAX - sizeof(*head))
-		return NULL;
-	head = realloc(head, sizeof(*head) + bytes);
-	if (head == NULL)
-		return NULL;
-	head->shelf = SIZES;
-	return head + 1;
+	return (uintptr_t)piece - (uintptr_t)region < region_bytes;
+}
+
+static unsigned shelf_of_piece(const void *piece)
+{
+	return block_shelves[((uintptr_t)piece - (uintptr_t)region) / BLOCK_BYTES];
+}
+
+void pieces_keep(void)
+{
+	void *memory;
+
+	keeps = true;
+	if (region_bytes > 0)
+		return;
+	memory = mmap(
+		NULL, REGION_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return;
+	region = memory;
+	region_bytes = REGION_BYTES;
+}
+
+static void put(struct piece *piece)
+{
+	struct shelf *shelf = &shelves[shelf_of_piece(piece)];
+
+	piece->next = shelf->first;
+	shelf->first = piece;
+}
+
+static void take_returned(void)
+{
+	struct piece *piece, *next;
+
+	if (atomic_load_explicit(&returned, memory_order_relaxed) == NULL)
+		return;
+	for (piece = atomic_exchange(&returned, NULL); piece != NULL; piece = next) {
+		next = piece->next;
+		put(piece);
+	}
+}
+
+static bool add_block(unsigned shelf, size_t room)
+{
+	if (used == region_bytes)
+		return false;
+	if (used == writable) {
+		if (mprotect(region + writable, GROWTH_BYTES, PROT_READ | PROT_WRITE) != 0)
+			return false;
+		writable += GROWTH_BYTES;
+	}
+	block_shelves[used / BLOCK_BYTES] = (uint8_t)shelf;
+	shelves[shelf].rest = region + used;
+	shelves[shelf].end = region + used + BLOCK_BYTES / room * room;
+	used += BLOCK_BYTES;
+	return true;
+}
+
+/* The shelf has none; kept out of the way of when it has. */
+static __attribute__((noinline)) void *get_new(unsigned index, size_t bytes)
+{
+	struct shelf *shelf = &shelves[index];
+	size_t room = room_of(index);
+	void *piece = shelf->rest;
+
+	take_returned();
+	if (shelf->first != NULL)
+		return pieces_get(bytes);
+	if (shelf->rest == shelf->end) {
+		if (!add_block(index, room))
+			return malloc(bytes);
+		piece = shelf->rest;
+	}
+	shelf->rest += room;
+	return piece;
 }
 
 void *pieces_get(size_t bytes)
 {
-	unsigned size;
-	struct head *head;
+	struct piece *piece;
+	unsigned shelf;
 
-	if (bytes > LARGEST_BYTES)
-		return get_large(NULL, bytes);
-	size = shelf_of(bytes);
-	if (keeps && shelves[size].first != NULL) {
-		head = shelves[size].first;
-		shelves[size].first = head->next;
-		shelves[size].kept--;
-		return head + 1;
-	}
-	head = malloc(sizeof(*head) + room_of(size));
-	if (head == NULL)
-		return NULL;
-	head->shelf = size;
-	return head + 1;
+	if (!keeps || bytes > LARGEST_BYTES)
+		return malloc(bytes);
+	shelf = shelf_of(bytes);
+	piece = shelves[shelf].first;
+	if (piece == NULL)
+		return get_new(shelf, bytes);
+	shelves[shelf].first = piece->next;
+	return piece;
+}
+
+static __attribute__((noinline)) void give_back_from_elsewhere(struct piece *piece)
+{
+	piece->next = atomic_load(&returned);
+	while (!atomic_compare_exchange_weak(&returned, &piece->next, piece))
+		continue;
 }
 
 void pieces_give_back(void *piece)
 {
-	struct head *head = piece;
-	struct shelf *shelf;
-
 	if (piece == NULL)
-		return;
-	head--;
-	shelf = &shelves[head->shelf];
-	if (!keeps || head->shelf == SIZES || shelf->kept >= KEPT_PIECES) {
-		free(head);
-		return;
-	}
-	head->next = shelf->first;
-	shelf->first = head;
-	shelf->kept++;
+		return; /* most of what libcurl frees */
+	if (!is_ours(piece))
+		free(piece);
+	else if (keeps)
+		put(piece);
+	else
+		give_back_from_elsewhere(piece);
 }
 
 void *pieces_resize(void *piece, size_t bytes)
 {
-	struct head *head = piece;
 	size_t room;
 	void *other;
 
 	if (piece == NULL)
 		return pieces_get(bytes);
-	head--;
-	if (head->shelf == SIZES)
-		return get_large(head, bytes);
-	room = room_of(head->shelf);
+	if (!is_ours(piece))
+		return realloc(piece, bytes);
+	room = room_of(shelf_of_piece(piece));
 	if (bytes <= room)
 		return piece;
 	other = pieces_get(bytes);
@@ -122,6 +195,8 @@ void *pieces_get_zeroed(size_t count, size_t bytes)
 
 	if (__builtin_mul_overflow(count, bytes, &bytes))
 		return NULL;
+	if (bytes > LARGEST_BYTES)
+		return calloc(1, bytes);
 	piece = pieces_get(bytes);
 	if (piece != NULL)
 		memset(piece, 0, bytes);
@@ -136,25 +211,4 @@ char *pieces_copy(const char *text)
 	if (copy != NULL)
 		memcpy(copy, text, bytes);
 	return copy;
-}
-
-void pieces_keep(void)
-{
-	keeps = true;
-}
-
-void pieces_drop(void)
-{
-	keeps = false;
-	for (size_t i = 0; i < SIZES; i++) {
-		struct head *head = shelves[i].first;
-
-		while (head != NULL) {
-			struct head *next = head->next;
-
-			free(head);
-			head = next;
-		}
-		shelves[i] = (struct shelf){.first = NULL};
-	}
 }

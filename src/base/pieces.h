@@ -1,13 +1,16 @@
 /*
  * malloc() and its like for a library that takes and gives back the same sizes over and over, as
- * libcurl does: some thirty pieces for each request. A piece that was given back is kept by its
- * size and handed out again, the latest first, which costs a quarter of what malloc() and free()
- * do.
+ * libcurl does: some thirty pieces for each request, more at a time than malloc() keeps at hand.
  *
- * Kept are pieces of at most 4 KiB, 64 of each of the 25 sizes: 1.7 MiB when all are there. A piece
- * costs 16 bytes more than its size, and sizes are a quarter too large at most. Only the thread
- * that called pieces_keep() keeps any; others get theirs from malloc(), and may give back what that
- * one got, as it may theirs.
+ * Pieces of at most 4 KiB lie side by side with others of their size, which is a fifth too large at
+ * most, without anything between them; one that was given back is handed out again, the latest
+ * first. That costs a fifth of what malloc() and free() do, and touches less memory. It is never
+ * given back to the system: there is as much of it as there was at the busiest time. Larger pieces
+ * are malloc()'s, as all are when the system has no room for 1 GiB of addresses, or that is used
+ * up.
+ *
+ * Only the thread that called pieces_keep() gets such pieces. Others get theirs from malloc(), and
+ * may give back what that one got, as it may theirs.
  *
  * The signatures are those that curl_global_init_mem() wants.
  */
@@ -16,10 +19,8 @@
 
 #include <stddef.h>
 
-/* From now on this thread keeps what it gives back. One thread of a process; again is harmless. */
+/* From now on this thread gets pieces of its own. One thread of a process; again is harmless. */
 void pieces_keep(void);
-/* Frees what is kept, and keeps no more; by the same thread. */
-void pieces_drop(void);
 
 /* As malloc(), calloc(), realloc(), strdup() and free(), for pieces of these alone. */
 void *pieces_get(size_t bytes);

@@ -5,12 +5,20 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #define LARGEST 4096
-#define KEPT 64
+#define MANY 200000
+
+/* malloc() then says so as it does elsewhere. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
 
 static int keep(void **state)
 {
@@ -18,13 +26,7 @@ static int keep(void **state)
 	return 0;
 }
 
-static int drop(void **state)
-{
-	pieces_drop();
-	return 0;
-}
-
-/* Every size, used to its last byte (the sanitizers watch), twice: from malloc(), and kept. */
+/* Every size, used to its last byte, twice: new, and given back. */
 static void every_size_has_its_room(void **state)
 {
 	for (size_t i = 0; i < 2; i++) {
@@ -55,6 +57,56 @@ static void the_latest_comes_first(void **state)
 	assert_ptr_equal(pieces_get(97), first);
 	pieces_give_back(first);
 	pieces_give_back(second);
+}
+
+/* What was given back serves down to one byte more than the size below, and nothing above. */
+static void each_size_has_pieces_of_its_own(void **state)
+{
+	static const size_t sizes[] = {16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
+		384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584,
+		LARGEST};
+	size_t before = 0;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		void *piece = pieces_get(sizes[i]), *other = pieces_get(sizes[i]), *larger;
+
+		assert_true(labs((char *)piece - (char *)other) >= (long)sizes[i]);
+		pieces_give_back(other);
+		pieces_give_back(piece);
+		assert_ptr_equal(pieces_get(before + 1), piece);
+		larger = pieces_get(sizes[i] + 1);
+		assert_ptr_not_equal(larger, other);
+		pieces_give_back(larger);
+		pieces_give_back(piece);
+		before = sizes[i];
+	}
+}
+
+/* None overlaps another, or loses what it has while others come and go. */
+static void many_at_a_time(void **state)
+{
+	static unsigned char *pieces[MANY];
+	unsigned seed = 1;
+
+	for (size_t i = 0; i < 3 * (size_t)MANY; i++) {
+		size_t k = i % MANY, bytes = 1 + (k * 7919) % 600;
+
+		/* Some go before their turn. */
+		seed = seed * 1103515245 + 12345;
+		if (pieces[k] != NULL) {
+			for (size_t n = 0; n < bytes; n++)
+				assert_int_equal(pieces[k][n], (unsigned char)k);
+			pieces_give_back(pieces[k]);
+			pieces[k] = NULL;
+			if (seed >> 31)
+				continue;
+		}
+		pieces[k] = pieces_get(bytes);
+		assert_non_null(pieces[k]);
+		memset(pieces[k], (unsigned char)k, bytes);
+	}
+	for (size_t k = 0; k < MANY; k++)
+		pieces_give_back(pieces[k]);
 }
 
 static void resizing_keeps_the_content(void **state)
@@ -101,59 +153,82 @@ static void what_cannot_be_is_refused(void **state)
 	pieces_give_back(large);
 }
 
-/* The rest goes to free(): a later malloc() of theirs may give the same, so only those are looked
- * for. */
-static void so_many_are_kept(void **state)
-{
-	void *pieces[KEPT + 10];
-
-	for (size_t i = 0; i < KEPT + 10; i++)
-		pieces[i] = pieces_get(3000);
-	for (size_t i = 0; i < KEPT + 10; i++)
-		pieces_give_back(pieces[i]);
-	for (size_t i = KEPT; i-- > 0;)
-		assert_ptr_equal(pieces_get(3000), pieces[i]);
-	for (size_t i = 0; i < KEPT; i++)
-		pieces_give_back(pieces[i]);
-}
-
 static void *elsewhere(void *arg)
 {
 	void **pieces = arg;
 
 	pieces_give_back(pieces[0]);
 	pieces[1] = pieces_get(200);
+	pieces[2] = pieces_resize(pieces[2], 300);
 	return NULL;
 }
 
-/* What another thread gets or gives back is not kept, and is as good. */
-static void other_threads_keep_nothing(void **state)
+/* What another thread gives back is handed out once there is no other; what it gets is as good. */
+static void other_threads_have_malloc(void **state)
 {
-	void *pieces[2] = {pieces_get(200), NULL}, *own = pieces_get(200);
+	void *others[100], *own, *returned, *resized;
+	void *pieces[3] = {pieces_get(3500), NULL, pieces_get(200)};
 	pthread_t thread;
+	size_t count = 0;
 
-	pieces_give_back(own);
+	own = pieces[0];
+	memset(pieces[2], 'x', 200);
+	resized = pieces[2];
 	assert_int_equal(pthread_create(&thread, NULL, elsewhere, pieces), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_non_null(pieces[1]);
-	assert_ptr_not_equal(pieces[1], own);
-	assert_ptr_equal(pieces_get(200), own);
+	assert_ptr_not_equal(pieces[2], resized);
+	for (size_t i = 0; i < 200; i++)
+		assert_int_equal(((char *)pieces[2])[i], 'x');
+	do {
+		assert_true(count < 100);
+		returned = pieces_get(3500);
+		others[count++] = returned;
+	} while (returned != own);
+	pieces[2] = pieces_resize(pieces[2], 5000);
+	assert_int_equal(((char *)pieces[2])[199], 'x');
 	pieces_give_back(pieces[1]);
-	assert_ptr_equal(pieces_get(200), pieces[1]);
-	pieces_give_back(own);
-	pieces_give_back(pieces[1]);
+	pieces_give_back(pieces[2]);
+	while (count > 0)
+		pieces_give_back(others[--count]);
+}
+
+/* The last test: the addresses are used up, and malloc() serves. None but its pieces is touched. */
+static void past_the_end_there_is_malloc(void **state)
+{
+	enum { REGION = 1 << 30, MORE = 10 };
+	char *first = pieces_get(LARGEST), *piece = first, *more[MORE];
+	size_t count = 0;
+
+	/* The first ones of this size may have been others' before. */
+	while (labs(piece - first) < REGION) {
+		piece = pieces_get(LARGEST);
+		assert_non_null(piece);
+		assert_true(count++ <= REGION / LARGEST);
+	}
+	for (size_t i = 0; i < MORE; i++) {
+		more[i] = pieces_get(LARGEST);
+		assert_non_null(more[i]);
+		memset(more[i], 1, LARGEST);
+	}
+	for (size_t i = 0; i < MORE; i++)
+		pieces_give_back(more[i]);
+	pieces_give_back(piece);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_size_has_its_room, keep, drop),
-		cmocka_unit_test_setup_teardown(the_latest_comes_first, keep, drop),
-		cmocka_unit_test_setup_teardown(resizing_keeps_the_content, keep, drop),
-		cmocka_unit_test_setup_teardown(texts_are_copied, keep, drop),
-		cmocka_unit_test_setup_teardown(what_cannot_be_is_refused, keep, drop),
-		cmocka_unit_test_setup_teardown(so_many_are_kept, keep, drop),
-		cmocka_unit_test_setup_teardown(other_threads_keep_nothing, keep, drop),
+		cmocka_unit_test(every_size_has_its_room), /* malloc() alone */
+		cmocka_unit_test_setup(every_size_has_its_room, keep),
+		cmocka_unit_test_setup(the_latest_comes_first, keep),
+		cmocka_unit_test_setup(each_size_has_pieces_of_its_own, keep),
+		cmocka_unit_test_setup(resizing_keeps_the_content, keep),
+		cmocka_unit_test_setup(texts_are_copied, keep),
+		cmocka_unit_test_setup(what_cannot_be_is_refused, keep),
+		cmocka_unit_test_setup(many_at_a_time, keep),
+		cmocka_unit_test_setup(other_threads_have_malloc, keep),
+		cmocka_unit_test_setup(past_the_end_there_is_malloc, keep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
