@@ -57,7 +57,7 @@ static void end(struct path *path)
 
 static void on_due(struct clock_timer *timer)
 {
-	struct path *path = (struct path *)((char *)timer - offsetof(struct path, timer));
+	struct path *path = (struct path *)(void *)((char *)timer - offsetof(struct path, timer));
 	struct chunk *chunk;
 	uint64_t now = now_us(), due_us;
 	bool open = path->near.fd >= 0;
@@ -83,7 +83,7 @@ static void on_due(struct clock_timer *timer)
 
 static void on_far(struct far_socket *socket)
 {
-	struct path *path = (struct path *)((char *)socket - offsetof(struct path, far));
+	struct path *path = (struct path *)(void *)((char *)socket - offsetof(struct path, far));
 	static char bytes[CHUNK_MAX];
 	long got = far_read(socket, bytes, sizeof(bytes));
 	size_t len = got > 0 ? (size_t)got : 0;

@@ -46,7 +46,8 @@ static void on_due(struct clock_timer *timer)
 				     "Date: Thu, 26 Nov 2026 00:00:00 GMT\r\n"
 				     "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"
 				     "Connection: keep-alive\r\n\r\n0\r\n\r\n";
-	struct taken *taken = (struct taken *)((char *)timer - offsetof(struct taken, timer));
+	struct taken *taken =
+		(struct taken *)(void *)((char *)timer - offsetof(struct taken, timer));
 
 	if (taken->socket.fd < 0) {
 		free(taken->part);

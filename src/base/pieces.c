@@ -141,7 +141,7 @@ void *pieces_get(size_t bytes)
 	unsigned shelf;
 
 	if (!keeps || bytes > LARGEST_BYTES)
-		return malloc(bytes);
+		return bytes <= PTRDIFF_MAX ? malloc(bytes) : NULL;
 	shelf = shelf_of(bytes);
 	piece = shelves[shelf].first;
 	if (piece == NULL)
@@ -177,7 +177,7 @@ void *pieces_resize(void *piece, size_t bytes)
 	if (piece == NULL)
 		return pieces_get(bytes);
 	if (!is_ours(piece))
-		return realloc(piece, bytes);
+		return bytes <= PTRDIFF_MAX ? realloc(piece, bytes) : NULL;
 	room = room_of(shelf_of_piece(piece));
 	if (bytes <= room)
 		return piece;

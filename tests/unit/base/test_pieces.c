@@ -13,13 +13,6 @@
 #define LARGEST 4096
 #define MANY 200000
 
-/* malloc() then says so as it does elsewhere. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-	return "allocator_may_return_null=1";
-}
-
 static int keep(void **state)
 {
 	pieces_keep();
@@ -193,29 +186,6 @@ static void other_threads_have_malloc(void **state)
 		pieces_give_back(others[--count]);
 }
 
-/* The last test: the addresses are used up, and malloc() serves. None but its pieces is touched. */
-static void past_the_end_there_is_malloc(void **state)
-{
-	enum { REGION = 1 << 30, MORE = 10 };
-	char *first = pieces_get(LARGEST), *piece = first, *more[MORE];
-	size_t count = 0;
-
-	/* The first ones of this size may have been others' before. */
-	while (labs(piece - first) < REGION) {
-		piece = pieces_get(LARGEST);
-		assert_non_null(piece);
-		assert_true(count++ <= REGION / LARGEST);
-	}
-	for (size_t i = 0; i < MORE; i++) {
-		more[i] = pieces_get(LARGEST);
-		assert_non_null(more[i]);
-		memset(more[i], 1, LARGEST);
-	}
-	for (size_t i = 0; i < MORE; i++)
-		pieces_give_back(more[i]);
-	pieces_give_back(piece);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,7 +198,6 @@ int main(void)
 		cmocka_unit_test_setup(what_cannot_be_is_refused, keep),
 		cmocka_unit_test_setup(many_at_a_time, keep),
 		cmocka_unit_test_setup(other_threads_have_malloc, keep),
-		cmocka_unit_test_setup(past_the_end_there_is_malloc, keep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
