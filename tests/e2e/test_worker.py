@@ -1,6 +1,7 @@
 """`bunshin run` against a real queue and a real provider: nothing lost, nothing sent twice."""
 
 import json
+import socket
 import time
 from collections import Counter
 
@@ -314,10 +315,11 @@ def test_unreachable_queue_is_retried_and_found(bunshin):
 
 
 def test_unreachable_queue_ends_a_script(bunshin):
-    first = bunshin.queue()
-    first.terminate()
     sink = bunshin.sink()
-    config = bunshin.config(f"{first.url}/000000000000/morning", sink.url)
-    result = bunshin.run("run", "-c", config, "--exit-when-empty")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # nobody else gets the port meanwhile
+        queue = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        config = bunshin.config(f"{queue}/000000000000/morning", sink.url)
+        result = bunshin.run("run", "-c", config, "--exit-when-empty")
     assert result.exit == 75
     assert "does not answer" in result.err
