@@ -23,7 +23,7 @@ static struct far_socket listener;
 static void (*on_taken)(int fd);
 static volatile sig_atomic_t stopped;
 
-static uint64_t now_us(void)
+uint64_t far_now_us(void)
 {
 	return now_ns() / 1000;
 }
@@ -76,7 +76,7 @@ bool far_write(const struct far_socket *socket, const void *bytes, size_t len)
 
 void far_after(struct clock_timer *timer, uint64_t delay_us)
 {
-	if (timer_heap_set(&timers, timer, now_us() + delay_us) != 0)
+	if (timer_heap_set(&timers, timer, far_now_us() + delay_us) != 0)
 		die("out of memory");
 }
 
@@ -97,7 +97,7 @@ static void on_stop(int number)
 
 static void sleep_until_tick(void)
 {
-	uint64_t tick_us = (now_us() / FAR_TICK_US + 1) * FAR_TICK_US;
+	uint64_t tick_us = (far_now_us() / FAR_TICK_US + 1) * FAR_TICK_US;
 	struct timespec until = {
 		.tv_sec = (time_t)(tick_us / 1000000), .tv_nsec = (long)(tick_us % 1000000 * 1000)};
 
@@ -122,7 +122,7 @@ static void read_all(void)
 
 static void fire_due(void)
 {
-	uint64_t now = now_us();
+	uint64_t now = far_now_us();
 	struct clock_timer *first;
 
 	while ((first = timer_heap_first(&timers)) != NULL && first->due_us <= now) {

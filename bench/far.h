@@ -18,6 +18,9 @@
  */
 #define FAR_TICK_US UINT64_C(1037)
 
+/* CLOCK_MONOTONIC. */
+uint64_t far_now_us(void);
+
 /* Embedded in what its owner keeps about a connection. */
 struct far_socket {
 	int fd; /* -1: closed */

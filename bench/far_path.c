@@ -6,6 +6,7 @@
  */
 #include "far.h"
 
+#include "base/list.h"
 #include "wire.h"
 
 #include <getopt.h>
@@ -33,11 +34,6 @@ struct path {
 static struct wire_address address;
 static uint64_t after_us;
 
-static uint64_t now_us(void)
-{
-	return now_ns() / 1000;
-}
-
 static struct chunk *take_first(struct path *path)
 {
 	struct chunk *chunk = path->first;
@@ -57,9 +53,9 @@ static void end(struct path *path)
 
 static void on_due(struct clock_timer *timer)
 {
-	struct path *path = (struct path *)(void *)((char *)timer - offsetof(struct path, timer));
+	struct path *path = list_entry(timer, struct path, timer);
 	struct chunk *chunk;
-	uint64_t now = now_us(), due_us;
+	uint64_t now = far_now_us(), due_us;
 	bool open = path->near.fd >= 0;
 
 	if (!open) {
@@ -83,7 +79,7 @@ static void on_due(struct clock_timer *timer)
 
 static void on_far(struct far_socket *socket)
 {
-	struct path *path = (struct path *)(void *)((char *)socket - offsetof(struct path, far));
+	struct path *path = list_entry(socket, struct path, far);
 	static char bytes[CHUNK_MAX];
 	long got = far_read(socket, bytes, sizeof(bytes));
 	size_t len = got > 0 ? (size_t)got : 0;
@@ -94,7 +90,7 @@ static void on_far(struct far_socket *socket)
 	chunk = malloc(sizeof(*chunk) + len);
 	if (chunk == NULL)
 		die("out of memory");
-	*chunk = (struct chunk){.sent_us = now_us(), .len = len};
+	*chunk = (struct chunk){.sent_us = far_now_us(), .len = len};
 	memcpy(chunk->bytes, bytes, len);
 	if (path->first == NULL)
 		far_after(&path->timer, after_us);
@@ -106,7 +102,7 @@ static void on_far(struct far_socket *socket)
 
 static void on_near(struct far_socket *socket)
 {
-	struct path *path = (struct path *)socket;
+	struct path *path = list_entry(socket, struct path, near);
 	static char bytes[CHUNK_MAX];
 	long got = far_read(socket, bytes, sizeof(bytes));
 

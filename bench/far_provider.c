@@ -8,6 +8,7 @@
  */
 #include "far.h"
 
+#include "base/list.h"
 #include "wire.h"
 
 #include <getopt.h>
@@ -46,8 +47,7 @@ static void on_due(struct clock_timer *timer)
 				     "Date: Thu, 26 Nov 2026 00:00:00 GMT\r\n"
 				     "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"
 				     "Connection: keep-alive\r\n\r\n0\r\n\r\n";
-	struct taken *taken =
-		(struct taken *)(void *)((char *)timer - offsetof(struct taken, timer));
+	struct taken *taken = list_entry(timer, struct taken, timer);
 
 	if (taken->socket.fd < 0) {
 		free(taken->part);
@@ -57,8 +57,8 @@ static void on_due(struct clock_timer *timer)
 	far_write(&taken->socket, answer, strlen(answer)); /* an end is seen by a read */
 }
 
-/* Keeps what has come of a request; *bytes becomes all of it. */
-static size_t keep(struct taken *taken, const char *bytes, size_t len)
+/* Keeps what has come of a request, behind what had. */
+static void keep(struct taken *taken, const char *bytes, size_t len)
 {
 	if (taken->part == NULL) {
 		taken->part = malloc(REQUEST_MAX);
@@ -69,16 +69,14 @@ static size_t keep(struct taken *taken, const char *bytes, size_t len)
 		die("a request is too large");
 	memcpy(taken->part + taken->part_bytes, bytes, len);
 	taken->part_bytes += len;
-	return taken->part_bytes;
 }
 
 static void on_bytes(struct far_socket *socket)
 {
-	struct taken *taken = (struct taken *)socket;
+	struct taken *taken = list_entry(socket, struct taken, socket);
 	static char request[REQUEST_MAX + 1];
 	long got = far_read(socket, request, REQUEST_MAX);
 	size_t len = (size_t)got;
-	const char *body;
 
 	if (got == 0)
 		return;
@@ -90,11 +88,12 @@ static void on_bytes(struct far_socket *socket)
 	if (clock_timer_is_set(&taken->timer))
 		die("a request came before the last one was answered");
 	if (taken->part != NULL) {
-		len = keep(taken, request, len);
+		keep(taken, request, len);
+		len = taken->part_bytes;
 		memcpy(request, taken->part, len);
 	}
 	request[len] = '\0';
-	if (!wire_is_whole(request, len, &body)) {
+	if (!wire_is_whole(request, len, NULL)) {
 		if (taken->part == NULL)
 			keep(taken, request, len);
 		return;

@@ -94,8 +94,10 @@ bool wire_is_whole(const char *text, size_t len, const char **ret_body)
 		return false;
 	if (field != NULL && field < body)
 		length = strtoul(field + strlen("\r\ncontent-length:"), NULL, 10);
-	*ret_body = body + 4;
-	return len >= (size_t)(*ret_body - text) + length;
+	body += 4;
+	if (ret_body != NULL)
+		*ret_body = body;
+	return len >= (size_t)(body - text) + length;
 }
 
 void wire_open(struct wire *wire, const struct wire_address *address)

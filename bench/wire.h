@@ -41,8 +41,8 @@ int wire_listen(int backlog, int *ret_port);
 /* A new connection's descriptor; -1: there is none. */
 int wire_accept(int listener);
 
-/* Of a request or an answer, followed by a '\0': all of it is there. *ret_body: where its body
- * begins. */
+/* Of a request or an answer, followed by a '\0': all of it is there. *ret_body (NULL: not
+ * wanted): where its body begins. */
 bool wire_is_whole(const char *text, size_t len, const char **ret_body);
 
 void wire_open(struct wire *wire, const struct wire_address *address);

@@ -121,16 +121,14 @@ static __attribute__((noinline)) void *get_new(unsigned index, size_t bytes)
 {
 	struct shelf *shelf = &shelves[index];
 	size_t room = room_of(index);
-	void *piece = shelf->rest;
+	void *piece;
 
 	take_returned();
 	if (shelf->first != NULL)
 		return pieces_get(bytes);
-	if (shelf->rest == shelf->end) {
-		if (!add_block(index, room))
-			return malloc(bytes);
-		piece = shelf->rest;
-	}
+	if (shelf->rest == shelf->end && !add_block(index, room))
+		return malloc(bytes);
+	piece = shelf->rest;
 	shelf->rest += room;
 	return piece;
 }

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -186,10 +188,42 @@ static void other_threads_have_malloc(void **state)
 		pieces_give_back(others[--count]);
 }
 
+/* In a process of its own, whose addresses they are. 0: so it was. */
+static int use_up(void)
+{
+	enum { COUNT = (1 << 30) / LARGEST };
+	char *first, *piece;
+
+	pieces_keep();
+	first = pieces_get(LARGEST);
+	for (size_t i = 1; i < COUNT; i++)
+		if (pieces_get(LARGEST) != first + i * LARGEST)
+			return 1;
+	piece = pieces_get(LARGEST);
+	if (piece == NULL || piece == first + (size_t)COUNT * LARGEST)
+		return 2;
+	memset(piece, 1, LARGEST);
+	pieces_give_back(piece); /* free() takes no other */
+	pieces_give_back(first);
+	return pieces_get(LARGEST) == first ? 0 : 3;
+}
+
+static void past_the_end_there_is_malloc(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(use_up());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_size_has_its_room), /* malloc() alone */
+		cmocka_unit_test(past_the_end_there_is_malloc),
 		cmocka_unit_test_setup(every_size_has_its_room, keep),
 		cmocka_unit_test_setup(the_latest_comes_first, keep),
 		cmocka_unit_test_setup(each_size_has_pieces_of_its_own, keep),
